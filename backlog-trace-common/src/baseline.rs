@@ -1,0 +1,44 @@
+//! What one CPU's counters of one namespace last stood at.
+//!
+//! A verdict needs the movement of the counters across one call. Reading them
+//! on both sides of every call is dear, so they are read on the way out only,
+//! and compared with what the previous reading on this CPU left here. That is
+//! exact as long as everything that moves them passes a hook that reads them.
+
+use crate::counter::COUNTERS;
+use crate::reason::REASON_SLOTS;
+
+/// Key of a baseline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct BaselineKey {
+    /// The network namespace's inode number (`net->ns.inum`).
+    pub netns: u32,
+    /// The CPU.
+    pub cpu: u32,
+}
+
+/// One CPU's counters of one namespace. After it was made, only its CPU writes it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Baseline {
+    /// Kernel address of this CPU's `struct linux_mib` of this namespace.
+    pub address: u64,
+    /// Where the counters stood when the observation of this CPU began.
+    pub start: [u64; COUNTERS],
+    /// Where they stood when they were last read.
+    pub last: [u64; COUNTERS],
+    /// Occurrences per reason on listeners that found no room in the map of
+    /// listeners: counted for the namespace, not named.
+    pub unlisted: [u64; REASON_SLOTS],
+}
+
+const _: () = assert!(size_of::<Baseline>() == 8 + 2 * 8 * COUNTERS + 8 * REASON_SLOTS);

@@ -1,0 +1,82 @@
+//! Power-of-two histogram buckets: the one rule both sides use.
+//!
+//! Bucket 0 holds 0 and 1, bucket k holds 2^k to 2^(k+1)-1; the last bucket
+//! holds everything above its start. Two hosts' histograms merge by addition.
+
+/// Buckets of a queue depth: the last one starts at 2^23 connections.
+pub const DEPTH_BUCKETS: usize = 24;
+
+/// Buckets of a waiting time in microseconds: the last one starts at 2^31 us, 36 minutes.
+pub const WAIT_BUCKETS: usize = 32;
+
+/// The bucket of `value` in a histogram of `buckets` buckets.
+///
+/// Written as compares and shifts because the eBPF instruction set has no
+/// count-leading-zeros; the first compare is the whole cost on an idle queue.
+#[inline(always)]
+pub const fn bucket_of(value: u32, buckets: usize) -> usize {
+    if value < 2 {
+        return 0;
+    }
+    let mut rest = value;
+    let mut bucket = 0;
+    if rest >= 1 << 16 {
+        rest >>= 16;
+        bucket += 16;
+    }
+    if rest >= 1 << 8 {
+        rest >>= 8;
+        bucket += 8;
+    }
+    if rest >= 1 << 4 {
+        rest >>= 4;
+        bucket += 4;
+    }
+    if rest >= 1 << 2 {
+        rest >>= 2;
+        bucket += 2;
+    }
+    if rest >= 1 << 1 {
+        bucket += 1;
+    }
+    if bucket < buckets { bucket } else { buckets - 1 }
+}
+
+/// First and last value of a bucket, both included.
+pub const fn bounds(bucket: usize, buckets: usize) -> (u32, u32) {
+    let first = if bucket == 0 { 0 } else { 1u32 << bucket };
+    let last = if bucket + 1 >= buckets || bucket >= 31 { u32::MAX } else { (1u32 << (bucket + 1)) - 1 };
+    (first, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_power_of_two_starts_a_bucket_and_its_predecessor_ends_one() {
+        for exponent in 1..32 {
+            let start = 1u32 << exponent;
+            assert_eq!(bucket_of(start, WAIT_BUCKETS), exponent);
+            assert_eq!(bucket_of(start - 1, WAIT_BUCKETS), exponent - 1);
+        }
+        assert_eq!(bucket_of(0, WAIT_BUCKETS), 0);
+        assert_eq!(bucket_of(u32::MAX, WAIT_BUCKETS), 31);
+    }
+
+    #[test]
+    fn a_value_lies_within_the_bounds_of_its_bucket() {
+        for value in (0..1 << 20).step_by(37).chain([u32::MAX, 1 << 23, 1 << 24]) {
+            let bucket = bucket_of(value, DEPTH_BUCKETS);
+            let (first, last) = bounds(bucket, DEPTH_BUCKETS);
+            assert!(first <= value && value <= last, "{value} in {first}..={last}");
+        }
+    }
+
+    #[test]
+    fn buckets_leave_no_gap() {
+        for bucket in 1..DEPTH_BUCKETS {
+            assert_eq!(bounds(bucket - 1, DEPTH_BUCKETS).1 + 1, bounds(bucket, DEPTH_BUCKETS).0);
+        }
+    }
+}

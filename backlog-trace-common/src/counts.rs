@@ -1,0 +1,56 @@
+//! Counts plane: what one CPU counted for one listener.
+//!
+//! Kept in a per-CPU map, so every field is written by one CPU without
+//! atomics and user space adds them up.
+
+use crate::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS};
+use crate::reason::REASON_SLOTS;
+
+/// One CPU's counts of one listener, since the tool attached.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Counts {
+    /// The listener's `sk_drops` when this CPU last looked: while it has not
+    /// moved, no SYN of this listener can have been dropped here.
+    pub last_drops: u32,
+    /// Longest accept queue seen.
+    pub accept_queue_max: u32,
+    /// Longest SYN queue seen.
+    pub syn_queue_max: u32,
+    /// The limit of both queues when this CPU last looked.
+    pub limit: u32,
+    /// SYNs handled by the listener.
+    pub syns: u64,
+    /// Handshakes finished: a child socket was queued.
+    pub established: u64,
+    /// Handshakes finished by a cookie, of those.
+    pub established_by_cookie: u64,
+    /// Connections handed out by accept().
+    pub accepted: u64,
+    /// Additions to `sk_drops` that the verdicts account for.
+    pub sk_drops: u64,
+    /// SYNs that were lost although a cookie was wanted
+    /// (`TCPReqQFullDoCookies` without `SyncookiesSent`).
+    pub cookies_wanted_lost: u64,
+    /// SYNs that were lost although a cookie was made.
+    pub cookies_made_lost: u64,
+    /// When the last loss happened (`CLOCK_MONOTONIC`, ns; 0: none).
+    pub last_loss: u64,
+    /// Occurrences per reason.
+    pub reasons: [u64; REASON_SLOTS],
+    /// Accept queue length when a SYN arrived.
+    pub accept_depth: [u64; DEPTH_BUCKETS],
+    /// SYN queue length when a SYN arrived.
+    pub syn_depth: [u64; DEPTH_BUCKETS],
+    /// Accept queue length when a final ACK had been handled.
+    pub accept_depth_at_ack: [u64; DEPTH_BUCKETS],
+    /// Time from finished handshake to accept(), in microseconds.
+    pub accept_wait_us: [u64; WAIT_BUCKETS],
+}
+
+const _: () =
+    assert!(size_of::<Counts>() == 16 + 8 * 8 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));

@@ -1,0 +1,126 @@
+//! Details plane: one record of the ring buffer.
+//!
+//! The layout is part of the recording format (little-endian, no padding).
+
+/// What a record tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// A packet met the reason in [`Detail::reason`].
+    Reason = 0,
+    /// A handshake finished on a listener that lost connections lately: tells
+    /// whether a client that was refused got in after all.
+    Established = 1,
+    /// listen() succeeded on the socket.
+    Opened = 2,
+    /// The listener closed.
+    Closed = 3,
+}
+
+/// What the client was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Does not apply.
+    None = 0,
+    /// Nothing was sent: the client waits and tries again.
+    Silent = 1,
+    /// A RST was sent.
+    Reset = 2,
+}
+
+/// Why a SYN+ACK had to be sent again, or a request was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Cause {
+    /// Does not apply.
+    None = 0,
+    /// The client never answered.
+    ClientSilent = 1,
+    /// Its final ACK came and we dropped it.
+    AckRefused = 2,
+    /// The client sent its SYN again.
+    DuplicateSyn = 3,
+}
+
+/// One record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Detail {
+    /// `CLOCK_MONOTONIC`, ns.
+    pub time: u64,
+    /// The listener's key ([`crate::key::ListenerKey`]).
+    pub listener: u64,
+    /// The client's address: IPv4 in the first four bytes, network order.
+    pub peer: [u8; 16],
+    /// Network namespace's inode number.
+    pub netns: u32,
+    /// Accept queue length.
+    pub accept_queue: u32,
+    /// SYN queue length.
+    pub syn_queue: u32,
+    /// Limit of both queues.
+    pub limit: u32,
+    /// The client's port, host order.
+    pub peer_port: u16,
+    /// The listener's port, host order.
+    pub port: u16,
+    /// A [`Kind`].
+    pub kind: u8,
+    /// A [`crate::reason::Reason`], where `kind` is [`Kind::Reason`].
+    pub reason: u8,
+    /// An [`Outcome`].
+    pub outcome: u8,
+    /// A [`Cause`].
+    pub cause: u8,
+    /// Which try of a retransmit, from 1.
+    pub attempt: u8,
+    /// Address family of `peer`: 2 or 10; 0 where the peer is not known.
+    pub family: u8,
+    /// The CPU, for putting records of one nanosecond in order.
+    pub cpu: u16,
+    /// Keeps the size a multiple of eight without hidden padding.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Detail>() == 64);
+
+impl Kind {
+    /// The kind of a number found in a record.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Reason),
+            1 => Some(Self::Established),
+            2 => Some(Self::Opened),
+            3 => Some(Self::Closed),
+            _ => None,
+        }
+    }
+}
+
+impl Outcome {
+    /// As printed and as in JSON; `None` where it does not apply.
+    pub const fn name(number: u8) -> Option<&'static str> {
+        match number {
+            1 => Some("silent"),
+            2 => Some("reset"),
+            _ => None,
+        }
+    }
+}
+
+impl Cause {
+    /// As printed and as in JSON; `None` where it does not apply.
+    pub const fn name(number: u8) -> Option<&'static str> {
+        match number {
+            1 => Some("client_silent"),
+            2 => Some("ack_refused"),
+            3 => Some("duplicate_syn"),
+            _ => None,
+        }
+    }
+}

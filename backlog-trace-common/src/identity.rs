@@ -1,0 +1,40 @@
+//! Which socket a key stands for, as the kernel side saw it first.
+
+/// A listener, recorded when the kernel side first met it: enough to name it
+/// after it has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Identity {
+    /// `skc_cookie`; 0 where nobody had asked for it yet.
+    pub cookie: u64,
+    /// Socket inode; 0 for a kernel-owned socket.
+    pub inode: u64,
+    /// When it was met (`CLOCK_MONOTONIC`, ns).
+    pub time: u64,
+    /// cgroup id of the task that called listen(); 0 unless met at listen().
+    pub cgroup: u64,
+    /// Bound address: IPv4 in the first four bytes, network order.
+    pub address: [u8; 16],
+    /// Network namespace's inode number.
+    pub netns: u32,
+    /// Process that called listen(); 0 unless met at listen().
+    pub pid: u32,
+    /// `sk_drops` when it was met.
+    pub drops: u32,
+    /// `sk_max_ack_backlog` when it was met.
+    pub limit: u32,
+    /// Local port, host order.
+    pub port: u16,
+    /// `AF_INET` 2 or `AF_INET6` 10.
+    pub family: u16,
+    /// Name of the process that called listen(), NUL-padded: untrusted bytes.
+    pub comm: [u8; 16],
+    /// Keeps the size a multiple of eight without hidden padding.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Identity>() == 88);

@@ -1,0 +1,17 @@
+//! What the kernel side and user space must agree on, and nothing else.
+//!
+//! Everything here is `no_std`, allocation-free and without I/O, so that the
+//! same code is compiled into the eBPF object and unit-tested on the host.
+//! It refuses to know how records are read, shown or stored.
+#![no_std]
+
+pub mod baseline;
+pub mod bucket;
+pub mod counter;
+pub mod counts;
+pub mod detail;
+pub mod identity;
+pub mod key;
+pub mod limits;
+pub mod reason;
+pub mod verdict;

@@ -1,0 +1,126 @@
+//! The counts plane as user space sees it: summed over CPUs, absolute since
+//! the observation began.
+
+use std::ops::{Index, IndexMut};
+
+use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS};
+use backlog_trace_common::counter::{COUNTERS, Counter};
+use backlog_trace_common::reason::{REASON_SLOTS, Reason, TABLE};
+use serde::{Deserialize, Serialize};
+
+/// Occurrences per reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Reasons(pub [u64; REASON_SLOTS]);
+
+impl Reasons {
+    /// Reasons that occurred, in the table's order, with how often.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        TABLE.iter().map(|row| (row.reason, self[row.reason])).filter(|(_, count)| *count > 0)
+    }
+}
+
+impl Index<Reason> for Reasons {
+    type Output = u64;
+    fn index(&self, reason: Reason) -> &u64 {
+        &self.0[reason.index()]
+    }
+}
+
+impl IndexMut<Reason> for Reasons {
+    fn index_mut(&mut self, reason: Reason) -> &mut u64 {
+        &mut self.0[reason.index()]
+    }
+}
+
+/// What was counted for one listener.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// SYNs handled.
+    pub syns: u64,
+    /// Handshakes finished.
+    pub established: u64,
+    /// Of those, by a cookie.
+    pub established_by_cookie: u64,
+    /// Connections handed out by accept().
+    pub accepted: u64,
+    /// Additions to `sk_drops` that the verdicts account for.
+    pub sk_drops: u64,
+    /// SYNs lost although a cookie was wanted.
+    pub cookies_wanted_lost: u64,
+    /// SYNs lost although a cookie was made.
+    pub cookies_made_lost: u64,
+    /// Longest accept queue seen.
+    pub accept_queue_max: u32,
+    /// Longest SYN queue seen.
+    pub syn_queue_max: u32,
+    /// The limit of both queues, as last seen.
+    pub limit: u32,
+    /// Occurrences per reason.
+    pub reasons: Reasons,
+    /// Accept queue length when a SYN arrived.
+    pub accept_depth: [u64; DEPTH_BUCKETS],
+    /// SYN queue length when a SYN arrived.
+    pub syn_depth: [u64; DEPTH_BUCKETS],
+    /// Accept queue length when a final ACK had been handled.
+    pub accept_depth_at_ack: [u64; DEPTH_BUCKETS],
+    /// Time from finished handshake to accept(), in microseconds.
+    pub accept_wait_us: [u64; WAIT_BUCKETS],
+}
+
+/// One listener's share of a snapshot.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListenerCounts {
+    /// The listener: [`crate::listener::Listener::id`].
+    pub id: u32,
+    /// What was counted.
+    pub totals: Totals,
+    /// How far the kernel's own `sk_drops` of the socket moved since the
+    /// observation began; `None` once the socket is closed and was not read.
+    pub sk_drops: Option<u64>,
+}
+
+/// One namespace's share of a snapshot.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NamespaceCounts {
+    /// The namespace's inode number.
+    pub netns: u32,
+    /// How far the kernel's own counters moved since the observation began,
+    /// in the order of [`backlog_trace_common::counter::ALL`].
+    pub kernel: [u64; COUNTERS],
+    /// What was attributed, by the same counters: the lowest and the highest
+    /// value seen around the reading of the kernel's counters. They differ
+    /// only while packets are being handled at that moment.
+    pub attributed: [[u64; COUNTERS]; 2],
+    /// Occurrences on listeners that found no room in the kernel map.
+    pub unlisted: Reasons,
+}
+
+impl NamespaceCounts {
+    /// What the kernel counted and nothing accounts for (negative: what was
+    /// attributed and the kernel did not count).
+    pub fn unaccounted(&self, counter: Counter) -> i64 {
+        let kernel = self.kernel[counter.index()];
+        let [low, high] = [self.attributed[0][counter.index()], self.attributed[1][counter.index()]];
+        let rest = i128::from(kernel) - i128::from(kernel.clamp(low, high.max(low)));
+        i64::try_from(rest).unwrap_or(i64::MAX)
+    }
+}
+
+/// The counts plane at one instant.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    /// When (`CLOCK_MONOTONIC`, ns).
+    pub time: u64,
+    /// Every listener that counted anything so far.
+    pub listeners: Vec<ListenerCounts>,
+    /// Every namespace that has listeners.
+    pub namespaces: Vec<NamespaceCounts>,
+    /// Details received so far.
+    pub details_seen: u64,
+    /// Details that found no room in the ring buffer so far.
+    pub details_missed: u64,
+}

@@ -1,0 +1,32 @@
+//! What flows from a source (the kernel or a recording) to everything else.
+//!
+//! Nothing behind this module knows which of the two it was.
+
+pub mod counts;
+pub mod session;
+
+use std::sync::Arc;
+
+use backlog_trace_common::detail::Detail;
+
+pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
+pub use session::{Clock, HookState, Rung, Session};
+
+use crate::listener::Listener;
+
+/// One step of an observation, in the order in which it became known.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Who observes what, with which hooks: always the first event.
+    Started(Arc<Session>),
+    /// A listener entered the book, or what is known of it changed. Comes
+    /// before the first snapshot that carries its key, and as early as
+    /// possible before the details that do.
+    Listener(Arc<Listener>),
+    /// Details of single packets, as they left the ring buffer.
+    Details(Vec<Detail>),
+    /// The counts plane at one instant, absolute since the start.
+    Snapshot(Arc<Snapshot>),
+    /// The observation is over; the last snapshot has been sent.
+    Finished,
+}

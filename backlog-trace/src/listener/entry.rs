@@ -1,0 +1,52 @@
+//! One listener in the book.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// A process that holds the listening socket.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Owner {
+    /// Process id, in the initial pid namespace.
+    pub pid: u32,
+    /// Its name: untrusted text, to be escaped wherever it is shown.
+    pub comm: String,
+}
+
+/// A listening socket and what is known of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Listener {
+    /// Number in this observation's book, from 0.
+    pub id: u32,
+    /// Keys under which the kernel maps know it (one, or two where it was met
+    /// before its cookie was made; none on the counters rung).
+    pub keys: Vec<u64>,
+    /// Network namespace's inode number.
+    pub netns: u32,
+    /// Socket cookie; `None` where the socket closed before anybody asked for it.
+    pub cookie: Option<u64>,
+    /// Bound address.
+    pub address: IpAddr,
+    /// Local port.
+    pub port: u16,
+    /// Socket inode; 0 for a kernel-owned socket.
+    pub inode: u64,
+    /// Every process that holds the socket, by pid; where it closed before
+    /// anyone looked, the process that called listen().
+    pub owners: Vec<Owner>,
+    /// cgroup path of the first owner.
+    #[serde(default)]
+    pub cgroup: Option<String>,
+    /// Limit of both queues (`sk_max_ack_backlog`): what listen() asked for,
+    /// capped by somaxconn.
+    pub limit: u32,
+    /// `net.core.somaxconn` of its namespace.
+    #[serde(default)]
+    pub somaxconn: Option<u32>,
+    /// An IPv6 socket that takes IPv6 clients only.
+    #[serde(default)]
+    pub v6only: bool,
+    /// It is closed.
+    #[serde(default)]
+    pub closed: bool,
+}

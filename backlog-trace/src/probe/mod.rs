@@ -1,0 +1,1 @@
+//! Hooks, maps and the session that owns them.

@@ -1,0 +1,1 @@
+//! Adding up and auditing what was observed.

@@ -1,0 +1,1 @@
+//! Printing: text and JSON. Views know no kernel.
