@@ -23,6 +23,10 @@ pub struct Counts {
     pub syn_queue_max: u32,
     /// The limit of both queues when this CPU last looked.
     pub limit: u32,
+    /// The listener's `sk_drops` when a handshake last finished on this CPU.
+    pub drops_at_ack: u32,
+    /// Keeps the size a multiple of eight without hidden padding.
+    pub reserved: u32,
     /// SYNs handled by the listener.
     pub syns: u64,
     /// Handshakes finished: a child socket was queued.
@@ -38,7 +42,8 @@ pub struct Counts {
     pub cookies_wanted_lost: u64,
     /// SYNs that were lost although a cookie was made.
     pub cookies_made_lost: u64,
-    /// When the last loss happened (`CLOCK_MONOTONIC`, ns; 0: none).
+    /// When this CPU last noticed that `sk_drops` had moved
+    /// (`CLOCK_MONOTONIC`, ns; 0: never).
     pub last_loss: u64,
     /// Occurrences per reason.
     pub reasons: [u64; REASON_SLOTS],
@@ -53,4 +58,4 @@ pub struct Counts {
 }
 
 const _: () =
-    assert!(size_of::<Counts>() == 16 + 8 * 8 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));
+    assert!(size_of::<Counts>() == 24 + 8 * 8 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));

@@ -33,8 +33,14 @@ pub struct Identity {
     pub family: u16,
     /// Name of the process that called listen(), NUL-padded: untrusted bytes.
     pub comm: [u8; 16],
-    /// Keeps the size a multiple of eight without hidden padding.
-    pub reserved: u32,
+    /// `sk_drops` when it closed.
+    pub closed_drops: u32,
+    /// When it closed (`CLOCK_MONOTONIC`, ns); 0 while it is open.
+    pub closed: u64,
+    /// Connections not yet accepted when it closed.
+    pub closed_accept_queue: u32,
+    /// Half-open requests when it closed.
+    pub closed_syn_queue: u32,
 }
 
-const _: () = assert!(size_of::<Identity>() == 88);
+const _: () = assert!(size_of::<Identity>() == 104);

@@ -1,0 +1,123 @@
+//! The counts plane: finding a listener's row, and meeting a new listener.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use backlog_trace_common::counts::Counts;
+use backlog_trace_common::key::ListenerKey;
+
+use crate::globals::{
+    ABSENT, OFF_FILE_INODE, OFF_INODE_INO, OFF_NET_INUM, OFF_SK_DROPS, OFF_SK_INO, OFF_SK_MAX_ACK_BACKLOG,
+    OFF_SK_SOCKET, OFF_SKC_COOKIE, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR,
+    OFF_SKC_V6_RCV_SADDR, OFF_SOCKET_FILE,
+};
+use crate::maps::{COUNTS, IDENTITIES, NEW_IDENTITY, ZERO_COUNTS};
+use crate::read::{Memory, Ptr};
+
+/// `AF_INET6`.
+pub const INET6: u16 = 10;
+
+/// The key of a listening socket.
+#[inline(always)]
+pub fn key<M: Memory>(tcp: Ptr) -> u64 {
+    let cookie: u64 = M::load(tcp, OFF_SKC_COOKIE.load());
+    if cookie != 0 { cookie } else { ListenerKey::from_address(tcp as u64, inode::<M>(tcp)).0 }
+}
+
+/// The socket's inode: what `ss` and `/proc/PID/fd` know it by. 0 for a socket
+/// of the kernel's own.
+#[inline(always)]
+fn inode<M: Memory>(tcp: Ptr) -> u64 {
+    if OFF_SK_INO.load() != ABSENT {
+        return M::load(tcp, OFF_SK_INO.load());
+    }
+    // struct socket_alloc is out of reach of a typed pointer to its first
+    // member, so the way goes through the file.
+    let socket: Ptr = M::load(tcp, OFF_SK_SOCKET.load());
+    if socket.is_null() {
+        return 0;
+    }
+    let file: Ptr = M::load(socket, OFF_SOCKET_FILE.load());
+    if file.is_null() {
+        return 0;
+    }
+    let inode: Ptr = M::load(file, OFF_FILE_INODE.load());
+    if inode.is_null() { 0 } else { M::load(inode, OFF_INODE_INO.load()) }
+}
+
+/// A listener's row on this CPU, made if this is the first packet of it.
+/// `None`: the map is full.
+#[inline(always)]
+pub fn of<M: Memory>(tcp: Ptr) -> Option<(u64, *mut Counts)> {
+    let key = key::<M>(tcp);
+    if let Some(row) = COUNTS.get_ptr_mut(key) {
+        return Some((key, row));
+    }
+    meet::<M>(tcp, key, None);
+    COUNTS.get_ptr_mut(key).map(|row| (key, row))
+}
+
+/// The task that called listen().
+pub struct Caller {
+    pid: u32,
+    cgroup: u64,
+    comm: [u8; 16],
+}
+
+impl Caller {
+    /// The current task, in a hook that runs in its context.
+    #[inline(always)]
+    pub fn current<C: EbpfContext>(ctx: &C) -> Self {
+        // SAFETY: no arguments.
+        let (pid, cgroup) =
+            unsafe { ((bpf_get_current_pid_tgid() >> 32) as u32, bpf_get_current_cgroup_id()) };
+        Self { pid, cgroup, comm: ctx.command().unwrap_or_default() }
+    }
+}
+
+/// Makes the row and the identity of a listener.
+#[inline(always)]
+pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>) {
+    let (Some(zero), Some(new)) = (ZERO_COUNTS.get_ptr(0), NEW_IDENTITY.get_ptr_mut(0)) else { return };
+    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    let family: u16 = M::load(tcp, OFF_SKC_FAMILY.load());
+    let Caller { pid, cgroup, comm } = caller.unwrap_or(Caller { pid: 0, cgroup: 0, comm: [0; 16] });
+    // SAFETY: `zero` and `new` are live map values; `new` is this CPU's scratch.
+    unsafe {
+        (*new).cookie = M::load(tcp, OFF_SKC_COOKIE.load());
+        (*new).inode = inode::<M>(tcp);
+        (*new).time = bpf_ktime_get_ns();
+        (*new).cgroup = cgroup;
+        let words: *mut u64 = (&raw mut (*new).address).cast();
+        if family == INET6 {
+            words.write(M::load(tcp, OFF_SKC_V6_RCV_SADDR.load()));
+            words.add(1).write(M::load(tcp, OFF_SKC_V6_RCV_SADDR.load() + 8));
+        } else {
+            words.write(u64::from(M::load::<u32>(tcp, OFF_SKC_RCV_SADDR.load())));
+            words.add(1).write(0);
+        }
+        (*new).netns = M::load(net, OFF_NET_INUM.load());
+        (*new).pid = pid;
+        (*new).drops = M::load(tcp, OFF_SK_DROPS.load());
+        (*new).limit = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
+        (*new).port = M::load(tcp, OFF_SKC_NUM.load());
+        (*new).family = family;
+        (*new).comm = comm;
+        (*new).closed = 0;
+        (*new).closed_drops = 0;
+        (*new).closed_accept_queue = 0;
+        (*new).closed_syn_queue = 0;
+        // Another CPU may have met it first: its rows stay.
+        let _ = COUNTS.insert(key, &*zero, u64::from(BPF_NOEXIST));
+        let _ = IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST));
+    }
+}
+
+/// Adds one to a histogram's bucket. The compare is for the verifier.
+#[inline(always)]
+pub fn bump<const N: usize>(histogram: *mut [u64; N], bucket: usize) {
+    if bucket < N {
+        // SAFETY: the index was checked; the histogram lies in a live map value.
+        unsafe { *histogram.cast::<u64>().add(bucket) += 1 };
+    }
+}

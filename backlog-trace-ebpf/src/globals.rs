@@ -1,0 +1,88 @@
+//! What user space looked up in the running kernel's BTF, as read-only globals.
+//!
+//! The verifier sees them as constants, so a load at such an offset costs what
+//! a load at a compiled-in offset costs, and code behind a flag that is 0 is
+//! removed. `backlog-trace/src/kernel/layout.rs` holds the table that fills
+//! them; a name that exists on one side only is an error at load time.
+
+use aya_ebpf::Global;
+
+/// An offset that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+macro_rules! globals {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<u32> = Global::new(ABSENT);)*
+    };
+}
+
+globals! {
+    /// struct sock.
+    OFF_SK_ACK_BACKLOG;
+    OFF_SK_MAX_ACK_BACKLOG;
+    OFF_SK_DROPS;
+    OFF_SK_SOCKET;
+    /// 6.18 and later; the inode's number is kept in the socket itself.
+    OFF_SK_INO;
+    OFF_SOCKET_FILE;
+    OFF_FILE_INODE;
+    OFF_INODE_INO;
+    /// struct sock_common.
+    OFF_SKC_NET;
+    OFF_SKC_COOKIE;
+    OFF_SKC_FAMILY;
+    OFF_SKC_STATE;
+    OFF_SKC_NUM;
+    OFF_SKC_DPORT;
+    OFF_SKC_DADDR;
+    OFF_SKC_RCV_SADDR;
+    OFF_SKC_V6_DADDR;
+    OFF_SKC_V6_RCV_SADDR;
+    /// Cleared when a request is taken out of the hash table.
+    OFF_SKC_NODE_PPREV;
+    /// struct inet_connection_sock.
+    OFF_ACCEPT_QUEUE_QLEN;
+    OFF_SYNFLOOD_WARNED;
+    /// 4 up to 6.12, 1 from 6.18.
+    SIZE_SYNFLOOD_WARNED;
+    /// struct request_sock and struct inet_request_sock.
+    OFF_REQ_NUM_RETRANS;
+    /// Cleared while the request's timer handler runs.
+    OFF_REQ_TIMER_PPREV;
+    OFF_IREQ_ACKED;
+    SHIFT_IREQ_ACKED;
+    /// struct tcp_sock: stamped when the connection is made, and by the
+    /// application's reads after accept().
+    OFF_RCVQ_TIME;
+    /// struct net.
+    OFF_NET_MIB;
+    OFF_NET_INUM;
+    OFF_SYSCTL_SYNCOOKIES;
+    OFF_SYSCTL_MAX_SYN_BACKLOG;
+    /// struct sk_buff.
+    OFF_SKB_HEAD;
+    OFF_SKB_END;
+    OFF_SKB_TRANSPORT;
+    OFF_SKB_NETWORK;
+    OFF_SKB_PROTOCOL;
+    OFF_SHINFO_GSO_SEGS;
+    /// struct bpf_array.
+    OFF_ARRAY_PPTRS;
+    /// Indexes into struct linux_mib.
+    MIB_LISTENOVERFLOWS;
+    MIB_LISTENDROPS;
+    MIB_FULLDROP;
+    MIB_DOCOOKIES;
+    MIB_COOKIESSENT;
+    /// Argument counts: where a fexit program finds the return value.
+    ARGS_CHECK_REQ;
+    ARGS_GET_COOKIE_SOCK;
+    ARGS_ACCEPT;
+    ARGS_LISTEN_START;
+    /// 1 where bpf_get_socket_cookie() is allowed in tracing programs (5.12).
+    HAS_SOCKET_COOKIE;
+    /// Possible CPUs.
+    CPUS;
+    /// Bytes waiting in the ring buffer above which user space is woken at once.
+    RING_WAKE_BYTES;
+}

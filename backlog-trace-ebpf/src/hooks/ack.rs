@@ -1,0 +1,138 @@
+//! The final ACK of a handshake kept in the SYN queue: on the way out of
+//! `tcp_check_req()`.
+
+use core::ffi::c_void;
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::macros::fexit;
+use aya_ebpf::programs::FExitContext;
+use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
+use backlog_trace_common::counts::Counts;
+use backlog_trace_common::detail::{Kind, Outcome};
+use backlog_trace_common::verdict;
+
+use crate::counts::{self, bump};
+use crate::details::{self, Peer, What};
+use crate::globals::{
+    ARGS_CHECK_REQ, OFF_SHINFO_GSO_SEGS, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SKB_END, OFF_SKB_HEAD,
+    OFF_SKC_NODE_PPREV,
+};
+use crate::mib;
+use crate::read::{Memory, Ptr, Typed, copy, returned, slot};
+
+/// How long after a loss finished handshakes are told one by one, so that
+/// user space can say which refused clients got in after all: beyond the
+/// last SYN retry of a client with tcp_syn_retries 6 (127 s).
+const FOLLOW_NS: u64 = 130_000_000_000;
+
+/// tcp_check_req(sk, skb, req, fastopen, req_stolen[, drop_reason])
+#[fexit]
+pub fn ack(ctx: FExitContext) -> i32 {
+    let ctx: *mut c_void = ctx.as_ptr();
+    // A Fast Open child is checked in process context with the bottom half
+    // on; that call never touches the listener's counters. Only the low byte
+    // of a bool is defined.
+    if slot::<3>(ctx) & 0xff != 0 {
+        return 0;
+    }
+    let sk = slot::<0>(ctx) as Ptr;
+    let child = returned(ctx, ARGS_CHECK_REQ.load());
+    // The listener itself: handled as a packet to a listener.
+    if child == sk as u64 {
+        return 0;
+    }
+    let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
+    if child != 0 {
+        return established::<Typed>(tcp, slot::<2>(ctx) as Ptr);
+    }
+    refused::<Typed>(tcp, slot::<1>(ctx) as Ptr, slot::<2>(ctx) as Ptr, slot::<4>(ctx))
+}
+
+/// A child socket was queued.
+#[inline(always)]
+fn established<M: Memory>(tcp: Ptr, req: Ptr) -> i32 {
+    let Some((key, row)) = counts::of::<M>(tcp) else { return 0 };
+    // SAFETY: `row` is this CPU's live map value.
+    unsafe {
+        if finished::<M>(tcp, row) {
+            details::tell::<M>(tcp, key, What::kind(Kind::Established), Peer::Request(req));
+        }
+    }
+    0
+}
+
+/// Counts a finished handshake; true where it is worth telling about, because
+/// the listener lost something lately.
+///
+/// # Safety
+/// `row` must be this CPU's live map value.
+#[inline(always)]
+pub unsafe fn finished<M: Memory>(tcp: Ptr, row: *mut Counts) -> bool {
+    let accept_queue: u32 = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
+    let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*row).established += 1;
+        bump(&raw mut (*row).accept_depth_at_ack, bucket_of(accept_queue, DEPTH_BUCKETS));
+        if accept_queue > (*row).accept_queue_max {
+            (*row).accept_queue_max = accept_queue;
+        }
+        if drops == 0 {
+            return false;
+        }
+        let now = bpf_ktime_get_ns();
+        if drops != (*row).drops_at_ack {
+            (*row).drops_at_ack = drops;
+            (*row).last_loss = now;
+        }
+        now - (*row).last_loss < FOLLOW_NS
+    }
+}
+
+/// No child: refused, or dropped for a reason that loses nothing.
+#[inline(always)]
+fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
+    let mut taken = 0u8;
+    copy(&raw mut taken, stolen);
+    // Another CPU finished the handshake; the packet is looked up again.
+    if taken != 0 {
+        return 0;
+    }
+    let baseline = mib::baseline::<M>(tcp);
+    let Some((key, row)) = counts::of::<M>(tcp) else {
+        if let Some(baseline) = baseline
+            && let Some(reason) = verdict::ack(&mib::delta(baseline, false))
+        {
+            // SAFETY: a live map value that only this CPU writes.
+            bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
+        }
+        return 0;
+    };
+    // SAFETY: `row` is this CPU's live map value.
+    unsafe {
+        // tcp_v4_rcv() and tcp_v6_rcv() add the packet's segments to sk_drops
+        // whatever the reason was (label discard_and_relse).
+        (*row).sk_drops += segments::<M>(skb);
+        let Some(baseline) = baseline else { return 0 };
+        let Some(reason) = verdict::ack(&mib::delta(baseline, false)) else { return 0 };
+        (*row).sk_drops += 1;
+        bump(&raw mut (*row).reasons, reason.index());
+        let unlinked = M::load::<u64>(req, OFF_SKC_NODE_PPREV.load()) == 0;
+        // tcp_abort_on_overflow takes the request out and sends a RST;
+        // otherwise it stays and the client is left waiting.
+        let outcome = if unlinked { Outcome::Reset } else { Outcome::Silent };
+        details::tell::<M>(tcp, key, What::reason(reason, outcome), Peer::Request(req));
+    }
+    0
+}
+
+/// What the packet counts as in sk_drops: max(1, gso_segs).
+#[inline(always)]
+fn segments<M: Memory>(skb: Ptr) -> u64 {
+    let head: u64 = M::load(skb, OFF_SKB_HEAD.load());
+    let end: u32 = M::load(skb, OFF_SKB_END.load());
+    let mut segments = 0u16;
+    copy(&raw mut segments, head + u64::from(end) + u64::from(OFF_SHINFO_GSO_SEGS.load()));
+    if segments > 1 { u64::from(segments) } else { 1 }
+}

@@ -1,0 +1,45 @@
+//! listen(): a listener is about to open, and has opened.
+
+use core::ffi::c_void;
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
+use aya_ebpf::macros::{fentry, fexit};
+use aya_ebpf::programs::{FEntryContext, FExitContext};
+use backlog_trace_common::detail::Kind;
+
+use crate::baseline;
+use crate::counts::{self, Caller};
+use crate::details::{self, Peer, What};
+use crate::globals::{ARGS_LISTEN_START, HAS_SOCKET_COOKIE};
+use crate::read::{Memory, Ptr, Typed, returned, slot};
+
+/// inet_csk_listen_start(sk[, backlog]), before any client can reach the
+/// socket: its namespace needs baselines, and the socket a cookie.
+#[fentry]
+pub fn listen_begin(ctx: FEntryContext) -> i32 {
+    let sk = slot::<0>(ctx.as_ptr()) as Ptr;
+    let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
+    if HAS_SOCKET_COOKIE.load() == 1 {
+        // SAFETY: a typed socket from the context. The kernel makes the
+        // cookie if there is none yet.
+        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
+    }
+    baseline::begin::<Typed>(tcp);
+    0
+}
+
+/// inet_csk_listen_start(sk[, backlog]): the port is known and listen() succeeded.
+#[fexit]
+pub fn listen_done(ctx: FExitContext) -> i32 {
+    let raw: *mut c_void = ctx.as_ptr();
+    if returned(raw, ARGS_LISTEN_START.load()) as u32 != 0 {
+        return 0;
+    }
+    let Some(tcp) = Typed::tcp_sock(slot::<0>(raw) as Ptr) else { return 0 };
+    let key = counts::key::<Typed>(tcp);
+    aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", key);
+    counts::meet::<Typed>(tcp, key, Some(Caller::current(&ctx)));
+    details::tell::<Typed>(tcp, key, What::kind(Kind::Opened), Peer::Nobody);
+    0
+}

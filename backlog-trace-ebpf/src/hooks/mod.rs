@@ -1,0 +1,9 @@
+//! One file per step of the handshake.
+
+mod accept;
+mod ack;
+mod close;
+mod cookie;
+mod listen;
+mod syn;
+mod synack;

@@ -1,0 +1,170 @@
+//! The client's SYN: on the way out of the functions that answer it.
+//!
+//! Hooked are the wrappers around `tcp_conn_request()`, because they refuse
+//! broadcast and multicast themselves and count it, and because each SYN
+//! passes one of them exactly as it passes the function inside.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::macros::fexit;
+use aya_ebpf::programs::FExitContext;
+use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
+use backlog_trace_common::detail::Outcome;
+use backlog_trace_common::reason::Reason;
+use backlog_trace_common::verdict;
+
+use crate::counts::{self, bump};
+use crate::details::{self, IPV4, Peer, What};
+use crate::globals::{
+    OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_PROTOCOL,
+    OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
+    SIZE_SYNFLOOD_WARNED,
+};
+use crate::mib;
+use crate::read::{Memory, Ptr, Typed, slot};
+
+/// tcp_v4_conn_request(sk, skb)
+#[fexit]
+pub fn syn_v4(ctx: FExitContext) -> i32 {
+    handled::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, slot::<1>(ctx.as_ptr()) as Ptr)
+}
+
+/// tcp_v6_conn_request(sk, skb)
+#[fexit]
+pub fn syn_v6(ctx: FExitContext) -> i32 {
+    handled_v6::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, slot::<1>(ctx.as_ptr()) as Ptr)
+}
+
+/// subflow_v4_conn_request(sk, skb): MPTCP listeners, 6.1 and later.
+#[fexit]
+pub fn syn_mptcp_v4(ctx: FExitContext) -> i32 {
+    handled::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, slot::<1>(ctx.as_ptr()) as Ptr)
+}
+
+/// subflow_v6_conn_request(sk, skb): MPTCP listeners, 6.1 and later.
+#[fexit]
+pub fn syn_mptcp_v6(ctx: FExitContext) -> i32 {
+    handled_v6::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, slot::<1>(ctx.as_ptr()) as Ptr)
+}
+
+/// A dual-stack listener hands an IPv4 client's SYN on to the IPv4 wrapper,
+/// where it has been counted already.
+#[inline(always)]
+fn handled_v6<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
+    let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
+    if protocol == IPV4 { 0 } else { handled::<M>(sk, skb) }
+}
+
+/// A SYN has been answered or refused.
+#[inline(always)]
+fn handled<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
+    let Some(tcp) = M::tcp_sock(sk) else { return 0 };
+    let Some((key, row)) = counts::of::<M>(tcp) else { return unlisted::<M>(tcp) };
+    let accept_queue: u32 = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
+    let mut syn_queue: u32 = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
+    let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
+    let cookies = cookies_possible::<M>(tcp);
+    // SAFETY: `row` is this CPU's live map value.
+    unsafe {
+        (*row).syns += 1;
+        (*row).limit = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
+        bump(&raw mut (*row).accept_depth, bucket_of(accept_queue, DEPTH_BUCKETS));
+        if accept_queue > (*row).accept_queue_max {
+            (*row).accept_queue_max = accept_queue;
+        }
+        if syn_queue > (*row).syn_queue_max {
+            (*row).syn_queue_max = syn_queue;
+        }
+        // Every tcp_listendrop() bumps sk_drops, so where this CPU saw it at
+        // the same value before, this SYN was not refused; and no cookie can
+        // have been wanted unless the listener says so. Then no counter is read.
+        let reason = if drops != (*row).last_drops || cookies {
+            (*row).last_drops = drops;
+            judge::<M>(tcp, key, row, skb, cookies, syn_queue)
+        } else {
+            None
+        };
+        // A request that was just queued is not what the SYN found.
+        if reason.is_none() && syn_queue > 0 {
+            syn_queue -= 1;
+        }
+        bump(&raw mut (*row).syn_depth, bucket_of(syn_queue, DEPTH_BUCKETS));
+    }
+    0
+}
+
+/// Whether a cookie can have been wanted for a SYN of this listener.
+///
+/// tcp_syn_flood_action() sets synflood_warned the first time that the SYN
+/// queue of a listener is full, unless tcp_syncookies is 2 (5.10 to 7.2).
+#[inline(always)]
+fn cookies_possible<M: Memory>(tcp: Ptr) -> bool {
+    let warned = if SIZE_SYNFLOOD_WARNED.load() == 1 {
+        u32::from(M::load::<u8>(tcp, OFF_SYNFLOOD_WARNED.load()))
+    } else {
+        M::load::<u32>(tcp, OFF_SYNFLOOD_WARNED.load())
+    };
+    warned != 0 || syncookies::<M>(tcp) == 2
+}
+
+#[inline(always)]
+fn syncookies<M: Memory>(tcp: Ptr) -> u8 {
+    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    M::load(net, OFF_SYSCTL_SYNCOOKIES.load())
+}
+
+/// The verdict, by what this CPU's counters did.
+#[inline(always)]
+unsafe fn judge<M: Memory>(
+    tcp: Ptr,
+    key: u64,
+    row: *mut backlog_trace_common::counts::Counts,
+    skb: Ptr,
+    cookies: bool,
+    syn_queue: u32,
+) -> Option<Reason> {
+    let baseline = mib::baseline::<M>(tcp)?;
+    let delta = mib::delta(baseline, cookies);
+    let verdict = verdict::syn(&delta, reserved::<M>(tcp, syn_queue));
+    // SAFETY: the caller's promise: `row` is this CPU's live map value.
+    unsafe {
+        if verdict.cookie_wanted {
+            (*row).cookies_wanted_lost += 1;
+        }
+        if verdict.cookie_made {
+            (*row).cookies_made_lost += 1;
+        }
+        let reason = verdict.reason?;
+        bump(&raw mut (*row).reasons, reason.index());
+        let outcome = if matches!(reason, Reason::SynCookieSent) {
+            Outcome::None
+        } else {
+            (*row).sk_drops += 1;
+            Outcome::Silent
+        };
+        details::tell::<M>(tcp, key, What::reason(reason, outcome), Peer::Packet(skb));
+        Some(reason)
+    }
+}
+
+/// Whether the last-quarter rule held (tcp_conn_request(), all versions): asked
+/// only to tell apart the causes of a ListenDrops that moved alone.
+#[inline(always)]
+fn reserved<M: Memory>(tcp: Ptr, syn_queue: u32) -> bool {
+    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    let backlog: u32 = M::load(net, OFF_SYSCTL_MAX_SYN_BACKLOG.load());
+    syncookies::<M>(tcp) == 0 && (backlog.wrapping_sub(syn_queue) as i32) < (backlog >> 2) as i32
+}
+
+/// A SYN of a listener that found no room in the map: counted for the
+/// namespace, so that the audit closes all the same.
+#[inline(always)]
+fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
+    if let Some(baseline) = mib::baseline::<M>(tcp) {
+        let delta = mib::delta(baseline, true);
+        if let Some(reason) = verdict::syn(&delta, false).reason {
+            // SAFETY: a live map value that only this CPU writes.
+            bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
+        }
+    }
+    0
+}

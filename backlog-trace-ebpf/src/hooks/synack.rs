@@ -1,0 +1,60 @@
+//! Our SYN+ACK sent again: the tracepoint in `tcp_rtx_synack()`, which fires
+//! only when it was really sent.
+
+use core::ffi::c_void;
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use backlog_trace_common::detail::{Cause, Kind, Outcome};
+use backlog_trace_common::reason::Reason;
+
+use crate::baseline::LISTEN;
+use crate::counts::{self, bump};
+use crate::details::{self, Peer, What};
+use crate::globals::{
+    OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_TIMER_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
+};
+use crate::read::{Memory, Ptr, Typed, slot};
+
+/// tcp_retransmit_synack(sk, req)
+#[btf_tracepoint]
+pub fn synack(ctx: BtfTracePointContext) -> i32 {
+    let ctx: *mut c_void = ctx.as_ptr();
+    let sk = slot::<0>(ctx) as Ptr;
+    let req = slot::<1>(ctx) as Ptr;
+    if sk.is_null() || req.is_null() {
+        return 0;
+    }
+    // With Fast Open the socket is the child, not the listener.
+    if Typed::load::<u8>(sk, OFF_SKC_STATE.load()) != LISTEN {
+        return 0;
+    }
+    let (Some(tcp), Some(request)) = (Typed::tcp_sock(sk), Typed::tcp_request(req)) else { return 0 };
+    sent_again::<Typed>(tcp, req, request)
+}
+
+#[inline(always)]
+fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
+    let Some((key, row)) = counts::of::<M>(tcp) else { return 0 };
+    let acked: u8 = M::load(request, OFF_IREQ_ACKED.load());
+    // The timer is taken off its list before its handler runs
+    // (expire_timers() -> detach_timer(), all versions), and is on it while a
+    // duplicate SYN is answered.
+    let timer_waits = M::load::<u64>(req, OFF_REQ_TIMER_PPREV.load()) != 0;
+    let cause = if timer_waits {
+        Cause::DuplicateSyn
+    } else if (acked >> SHIFT_IREQ_ACKED.load()) & 1 == 1 {
+        Cause::AckRefused
+    } else {
+        Cause::ClientSilent
+    };
+    // The count goes up after the tracepoint.
+    let attempt = M::load::<u8>(req, OFF_REQ_NUM_RETRANS.load()).saturating_add(1);
+    let reason = Reason::SynackRetransmit;
+    // SAFETY: `row` is this CPU's live map value.
+    bump(unsafe { &raw mut (*row).reasons }, reason.index());
+    let what = What { kind: Kind::Reason, reason, outcome: Outcome::None, cause, attempt };
+    details::tell::<M>(tcp, key, what, Peer::Request(req));
+    0
+}

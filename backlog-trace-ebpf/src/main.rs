@@ -1,0 +1,28 @@
+//! The kernel side of backlog-trace: one file per step of the handshake under
+//! `hooks`, one body per step, thin shells per rung.
+//!
+//! Nothing here decides what is printed. Counts go to per-CPU maps and are
+//! exact under any flood; details go to the ring buffer and may be missed,
+//! which is counted.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod baseline;
+mod counts;
+mod details;
+mod globals;
+mod hooks;
+mod maps;
+mod mib;
+mod read;
+
+/// GPL-compatible, as bpf_probe_read_kernel() and the tracing program types ask for.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

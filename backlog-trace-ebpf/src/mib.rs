@@ -1,0 +1,63 @@
+//! This CPU's own counters of a namespace, and how far they moved.
+//!
+//! `linux_mib` slots are bumped with the bottom half off on the CPU that
+//! handles the packet, so between two readings on one CPU they move by what
+//! this CPU decided. KERNEL section 8 lists what else bumps them.
+
+use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use backlog_trace_common::baseline::{Baseline, BaselineKey};
+use backlog_trace_common::counter::Counter;
+use backlog_trace_common::verdict::Delta;
+
+use crate::globals::{
+    MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_INUM, OFF_SKC_NET,
+};
+use crate::maps::BASELINES;
+use crate::read::{Memory, Ptr, copy};
+
+/// The baseline of this CPU for the socket's namespace; `None` while the
+/// observation of it has not begun.
+#[inline(always)]
+pub fn baseline<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
+    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    let netns: u32 = M::load(net, OFF_NET_INUM.load());
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    BASELINES.get_ptr_mut(BaselineKey { netns, cpu })
+}
+
+/// How far ListenOverflows and ListenDrops moved since the last reading, and,
+/// where a cookie can have been wanted, the other three as well. Neighbours in
+/// `linux_mib` are read by one call; user space has checked that they are.
+#[inline(always)]
+pub fn delta(baseline: *mut Baseline, cookies: bool) -> Delta {
+    // SAFETY: `baseline` is a live map value; only this CPU writes it, and
+    // with the bottom half off nothing else runs this on it meanwhile.
+    let (address, last) = unsafe { ((*baseline).address, &mut (*baseline).last) };
+    let mut delta = Delta::default();
+    let mut pair = [0u64; 2];
+    if copy(&raw mut pair, address + 8 * u64::from(MIB_LISTENOVERFLOWS.load())) {
+        let [overflows, drops] = pair;
+        delta.0[Counter::ListenOverflows.index()] = overflows - last[Counter::ListenOverflows.index()];
+        delta.0[Counter::ListenDrops.index()] = drops - last[Counter::ListenDrops.index()];
+        last[Counter::ListenOverflows.index()] = overflows;
+        last[Counter::ListenDrops.index()] = drops;
+    }
+    if cookies {
+        let ascending = MIB_FULLDROP.load() > MIB_DOCOOKIES.load();
+        let first = if ascending { MIB_DOCOOKIES.load() } else { MIB_FULLDROP.load() };
+        if copy(&raw mut pair, address + 8 * u64::from(first)) {
+            let (wanted, dropped) = if ascending { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
+            delta.0[Counter::ReqQFullDoCookies.index()] = wanted - last[Counter::ReqQFullDoCookies.index()];
+            delta.0[Counter::ReqQFullDrop.index()] = dropped - last[Counter::ReqQFullDrop.index()];
+            last[Counter::ReqQFullDoCookies.index()] = wanted;
+            last[Counter::ReqQFullDrop.index()] = dropped;
+        }
+        let mut sent = 0u64;
+        if copy(&raw mut sent, address + 8 * u64::from(MIB_COOKIESSENT.load())) {
+            delta.0[Counter::SyncookiesSent.index()] = sent - last[Counter::SyncookiesSent.index()];
+            last[Counter::SyncookiesSent.index()] = sent;
+        }
+    }
+    delta
+}

@@ -1,0 +1,90 @@
+//! The only file that touches kernel memory.
+//!
+//! [`Typed`] loads directly through pointers whose type the verifier knows: an
+//! address that went bad faults and reads as 0, and no helper is called.
+//! `bpf_probe_read_kernel()` serves where the type is lost (packet headers,
+//! counters).
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_request_sock, bpf_skc_to_tcp_sock};
+
+/// A kernel pointer: what it points at is said by its name.
+pub type Ptr = *const u8;
+
+/// The `N`th 64-bit slot of a tracing context.
+///
+/// Written in assembly because a `match` over slots is merged by LLVM into one
+/// load at a computed offset, which the verifier refuses up to 6.12
+/// ("dereference of modified ctx ptr").
+#[inline(always)]
+pub fn slot<const N: i16>(ctx: *mut c_void) -> u64 {
+    let value: u64;
+    // SAFETY: reads one slot of the program's context; the verifier checks
+    // that the slot exists.
+    unsafe {
+        core::arch::asm!("{v} = *(u64 *)({c} + {o})",
+            v = out(reg) value, c = in(reg) ctx, o = const (N as i32) * 8,
+            options(nostack, readonly, preserves_flags));
+    }
+    value
+}
+
+/// The return value of a traced function with `args` arguments (2 to 7).
+#[inline(always)]
+pub fn returned(ctx: *mut c_void, args: u32) -> u64 {
+    match args {
+        1 => slot::<1>(ctx),
+        2 => slot::<2>(ctx),
+        3 => slot::<3>(ctx),
+        4 => slot::<4>(ctx),
+        5 => slot::<5>(ctx),
+        6 => slot::<6>(ctx),
+        7 => slot::<7>(ctx),
+        _ => 0,
+    }
+}
+
+/// How members of kernel structures are read on a rung.
+pub trait Memory {
+    /// One member. 0 where the address is bad.
+    fn load<T: Copy>(base: Ptr, offset: u32) -> T;
+    /// A socket as `struct tcp_sock`; `None` where it is not a full TCP socket.
+    fn tcp_sock(sk: Ptr) -> Option<Ptr>;
+    /// A request as `struct tcp_request_sock`.
+    fn tcp_request(req: Ptr) -> Option<Ptr>;
+}
+
+/// Direct loads through typed pointers: fentry, fexit, tp_btf and iterators.
+pub struct Typed;
+
+impl Memory for Typed {
+    #[inline(always)]
+    fn load<T: Copy>(base: Ptr, offset: u32) -> T {
+        // SAFETY: the verifier knows the type behind `base` and checks that
+        // the member lies within it; a bad address faults and yields 0.
+        // Volatile, so that LLVM neither widens nor merges loads.
+        unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
+    }
+
+    #[inline(always)]
+    fn tcp_sock(sk: Ptr) -> Option<Ptr> {
+        // SAFETY: `sk` is a typed socket pointer from the context.
+        let tcp = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) };
+        if tcp.is_null() { None } else { Some(tcp.cast::<u8>().cast_const()) }
+    }
+
+    #[inline(always)]
+    fn tcp_request(req: Ptr) -> Option<Ptr> {
+        // SAFETY: `req` is a typed request pointer from the context.
+        let tcp = unsafe { bpf_skc_to_tcp_request_sock(req.cast_mut().cast()) };
+        if tcp.is_null() { None } else { Some(tcp.cast::<u8>().cast_const()) }
+    }
+}
+
+/// Copies kernel memory whose type is lost. `false` where the address is bad.
+#[inline(always)]
+pub fn copy<T>(to: *mut T, from: u64) -> bool {
+    // SAFETY: `to` is a valid place for a T; the helper checks `from`.
+    unsafe { bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, from as *const c_void) == 0 }
+}
