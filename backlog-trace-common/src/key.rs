@@ -3,9 +3,8 @@
 //! A listener is a socket, and a socket's cookie is never used twice while the
 //! host is up. `sock_diag` and the `listen` hook make the kernel generate it
 //! (`__sock_gen_cookie()`, net/core/sock_diag.c); before that `skc_cookie` is
-//! 0 and the key falls back to the socket's address mixed with its inode,
-//! tagged by the top bit. User space joins the two keys of one socket by
-//! namespace and inode.
+//! 0 and the key is made of the socket's inode and port, tagged by the top
+//! bit. User space joins the two keys of one socket by namespace and inode.
 
 /// A listener's key in the kernel maps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -16,30 +15,27 @@
 )]
 pub struct ListenerKey(pub u64);
 
-/// Set where the key was made from the socket's address and not its cookie.
-const BY_ADDRESS: u64 = 1 << 63;
+/// Set where the key was made of inode and port and not of the cookie.
+const BY_INODE: u64 = 1 << 63;
 
 impl ListenerKey {
     /// The key of a socket that has a cookie.
     #[inline(always)]
     pub const fn from_cookie(cookie: u64) -> Self {
-        Self(cookie & !BY_ADDRESS)
+        Self(cookie & !BY_INODE)
     }
 
-    /// The key of a socket whose cookie nobody has asked for yet.
-    ///
-    /// Slab objects of sockets are cache-line aligned, so 6 bits of the
-    /// address say nothing; the next 31 and the inode tell any two sockets
-    /// apart whose lives overlap, and two sockets that use one address after
-    /// the other by their inodes.
+    /// The key of a socket whose cookie nobody has asked for yet. Inodes of
+    /// sockets are counted up for the whole host (`get_next_ino()`); the port
+    /// tells apart the kernel's own sockets, which have none.
     #[inline(always)]
-    pub const fn from_address(socket: u64, inode: u64) -> Self {
-        Self(BY_ADDRESS | (((socket >> 6) & 0x7fff_ffff) << 32) | (inode & 0xffff_ffff))
+    pub const fn from_inode(inode: u64, port: u16) -> Self {
+        Self(BY_INODE | ((port as u64) << 32) | (inode & 0xffff_ffff))
     }
 
     /// The socket's cookie, where the key carries it.
     pub const fn cookie(self) -> Option<u64> {
-        if self.0 & BY_ADDRESS == 0 && self.0 != 0 { Some(self.0) } else { None }
+        if self.0 & BY_INODE == 0 && self.0 != 0 { Some(self.0) } else { None }
     }
 }
 
@@ -48,14 +44,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_comes_back_and_an_address_key_has_none() {
+    fn a_cookie_comes_back_and_an_inode_key_has_none() {
         assert_eq!(ListenerKey::from_cookie(4129).cookie(), Some(4129));
-        assert_eq!(ListenerKey::from_address(0xffff_8880_1234_5640, 102_322).cookie(), None);
+        assert_eq!(ListenerKey::from_inode(102_322, 8080).cookie(), None);
     }
 
     #[test]
-    fn one_address_reused_with_another_inode_is_another_listener() {
-        let socket = 0xffff_8880_1234_5640;
-        assert_ne!(ListenerKey::from_address(socket, 7), ListenerKey::from_address(socket, 8));
+    fn inode_and_port_both_tell_sockets_apart() {
+        assert_ne!(ListenerKey::from_inode(7, 80), ListenerKey::from_inode(8, 80));
+        assert_ne!(ListenerKey::from_inode(0, 80), ListenerKey::from_inode(0, 81));
     }
 }

@@ -86,10 +86,18 @@ pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
 pub fn begin<M: Memory>(tcp: Ptr) {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
     let netns: u32 = M::load(net, OFF_NET_INUM.load());
-    let mib: u64 = M::load(net, OFF_NET_MIB.load());
     if BASELINES.get_ptr(BaselineKey { netns, cpu: 0 }).is_some() {
         return;
     }
+    let Some(place) = NEW_BASELINE.get_ptr_mut(0) else { return };
+    // A typed pointer cannot be added to a number; through map memory it
+    // becomes one.
+    // SAFETY: `place` is this CPU's scratch value.
+    let mib = unsafe {
+        let place = &raw mut (*place).address;
+        place.write_volatile(M::load(net, OFF_NET_MIB.load()));
+        place.read_volatile()
+    };
     let cpus = CPUS.load();
     let mut cpu = 0u32;
     while cpu < MAX_CPUS {

@@ -21,7 +21,10 @@ pub const INET6: u16 = 10;
 #[inline(always)]
 pub fn key<M: Memory>(tcp: Ptr) -> u64 {
     let cookie: u64 = M::load(tcp, OFF_SKC_COOKIE.load());
-    if cookie != 0 { cookie } else { ListenerKey::from_address(tcp as u64, inode::<M>(tcp)).0 }
+    if cookie != 0 {
+        return cookie;
+    }
+    ListenerKey::from_inode(inode::<M>(tcp), M::load(tcp, OFF_SKC_NUM.load())).0
 }
 
 /// The socket's inode: what `ss` and `/proc/PID/fd` know it by. 0 for a socket
@@ -110,6 +113,15 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>) {
         // Another CPU may have met it first: its rows stay.
         let _ = COUNTS.insert(key, &*zero, u64::from(BPF_NOEXIST));
         let _ = IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST));
+    }
+}
+
+/// A socket can listen again after a shutdown: it keeps its row.
+#[inline(always)]
+pub fn reopen(key: u64) {
+    if let Some(identity) = IDENTITIES.get_ptr_mut(key) {
+        // SAFETY: a live map value; listen() holds the socket's lock.
+        unsafe { (*identity).closed = 0 };
     }
 }
 

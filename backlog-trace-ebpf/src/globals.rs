@@ -79,8 +79,6 @@ globals! {
     ARGS_GET_COOKIE_SOCK;
     ARGS_ACCEPT;
     ARGS_LISTEN_START;
-    /// 1 where bpf_get_socket_cookie() is allowed in tracing programs (5.12).
-    HAS_SOCKET_COOKIE;
     /// Possible CPUs.
     CPUS;
     /// Bytes waiting in the ring buffer above which user space is woken at once.

@@ -11,20 +11,26 @@ use backlog_trace_common::detail::Kind;
 use crate::baseline;
 use crate::counts::{self, Caller};
 use crate::details::{self, Peer, What};
-use crate::globals::{ARGS_LISTEN_START, HAS_SOCKET_COOKIE};
+use crate::globals::ARGS_LISTEN_START;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 
 /// inet_csk_listen_start(sk[, backlog]), before any client can reach the
-/// socket: its namespace needs baselines, and the socket a cookie.
+/// socket: the kernel makes its cookie, if there is none yet. A program of its
+/// own, because kernels before 5.12 refuse the helper in tracing programs;
+/// there the listener goes by its address until somebody asks for the cookie.
+#[fentry]
+pub fn listen_cookie(ctx: FEntryContext) -> i32 {
+    let sk = slot::<0>(ctx.as_ptr()) as Ptr;
+    // SAFETY: a typed socket from the context.
+    unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
+    0
+}
+
+/// inet_csk_listen_start(sk[, backlog]): the socket's namespace needs
+/// baselines before its first packet.
 #[fentry]
 pub fn listen_begin(ctx: FEntryContext) -> i32 {
-    let sk = slot::<0>(ctx.as_ptr()) as Ptr;
-    let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
-    if HAS_SOCKET_COOKIE.load() == 1 {
-        // SAFETY: a typed socket from the context. The kernel makes the
-        // cookie if there is none yet.
-        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) };
-    }
+    let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
     baseline::begin::<Typed>(tcp);
     0
 }
@@ -40,6 +46,7 @@ pub fn listen_done(ctx: FExitContext) -> i32 {
     let key = counts::key::<Typed>(tcp);
     aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", key);
     counts::meet::<Typed>(tcp, key, Some(Caller::current(&ctx)));
+    counts::reopen(key);
     details::tell::<Typed>(tcp, key, What::kind(Kind::Opened), Peer::Nobody);
     0
 }

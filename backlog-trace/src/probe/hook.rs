@@ -1,0 +1,125 @@
+//! The hooks: what is attached where, and what is lost without it.
+
+/// How one program is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// On the way into a kernel function.
+    Fentry,
+    /// On the way out of a kernel function.
+    Fexit,
+    /// On a tracepoint, with typed arguments.
+    TpBtf,
+}
+
+/// One program of a hook.
+#[derive(Debug)]
+pub struct Part {
+    /// Name in the eBPF object.
+    pub program: &'static str,
+    /// How it is attached.
+    pub kind: Kind,
+    /// Kernel function or tracepoint.
+    pub target: &'static str,
+    /// A kernel may lack or refuse it without anything being missed by that
+    /// (no MPTCP, no IPv6, no cookie helper).
+    pub optional: bool,
+}
+
+/// One hook: a step of the handshake.
+#[derive(Debug)]
+pub struct Hook {
+    /// Name in every output.
+    pub name: &'static str,
+    /// What cannot be seen without it.
+    pub gives: &'static str,
+    /// Without it there is nothing worth observing.
+    pub required: bool,
+    /// Its programs.
+    pub parts: &'static [Part],
+}
+
+const fn part(program: &'static str, kind: Kind, target: &'static str) -> Part {
+    Part { program, kind, target, optional: false }
+}
+
+const fn optional(program: &'static str, kind: Kind, target: &'static str) -> Part {
+    Part { program, kind, target, optional: true }
+}
+
+/// Every hook, in the order in which they are attached: listeners that open
+/// while the others are attached must not be missed.
+pub const HOOKS: &[Hook] = &[
+    Hook {
+        name: "listen",
+        gives: "who called listen(), also for listeners that close at once",
+        required: true,
+        parts: &[
+            optional("listen_cookie", Kind::Fentry, "inet_csk_listen_start"),
+            part("listen_begin", Kind::Fentry, "inet_csk_listen_start"),
+            part("listen_done", Kind::Fexit, "inet_csk_listen_start"),
+        ],
+    },
+    Hook {
+        name: "close",
+        gives: "what still waited in the queues of a listener that closed",
+        required: false,
+        parts: &[part("close", Kind::Fentry, "inet_csk_listen_stop")],
+    },
+    Hook {
+        name: "syn",
+        gives: "SYNs refused and cookies sent",
+        required: true,
+        parts: &[
+            part("syn_v4", Kind::Fexit, "tcp_v4_conn_request"),
+            optional("syn_v6", Kind::Fexit, "tcp_v6_conn_request"),
+            optional("syn_mptcp_v4", Kind::Fexit, "subflow_v4_conn_request"),
+            optional("syn_mptcp_v6", Kind::Fexit, "subflow_v6_conn_request"),
+        ],
+    },
+    Hook {
+        name: "ack",
+        gives: "final ACKs dropped",
+        required: true,
+        parts: &[part("ack", Kind::Fexit, "tcp_check_req")],
+    },
+    Hook {
+        name: "cookie",
+        gives: "final ACKs with a cookie dropped",
+        required: false,
+        parts: &[part("cookie_ack", Kind::Fexit, "tcp_get_cookie_sock")],
+    },
+    Hook {
+        name: "synack",
+        gives: "SYN+ACKs sent again",
+        required: false,
+        parts: &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")],
+    },
+    Hook {
+        name: "accept",
+        gives: "connections accepted and how long they waited",
+        required: false,
+        parts: &[part("accept", Kind::Fexit, "inet_csk_accept")],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_of_hooks_and_programs_are_unique() {
+        let names: BTreeSet<_> = HOOKS.iter().map(|hook| hook.name).collect();
+        assert_eq!(names.len(), HOOKS.len());
+        let programs: Vec<_> = HOOKS.iter().flat_map(|hook| hook.parts).map(|part| part.program).collect();
+        assert_eq!(programs.iter().collect::<BTreeSet<_>>().len(), programs.len());
+    }
+
+    #[test]
+    fn every_hook_has_a_program_it_cannot_do_without() {
+        for hook in HOOKS {
+            assert!(hook.parts.iter().any(|part| !part.optional), "{}", hook.name);
+        }
+    }
+}

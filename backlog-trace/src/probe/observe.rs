@@ -1,0 +1,229 @@
+//! The observation: attach, then turn maps and ring into events until told to stop.
+//!
+//! It runs on a thread of its own with a runtime of its own, because naming
+//! sockets reads `/proc` and netlink and must never delay what prints.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aya::Ebpf;
+use backlog_trace_common::detail::{Detail, Kind};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use super::load::Sizes;
+use super::maps::Maps;
+use super::ring::{Details, POLL};
+use super::settings::Settings;
+use super::{attach, baselines, load, snapshot};
+use crate::event::{Clock, Event, HookState, Session};
+use crate::failure::{Exit, Failure, Result};
+use crate::kernel::btf::Btf;
+use crate::kernel::layout::Layout;
+use crate::kernel::{possible_cpus, preflight};
+use crate::listener::{Book, Listener};
+
+/// Events that may wait for a slow consumer; beyond it the observation waits,
+/// and what overflows is the ring buffer, where it is counted.
+const QUEUE: usize = 1024;
+
+/// Attaches and observes until `stop` is done. The events end with
+/// [`Event::Finished`].
+///
+/// # Errors
+/// What the user must change before anything can be observed: privileges, the
+/// kernel, a file that cannot be written.
+pub async fn observe(
+    settings: Settings,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<mpsc::Receiver<Event>> {
+    let (events, receiver) = mpsc::channel(QUEUE);
+    let (attached, outcome) = oneshot::channel();
+    let (stopper, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        stop.await;
+        // The observation may have ended by itself.
+        let _ = stopper.send(());
+    });
+    std::thread::Builder::new()
+        .name("observe".to_owned())
+        .spawn(move || thread(&settings, events, attached, stopped))
+        .map_err(|error| Failure::internal("no thread for the observation", error))?;
+    match outcome.await {
+        Ok(Ok(())) => Ok(receiver),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => Err(Failure::new(Exit::Internal, "the observation ended before it began")),
+    }
+}
+
+fn thread(
+    settings: &Settings,
+    events: mpsc::Sender<Event>,
+    attached: oneshot::Sender<Result<()>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = attached.send(Err(Failure::internal("no runtime for the observation", error)));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let mut watch = match Watch::begin(settings, events).await {
+            Ok(watch) => watch,
+            Err(failure) => {
+                let _ = attached.send(Err(failure));
+                return;
+            }
+        };
+        let _ = attached.send(Ok(()));
+        if let Err(failure) = watch.run(stopped).await {
+            log::error!("the observation broke off: {failure}");
+        }
+    });
+}
+
+/// Everything that is open while observing. Dropping it detaches.
+struct Watch {
+    _ebpf: Ebpf,
+    maps: Maps,
+    details: Details,
+    book: Book,
+    events: mpsc::Sender<Event>,
+    seen: u64,
+    interval: Duration,
+}
+
+impl Watch {
+    async fn begin(settings: &Settings, events: mpsc::Sender<Event>) -> Result<Self> {
+        preflight::require()?;
+        let types = Btf::from_sys_fs()?;
+        let layout = Layout::resolve(&types)?;
+        layout.check_pairs()?;
+        let btf = aya::Btf::from_sys_fs()
+            .map_err(|error| Failure::new(Exit::KernelUnable, format!("the kernel's types: {error}")))?;
+
+        let mut book = Book::new();
+        let known = book.refresh();
+        let cpus = possible_cpus::read()?;
+        let sizes = Sizes { cpus: cpus.possible_count(), listeners: known.len(), namespaces: book.namespaces().len() };
+        let mut ebpf = load::load(&layout, settings, sizes)?;
+        baselines::record_cpu_offsets(&mut ebpf, &cpus.online())?;
+        let hooks = attach::attach_all(&mut ebpf, &btf)?;
+        baselines::walk_listeners(&mut ebpf, &btf, &book.namespace_files())?;
+
+        let watch = Self {
+            maps: Maps::take(&mut ebpf)?,
+            details: Details::take(&mut ebpf)?,
+            _ebpf: ebpf,
+            book,
+            events,
+            seen: 0,
+            interval: settings.snapshot_interval,
+        };
+        watch.send(Event::Started(Arc::new(session(hooks)))).await;
+        watch.announce(known).await;
+        Ok(watch)
+    }
+
+    async fn run(&mut self, mut stopped: oneshot::Receiver<()>) -> Result<()> {
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut snapshots = tokio::time::interval(self.interval);
+        snapshots.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                _ = snapshots.tick() => self.snapshot().await?,
+                () = self.details.filling() => {}
+                _ = poll.tick() => {}
+            }
+            self.drain().await;
+            if self.events.is_closed() {
+                return Ok(());
+            }
+        }
+        self.drain().await;
+        self.snapshot().await?;
+        self.send(Event::Finished).await;
+        Ok(())
+    }
+
+    /// Passes on what the ring holds, listeners before their details.
+    async fn drain(&mut self) {
+        loop {
+            let details = self.details.drain();
+            if details.is_empty() {
+                return;
+            }
+            self.seen += details.len() as u64;
+            let news = self.name(&details);
+            self.announce(news).await;
+            self.send(Event::Details(details)).await;
+        }
+    }
+
+    /// Makes sure that the book knows every listener in a batch.
+    fn name(&mut self, details: &[Detail]) -> Vec<Arc<Listener>> {
+        let mut news = Vec::new();
+        for detail in details {
+            let known = self.book.by_key(detail.listener).is_some();
+            let changed = matches!(Kind::from_number(detail.kind), Some(Kind::Opened | Kind::Closed));
+            if known && !changed {
+                continue;
+            }
+            if let Some(identity) = self.maps.identity(detail.listener) {
+                news.extend(self.book.learn(detail.listener, &identity));
+            }
+        }
+        news
+    }
+
+    async fn snapshot(&mut self) -> Result<()> {
+        let mut news = self.book.refresh();
+        for (key, identity) in self.maps.identities()? {
+            if self.book.by_key(key).is_none() || identity.closed != 0 {
+                news.extend(self.book.learn(key, &identity));
+            }
+        }
+        self.announce(news).await;
+        let snapshot = snapshot::take(&self.maps, &mut self.book, self.seen, monotonic)?;
+        self.send(Event::Snapshot(snapshot::shared(snapshot))).await;
+        Ok(())
+    }
+
+    async fn announce(&self, news: Vec<Arc<Listener>>) {
+        for listener in news {
+            self.send(Event::Listener(listener)).await;
+        }
+    }
+
+    async fn send(&self, event: Event) {
+        // A consumer that is gone is noticed by the loop.
+        let _ = self.events.send(event).await;
+    }
+}
+
+fn session(hooks: Vec<HookState>) -> Session {
+    let start = monotonic();
+    let unix = jiff::Timestamp::now().as_nanosecond();
+    let offset = unix - i128::from(start);
+    let uname = rustix::system::uname();
+    Session {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: uname.nodename().to_string_lossy().into_owned(),
+        kernel: uname.release().to_string_lossy().into_owned(),
+        start,
+        clock: Clock { unix_minus_monotonic: i64::try_from(offset).unwrap_or(0) },
+        hooks,
+    }
+}
+
+/// `CLOCK_MONOTONIC` in ns, as the kernel side stamps its records.
+fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
