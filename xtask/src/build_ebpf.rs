@@ -2,12 +2,13 @@
 //! the checked-in object is what the sources give.
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use crate::kernel_side::{KernelSide, SOURCES, build_directory};
+use crate::kernel_side::{KernelSide, SOURCES};
 use crate::objcopy::Objcopy;
 use crate::record::Record;
 use crate::step::step;
@@ -23,10 +24,15 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let (rebuilt, record) = build()?;
+    let scratch = workspace::target().join("ebpf");
     if arguments.check {
+        // From nothing, so that no earlier build can stand in for the sources.
+        fs::create_dir_all(&scratch)?;
+        let fresh = tempfile::tempdir_in(&scratch)?;
+        let (rebuilt, record) = build(fresh.path())?;
         check(&rebuilt, &record)?;
     } else {
+        let (rebuilt, record) = build(&scratch)?;
         let object = workspace::checked_in_object();
         if let Some(directory) = object.parent() {
             fs::create_dir_all(directory)?;
@@ -38,13 +44,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn build() -> Result<(Vec<u8>, Record)> {
+fn build(scratch: &Path) -> Result<(Vec<u8>, Record)> {
     let toolchain = KernelSide::find()?;
     let objcopy = Objcopy::find(toolchain.llvm_version.split('.').next().unwrap_or_default())?;
     let root = workspace::root();
     let sources = digest::of_tree(&root, &SOURCES)?;
-    let linked = step("build the kernel side", || toolchain.build(&root, &build_directory()))?;
-    let stripped = build_directory().join("backlog-trace.bpf.o");
+    let linked = step("build the kernel side", || toolchain.build(&root, scratch))?;
+    let stripped = scratch.join("backlog-trace.bpf.o");
     objcopy.strip_debug(&linked, &stripped)?;
     let object = fs::read(&stripped).with_context(|| format!("{} cannot be read", stripped.display()))?;
     let record = Record {

@@ -27,7 +27,12 @@ pub(crate) fn install(what: &str, packages: &[&str]) -> Result<()> {
 
 /// Whether `apt-get install` can work: root, and dpkg's world.
 pub(crate) fn can_install() -> bool {
-    is_root() && on_path("apt-get").is_some() && on_path("dpkg").is_some()
+    is_root() && is_debian_like()
+}
+
+/// Whether packages can be listed, downloaded and unpacked, which needs no root.
+pub(crate) fn is_debian_like() -> bool {
+    on_path("apt-get").is_some() && on_path("dpkg").is_some()
 }
 
 /// `apt-get` that asks no questions.

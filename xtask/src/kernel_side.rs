@@ -12,8 +12,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::debian;
+use crate::stable_identity;
 use crate::step::{loud, on_path, quiet, step};
-use crate::workspace;
 
 /// The version that the distribution's LLVM 22 builds.
 const LINKER_VERSION: &str = "0.13.0";
@@ -77,8 +77,10 @@ impl KernelSide {
         // Fetched first, so that the directories to remap exist.
         quiet(self.cargo_in(&source).args(["fetch", "--locked"]))?;
         let flags = self.flags(root)?.join("\u{1f}");
+        let mut cargo = self.cargo_in(&source);
+        stable_identity::wrap(&mut cargo, root)?;
         loud(
-            self.cargo_in(&source)
+            cargo
                 .env("CARGO_ENCODED_RUSTFLAGS", flags)
                 .args(["build", "--quiet", "--release", "--locked", "--target", "bpfel-unknown-none"])
                 .args(["-Zbuild-std=core", "--bin", "backlog-trace-ebpf", "--target-dir"])
@@ -236,8 +238,3 @@ pub(crate) const SOURCES: [&str; 5] = [
     "backlog-trace-common/Cargo.toml",
     "backlog-trace-common/src",
 ];
-
-/// Where builds of the kernel side are kept.
-pub(crate) fn build_directory() -> PathBuf {
-    workspace::target().join("ebpf")
-}

@@ -8,14 +8,19 @@
     reason = "a development tool: results go to stdout, progress to stderr"
 )]
 
+mod archive;
 mod build_ebpf;
 mod debian;
 mod digest;
+mod guest;
 mod kernel_side;
+mod kernels;
 mod objcopy;
 mod object_facts;
 mod record;
+mod stable_identity;
 mod step;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,11 +38,17 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     BuildEbpf(build_ebpf::Arguments),
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = stable_identity::act_as_wrapper() {
+        eprintln!("xtask: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let result = match Cli::parse().command {
         Command::BuildEbpf(arguments) => build_ebpf::run(&arguments),
+        Command::Vm(arguments) => vm::run(&arguments),
     };
     match result {
         Ok(code) => code,

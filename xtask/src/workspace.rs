@@ -20,11 +20,6 @@ pub(crate) fn dist_binary() -> PathBuf {
     target().join("dist").join("backlog-trace")
 }
 
-/// Sources of the kernel side.
-pub(crate) fn kernel_side() -> PathBuf {
-    root().join("backlog-trace-ebpf")
-}
-
 /// Where the compiled kernel side and its record are checked in.
 pub(crate) fn checked_in_object() -> PathBuf {
     root().join("backlog-trace/src/probe/object/backlog-trace.bpf.o")

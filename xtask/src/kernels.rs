@@ -1,0 +1,77 @@
+//! The kernel matrix: which kernels, from which packages, and what each of
+//! them is known to be unable to do.
+
+/// A kernel that tests run on.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// As named on the command line: the stable series.
+    pub(crate) version: &'static str,
+    /// The Debian release that has it.
+    pub(crate) suite: &'static str,
+    /// Packages with the image and the modules, as patterns of apt-cache
+    /// (POSIX extended); of each, the newest match is taken.
+    pub(crate) packages: &'static [&'static str],
+    /// Scenarios that this kernel cannot have, and why. A skip that is not
+    /// here is a failure.
+    pub(crate) skips: &'static [Skip],
+}
+
+/// A scenario that cannot run on a kernel.
+#[derive(Debug)]
+pub(crate) struct Skip {
+    /// The scenario's name as `selftest` prints it.
+    pub(crate) scenario: &'static str,
+    /// The rung it cannot have there.
+    pub(crate) rung: &'static str,
+    /// The fact about this kernel that makes it impossible.
+    pub(crate) why: &'static str,
+}
+
+/// The oldest supported kernel, two stable series in wide use, and the newest.
+pub(crate) const MATRIX: [Kernel; 4] = [
+    Kernel {
+        version: "5.10",
+        suite: "bullseye",
+        packages: &[r"^linux-image-5\.10\.[-0-9.]*-cloud-amd64$"],
+        skips: &[],
+    },
+    Kernel {
+        version: "6.1",
+        suite: "bookworm",
+        packages: &[r"^linux-image-6\.1\.[-0-9.]*-cloud-amd64$"],
+        skips: &[],
+    },
+    Kernel {
+        version: "6.12",
+        suite: "trixie",
+        packages: &[r"^linux-image-6\.12\.[0-9.]*\+deb13-cloud-amd64$"],
+        skips: &[],
+    },
+    Kernel {
+        version: "7.2",
+        suite: "sid",
+        packages: &[
+            r"^linux-binary-7\.2\.[0-9.]*\+deb14-cloud-amd64$",
+            r"^linux-modules-7\.2\.[0-9.]*\+deb14-cloud-amd64$",
+        ],
+        skips: &[],
+    },
+];
+
+/// The kernel that `bench` and `demo` use unless told otherwise.
+pub(crate) const DEFAULT: &str = "6.12";
+
+/// Modules that scenarios need: packets by hand (tun), namespaces (veth), and
+/// socket listings (the diag family).
+pub(crate) const MODULES: [&str; 5] = ["tun", "veth", "inet_diag", "tcp_diag", "mptcp_diag"];
+
+/// Modules that a kernel may lack altogether: 5.10 lists no MPTCP sockets.
+pub(crate) const OPTIONAL_MODULES: [&str; 1] = ["mptcp_diag"];
+
+/// Looks a kernel up by its series, for clap.
+pub(crate) fn parse(version: &str) -> Result<&'static Kernel, String> {
+    MATRIX.iter().find(|kernel| kernel.version == version).ok_or_else(|| {
+        let known: Vec<&str> = MATRIX.iter().map(|kernel| kernel.version).collect();
+        format!("no such kernel in the matrix; there are {}", known.join(", "))
+    })
+}
