@@ -1,1 +1,8 @@
 //! What this kernel is: BTF, layout, privileges, sysctls.
+//!
+//! Everything the rest knows of the running kernel before anything is attached.
+//! Nothing here keys on a version number except the refusal of kernels that are
+//! too old: stable series change prototypes and members in between.
+
+pub mod btf;
+pub mod layout;

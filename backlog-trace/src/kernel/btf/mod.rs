@@ -1,0 +1,28 @@
+//! Reads BTF, the kernel's own description of its types (`/sys/kernel/btf/vmlinux`).
+//!
+//! Answers three questions: where in which structure is this member, what is
+//! the value of this enumerator, how many parameters has this function.
+//! Format: `Documentation/bpf/btf.rst` of the kernel, kinds 1 to 19.
+//!
+//! Refuses to follow pointers, to read modules' (split) BTF, and to guess: a
+//! name that has several definitions which disagree is an error. Any bytes may
+//! be given to [`Btf::parse`]; whatever is wrong with them is an error, never a
+//! panic, and no lookup takes more than bounded time.
+
+mod blob;
+mod error;
+mod field;
+mod named;
+mod record;
+
+#[cfg(test)]
+pub(crate) mod builder;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod tests;
+
+pub use blob::{Btf, PATH};
+pub use error::BtfError;
+pub use field::{Bits, Field};
+pub use named::{Function, Param};

@@ -1,0 +1,131 @@
+//! The table. To add a fact: one row here, one `Global<u32>` of the same name
+//! on the kernel side.
+//!
+//! Offsets are `OFF_`, sizes that differ between kernels `SIZE_`, bitfields
+//! `OFF_` (of the byte), `SHIFT_` and `WIDTH_`, enumerators `MIB_`, parameter
+//! counts `ARGS_`.
+
+use super::row::{Fact, Need, Row};
+
+const POINTER: &[u32] = &[8];
+/// A counter or number that is an int in some kernels and a byte in others.
+const BYTE_OR_WORD: &[u32] = &[1, 4];
+
+const fn required(global: &'static str, fact: Fact) -> Row {
+    Row { global, fact, need: Need::Required }
+}
+
+const fn offset(
+    global: &'static str,
+    structure: &'static str,
+    path: &'static str,
+    sizes: &'static [u32],
+) -> Row {
+    required(global, Fact::Offset { structure, path, sizes })
+}
+
+const fn size(
+    global: &'static str,
+    structure: &'static str,
+    path: &'static str,
+    sizes: &'static [u32],
+) -> Row {
+    required(global, Fact::Size { structure, path, sizes })
+}
+
+const fn byte(global: &'static str, structure: &'static str, path: &'static str) -> Row {
+    required(global, Fact::BitByte { structure, path })
+}
+
+const fn shift(global: &'static str, structure: &'static str, path: &'static str) -> Row {
+    required(global, Fact::BitShift { structure, path })
+}
+
+const fn width(global: &'static str, structure: &'static str, path: &'static str) -> Row {
+    required(global, Fact::BitWidth { structure, path })
+}
+
+const fn mib(global: &'static str, enumerator: &'static str) -> Row {
+    required(global, Fact::Enumerator(enumerator))
+}
+
+/// A function that a kernel lacks is a hook less, which the ladder reports.
+const fn args(global: &'static str, function: &'static str) -> Row {
+    required(global, Fact::Params(function)).optional()
+}
+
+/// Every fact that the kernel side reads.
+pub const TABLE: &[Row] = &[
+    // The listener.
+    offset("OFF_SK_ACK_BACKLOG", "sock", "sk_ack_backlog", &[4]),
+    offset("OFF_SK_MAX_ACK_BACKLOG", "sock", "sk_max_ack_backlog", &[4]),
+    offset("OFF_SK_DROPS", "sock", "sk_drops.counter", &[4]),
+    offset("OFF_SK_SOCKET", "sock", "sk_socket", POINTER),
+    // Since 6.18; before it the inode is reached through sk_socket.
+    offset("OFF_SK_INO", "sock", "sk_ino", &[8]).optional(),
+    // A bitfield before 5.6, u16 since.
+    offset("OFF_SK_PROTOCOL", "sock", "sk_protocol", &[1, 2]),
+    size("SIZE_SK_PROTOCOL", "sock", "sk_protocol", &[1, 2]),
+    offset("OFF_SOCKET_FILE", "socket", "file", POINTER),
+    offset("OFF_FILE_INODE", "file", "f_inode", POINTER),
+    offset("OFF_INODE_INO", "inode", "i_ino", &[8]),
+    // What listeners, requests and connections share.
+    offset("OFF_SKC_NET", "sock_common", "skc_net.net", POINTER),
+    offset("OFF_SKC_COOKIE", "sock_common", "skc_cookie.counter", &[8]),
+    offset("OFF_SKC_FAMILY", "sock_common", "skc_family", &[2]),
+    offset("OFF_SKC_STATE", "sock_common", "skc_state", &[1]),
+    offset("OFF_SKC_NUM", "sock_common", "skc_num", &[2]),
+    offset("OFF_SKC_DPORT", "sock_common", "skc_dport", &[2]),
+    offset("OFF_SKC_DADDR", "sock_common", "skc_daddr", &[4]),
+    offset("OFF_SKC_RCV_SADDR", "sock_common", "skc_rcv_saddr", &[4]),
+    offset("OFF_SKC_V6_DADDR", "sock_common", "skc_v6_daddr", &[16]),
+    offset("OFF_SKC_V6_RCV_SADDR", "sock_common", "skc_v6_rcv_saddr", &[16]),
+    // request_sock.rsk_listener is a #define for this one.
+    offset("OFF_SKC_LISTENER", "sock_common", "skc_listener", POINTER),
+    // NULL once a request is out of the hash table.
+    offset("OFF_SKC_NODE_PPREV", "sock_common", "skc_node.pprev", POINTER),
+    // The SYN queue.
+    offset("OFF_ACCEPT_QUEUE_QLEN", "inet_connection_sock", "icsk_accept_queue.qlen.counter", &[4]),
+    offset("OFF_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
+    size("SIZE_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
+    offset("OFF_REQ_NUM_RETRANS", "request_sock", "num_retrans", &[1]),
+    byte("OFF_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
+    shift("SHIFT_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
+    width("WIDTH_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
+    byte("OFF_IREQ_ACKED", "inet_request_sock", "acked"),
+    shift("SHIFT_IREQ_ACKED", "inet_request_sock", "acked"),
+    // When the connection was made, for the time until accept().
+    offset("OFF_RCVQ_TIME", "tcp_sock", "rcvq_space.time", &[8]),
+    // The namespace, its counters and its settings.
+    offset("OFF_NET_MIB", "net", "mib.net_statistics", POINTER),
+    offset("OFF_NET_INUM", "net", "ns.inum", &[4]),
+    // int before 5.13 and in early 5.10.y, u8 since.
+    offset("OFF_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
+    size("SIZE_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
+    offset("OFF_SYSCTL_MAX_SYN_BACKLOG", "net", "ipv4.sysctl_max_syn_backlog", &[4]),
+    offset("OFF_SYSCTL_ABORT_ON_OVERFLOW", "net", "ipv4.sysctl_tcp_abort_on_overflow", BYTE_OR_WORD),
+    size("SIZE_SYSCTL_ABORT_ON_OVERFLOW", "net", "ipv4.sysctl_tcp_abort_on_overflow", BYTE_OR_WORD),
+    // The packet.
+    offset("OFF_SKB_HEAD", "sk_buff", "head", POINTER),
+    offset("OFF_SKB_TRANSPORT", "sk_buff", "transport_header", &[2]),
+    offset("OFF_SKB_NETWORK", "sk_buff", "network_header", &[2]),
+    offset("OFF_SKB_PROTOCOL", "sk_buff", "protocol", &[2]),
+    offset("OFF_SKB_END", "sk_buff", "end", &[4]),
+    offset("OFF_SKB_REFDST", "sk_buff", "_skb_refdst", &[8]),
+    offset("OFF_SHINFO_GSO_SEGS", "skb_shared_info", "gso_segs", &[2]),
+    // Where a per-CPU array keeps its slots: this CPU's offset without a symbol.
+    // A flexible array, so of no size.
+    offset("OFF_ARRAY_PPTRS", "bpf_array", "pptrs", &[0]),
+    // Indices into linux_mib.mibs.
+    mib("MIB_LISTENOVERFLOWS", "LINUX_MIB_LISTENOVERFLOWS"),
+    mib("MIB_LISTENDROPS", "LINUX_MIB_LISTENDROPS"),
+    mib("MIB_FULLDROP", "LINUX_MIB_TCPREQQFULLDROP"),
+    mib("MIB_DOCOOKIES", "LINUX_MIB_TCPREQQFULLDOCOOKIES"),
+    mib("MIB_COOKIESSENT", "LINUX_MIB_SYNCOOKIESSENT"),
+    mib("MIB_EMBRYONICRSTS", "LINUX_MIB_EMBRYONICRSTS"),
+    // Parameter counts: an exit hook's return value follows the parameters.
+    args("ARGS_CHECK_REQ", "tcp_check_req"),
+    args("ARGS_GET_COOKIE_SOCK", "tcp_get_cookie_sock"),
+    args("ARGS_ACCEPT", "inet_csk_accept"),
+    args("ARGS_LISTEN_START", "inet_csk_listen_start"),
+];
