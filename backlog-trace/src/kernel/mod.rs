@@ -6,3 +6,6 @@
 
 pub mod btf;
 pub mod layout;
+pub mod possible_cpus;
+pub mod release;
+pub mod symbols;

@@ -23,12 +23,22 @@ pub struct Btf {
     strings: Range<usize>,
     /// Byte offset of each record within `types`, by type id less one.
     starts: Vec<u32>,
-    /// Ids of the named structures and unions that are defined, not only declared.
-    pub(super) structures: Vec<u32>,
+    /// The named structures and unions that are defined, not only declared.
+    pub(super) structures: Vec<Named>,
     /// Ids of every enum.
     pub(super) enums: Vec<u32>,
-    /// Ids of every function.
-    pub(super) functions: Vec<u32>,
+    /// Every function.
+    pub(super) functions: Vec<Named>,
+    /// Every typedef: tracepoints are found by theirs.
+    pub(super) typedefs: Vec<Named>,
+}
+
+/// A type that is looked up by name. The name's place is kept beside the id so
+/// that a search touches the strings alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    pub name: u32,
+    pub id: u32,
 }
 
 impl Btf {
@@ -55,6 +65,7 @@ impl Btf {
             structures: Vec::new(),
             enums: Vec::new(),
             functions: Vec::new(),
+            typedefs: Vec::new(),
             data,
             types,
             strings,
@@ -75,9 +86,12 @@ impl Btf {
             self.starts.push(start);
             let id = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
             match record.kind {
-                Kind::Struct | Kind::Union if record.name != 0 => self.structures.push(id),
+                Kind::Struct | Kind::Union if record.name != 0 => {
+                    self.structures.push(Named { name: record.name, id });
+                }
                 Kind::Enum | Kind::Enum64 => self.enums.push(id),
-                Kind::Func => self.functions.push(id),
+                Kind::Func => self.functions.push(Named { name: record.name, id }),
+                Kind::Typedef => self.typedefs.push(Named { name: record.name, id }),
                 _ => {}
             }
             at += record.length();
@@ -108,7 +122,7 @@ impl Btf {
             .is_some_and(|rest| rest.first() == Some(&0))
     }
 
-    /// The string at `offset`.
+    /// The string at `offset`; what is not UTF-8 in it is replaced.
     pub(super) fn string(&self, offset: u32) -> String {
         let from = self.data.get(self.strings.start + offset as usize..self.strings.end).unwrap_or_default();
         String::from_utf8_lossy(from.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()

@@ -1,11 +1,15 @@
 //! Writes BTF for tests, so that expectations come from how it was written.
+
 #![expect(clippy::cast_possible_truncation, reason = "what a test writes is small")]
+
+use std::collections::HashMap;
 
 /// BTF under construction: each method adds one type and returns its id.
 #[derive(Default)]
 pub(crate) struct Builder {
     types: Vec<u8>,
     strings: Vec<u8>,
+    known: HashMap<String, u32>,
     count: u32,
 }
 
@@ -17,11 +21,16 @@ impl Builder {
         Self { strings: vec![0], ..Self::default() }
     }
 
-    fn string(&mut self, text: &str) -> u32 {
+    /// The place of a string; each is written once, as the kernel's are.
+    pub(crate) fn string(&mut self, text: &str) -> u32 {
         if text.is_empty() {
             return 0;
         }
+        if let Some(at) = self.known.get(text) {
+            return *at;
+        }
         let at = self.strings.len() as u32;
+        self.known.insert(text.to_owned(), at);
         self.strings.extend_from_slice(text.as_bytes());
         self.strings.push(0);
         at

@@ -54,11 +54,11 @@ impl Btf {
     pub fn field(&self, structure: &str, path: &str) -> Result<Field, BtfError> {
         let mut found = None;
         let mut missing = None;
-        for id in &self.structures {
-            if !self.is_named(self.record(*id)?.name, structure) {
+        for named in &self.structures {
+            if !self.is_named(named.name, structure) {
                 continue;
             }
-            match self.field_of(*id, structure, path) {
+            match self.field_of(named.id, structure, path) {
                 Ok(field) if found.is_none_or(|other| other == field) => found = Some(field),
                 Ok(_) => {
                     return Err(BtfError::Ambiguous { structure: structure.into(), path: path.into() });
@@ -145,7 +145,7 @@ impl Btf {
                 && let Some([encoding]) = record.elements::<1>().next()
             {
                 let [_, offset, _, bits] = encoding.to_be_bytes();
-                if u32::from(bits) != size * 8 {
+                if u64::from(bits) != u64::from(size) * 8 {
                     bit += u64::from(offset);
                     width = bits;
                 }

@@ -12,6 +12,7 @@ fn ask(btf: &Btf) {
     }
     let _ = btf.enumerator("a");
     let _ = btf.function("a");
+    let _ = btf.tracepoint("a");
 }
 
 #[track_caller]
@@ -53,6 +54,16 @@ fn an_array_of_itself_has_no_size() {
     builder.structure("a", 4, &[("b", 1, 0, 0)]);
     let error = Btf::parse(builder.finish()).unwrap().field("a", "b").unwrap_err();
     assert!(matches!(error, BtfError::Unusable { .. }), "{error}");
+}
+
+/// Found by [`any_records_are_refused_or_answered`]: its bits do not fit into 32.
+#[test]
+fn an_integer_of_half_a_gib_is_no_panic() {
+    let mut builder = Builder::new();
+    let huge = builder.raw("", 1, false, 0, 1 << 29, &[8]);
+    builder.structure("a", 4, &[("b", huge, 0, 0)]);
+    let field = Btf::parse(builder.finish()).unwrap().field("a", "b").unwrap();
+    assert_eq!((field.size, field.bits.map(|bits| bits.width)), (1 << 29, Some(8)));
 }
 
 #[test]

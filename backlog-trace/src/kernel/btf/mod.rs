@@ -1,7 +1,7 @@
 //! Reads BTF, the kernel's own description of its types (`/sys/kernel/btf/vmlinux`).
 //!
-//! Answers three questions: where in which structure is this member, what is
-//! the value of this enumerator, how many parameters has this function.
+//! Answers: where in which structure is this member, what is the value of this
+//! enumerator, which parameters has this function or tracepoint.
 //! Format: `Documentation/bpf/btf.rst` of the kernel, kinds 1 to 19.
 //!
 //! Refuses to follow pointers, to read modules' (split) BTF, and to guess: a
@@ -10,9 +10,10 @@
 //! panic, and no lookup takes more than bounded time.
 
 mod blob;
+mod enumerator;
 mod error;
 mod field;
-mod named;
+mod function;
 mod record;
 
 #[cfg(test)]
@@ -20,9 +21,11 @@ pub(crate) mod builder;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+pub(crate) mod reduce;
+#[cfg(test)]
 mod tests;
 
 pub use blob::{Btf, PATH};
 pub use error::BtfError;
 pub use field::{Bits, Field};
-pub use named::{Function, Param};
+pub use function::{Function, Param};

@@ -64,6 +64,10 @@ fn sample() -> Btf {
     b.function("printf_like", word, &[("format", pointer), ("", 0)]);
     b.function("overloaded", 0, &[("a", word)]);
     b.function("overloaded", 0, &[("a", word), ("b", word)]);
+    let prototype = b.raw("", 13, false, 3, 0, &[0, 0, 0, pointer, 0, pointer]);
+    let probe = b.pointer(prototype);
+    b.plain(8, "btf_trace_tcp_retransmit_synack", probe);
+    b.plain(8, "btf_trace_no_probe", word);
     Btf::parse(b.finish()).unwrap()
 }
 
@@ -160,4 +164,13 @@ fn functions_tell_their_parameters() {
     assert_eq!(names("printf_like"), Some((owned(&["format", ""]), false)));
     assert_eq!(names("overloaded"), None);
     assert_eq!(names("tcp_check"), None);
+}
+
+#[test]
+fn a_tracepoint_tells_what_a_program_is_given() {
+    let btf = sample();
+    let count = |name: &str| btf.tracepoint(name).map(|probe| probe.params.len());
+    assert_eq!(count("tcp_retransmit_synack"), Some(2));
+    assert_eq!(count("no_probe"), None);
+    assert_eq!(count("tcp_retransmit"), None);
 }

@@ -75,4 +75,6 @@ impl Layout {
 }
 
 #[cfg(test)]
+mod kernels;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,196 @@
+//! The table on five kernels, from what their BTF was reduced to.
+//!
+//! The expected values were read with other BTF readers (the kernel's own
+//! verifier among them) and from the kernels' sources, not by this code.
+//! Under `tests/data/btf`: Debian's cloud kernels 5.10.223-1, 6.1.176-1,
+//! 6.12.107-1 and 7.2.13-1, and a mainline 6.18.44, all x86-64.
+
+use super::*;
+use crate::kernel::btf::reduce::{Keep, reduce};
+
+/// What the reduced files answer. A new structure, function or tracepoint in
+/// the table needs a line here and new files: see [`write_reduced`].
+const KEEP: Keep<'_> = Keep {
+    structures: &[
+        "bpf_array",
+        "dst_entry",
+        "file",
+        "inet_connection_sock",
+        "inet_request_sock",
+        "inode",
+        "net",
+        "net_device",
+        "request_sock",
+        "sk_buff",
+        "skb_shared_info",
+        "sock",
+        "sock_common",
+        "socket",
+        "socket_alloc",
+        "tcp_request_sock",
+        "tcp_sock",
+    ],
+    functions: &[
+        "__inet_csk_reqsk_queue_drop",
+        "__inet_listen_sk",
+        "cookie_v4_check",
+        "cookie_v6_check",
+        "inet_child_forget",
+        "inet_csk_accept",
+        "inet_csk_complete_hashdance",
+        "inet_csk_listen_start",
+        "inet_csk_listen_stop",
+        "inet_csk_reqsk_queue_add",
+        "inet_csk_reqsk_queue_hash_add",
+        "inet_listen",
+        "reqsk_timer_handler",
+        "tcp_check_req",
+        "tcp_conn_request",
+        "tcp_get_cookie_sock",
+        "tcp_req_err",
+        "tcp_rtx_synack",
+        "tcp_v4_conn_request",
+        "tcp_v4_syn_recv_sock",
+        "tcp_v6_conn_request",
+        "tcp_v6_syn_recv_sock",
+    ],
+    tracepoints: &["consume_skb", "inet_sock_set_state", "kfree_skb", "tcp_retransmit_synack"],
+    enumerators: &["LINUX_MIB_LISTENDROPS", "TCP_MIB_RETRANSSEGS", "SKB_DROP_REASON_NO_SOCKET"],
+};
+
+const NAMES: [&str; 5] = ["5.10.223", "6.1.176", "6.12.107", "6.18.44", "7.2.13"];
+
+fn path(name: &str) -> String {
+    format!("{}/tests/data/btf/{name}.btf", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Per global its value on each of [`NAMES`].
+#[rustfmt::skip]
+const EXPECTED: &[(&str, [u32; 5])] = &[
+    ("OFF_SK_ACK_BACKLOG", [576, 552, 604, 600, 616]),
+    ("OFF_SK_MAX_ACK_BACKLOG", [580, 556, 608, 604, 620]),
+    ("OFF_SK_DROPS", [168, 184, 136, 136, 136]),
+    ("OFF_SK_SOCKET", [640, 624, 288, 288, 288]),
+    ("OFF_SK_INO", [ABSENT, ABSENT, ABSENT, 608, 624]),
+    ("OFF_SK_PROTOCOL", [540, 516, 574, 532, 540]),
+    ("SIZE_SK_PROTOCOL", [2, 2, 2, 2, 2]),
+    ("OFF_SOCKET_FILE", [16, 16, 16, 16, 16]),
+    ("OFF_FILE_INODE", [32, 32, 40, 32, 32]),
+    ("OFF_INODE_INO", [64, 64, 64, 64, 64]),
+    ("OFF_SKC_NET", [48, 48, 48, 48, 48]),
+    ("OFF_SKC_COOKIE", [88, 88, 88, 88, 88]),
+    ("OFF_SKC_FAMILY", [16, 16, 16, 16, 16]),
+    ("OFF_SKC_STATE", [18, 18, 18, 18, 18]),
+    ("OFF_SKC_NUM", [14, 14, 14, 14, 14]),
+    ("OFF_SKC_DPORT", [12, 12, 12, 12, 12]),
+    ("OFF_SKC_DADDR", [0, 0, 0, 0, 0]),
+    ("OFF_SKC_RCV_SADDR", [4, 4, 4, 4, 4]),
+    ("OFF_SKC_V6_DADDR", [56, 56, 56, 56, 56]),
+    ("OFF_SKC_V6_RCV_SADDR", [72, 72, 72, 72, 72]),
+    ("OFF_SKC_LISTENER", [96, 96, 96, 96, 96]),
+    ("OFF_SKC_NODE_PPREV", [112, 112, 112, 112, 112]),
+    ("OFF_ACCEPT_QUEUE_QLEN", [980, 1004, 1004, 1024, 1056]),
+    ("OFF_SYNFLOOD_WARNED", [976, 1000, 1000, 1021, 1053]),
+    ("SIZE_SYNFLOOD_WARNED", [4, 4, 4, 1, 1]),
+    ("OFF_REQ_NUM_RETRANS", [146, 146, 146, 146, 146]),
+    ("OFF_REQ_NUM_TIMEOUT", [147, 147, 147, 147, 147]),
+    ("SHIFT_REQ_NUM_TIMEOUT", [1, 1, 1, 1, 1]),
+    ("WIDTH_REQ_NUM_TIMEOUT", [7, 7, 7, 7, 7]),
+    ("OFF_IREQ_ACKED", [225, 233, 233, 233, 233]),
+    ("SHIFT_IREQ_ACKED", [4, 4, 4, 4, 4]),
+    ("OFF_RCVQ_TIME", [2152, 2160, 1872, 1856, 1928]),
+    ("OFF_NET_MIB", [400, 408, 440, 528, 744]),
+    ("OFF_NET_INUM", [136, 144, 136, 176, 280]),
+    ("OFF_SYSCTL_SYNCOOKIES", [979, 1123, 1231, 1343, 1535]),
+    ("SIZE_SYSCTL_SYNCOOKIES", [1, 1, 1, 1, 1]),
+    ("OFF_SYSCTL_MAX_SYN_BACKLOG", [1280, 1248, 1320, 1440, 1632]),
+    ("OFF_SYSCTL_ABORT_ON_OVERFLOW", [1010, 1154, 1258, 1378, 1570]),
+    ("SIZE_SYSCTL_ABORT_ON_OVERFLOW", [1, 1, 1, 1, 1]),
+    ("OFF_SKB_HEAD", [192, 200, 200, 192, 200]),
+    ("OFF_SKB_TRANSPORT", [178, 182, 182, 178, 182]),
+    ("OFF_SKB_NETWORK", [180, 184, 184, 180, 184]),
+    ("OFF_SKB_PROTOCOL", [176, 180, 180, 176, 180]),
+    ("OFF_SKB_END", [188, 192, 192, 188, 192]),
+    ("OFF_SKB_REFDST", [88, 88, 88, 88, 88]),
+    ("OFF_SHINFO_GSO_SEGS", [6, 6, 6, 6, 6]),
+    ("OFF_ARRAY_PPTRS", [272, 272, 264, 312, 304]),
+    ("MIB_LISTENOVERFLOWS", [19, 19, 19, 23, 23]),
+    ("MIB_LISTENDROPS", [20, 20, 20, 24, 24]),
+    ("MIB_FULLDROP", [75, 75, 75, 79, 79]),
+    ("MIB_DOCOOKIES", [74, 74, 74, 78, 78]),
+    ("MIB_COOKIESSENT", [1, 1, 1, 1, 1]),
+    ("MIB_EMBRYONICRSTS", [4, 4, 4, 4, 4]),
+    ("ARGS_CHECK_REQ", [5, 5, 5, 6, 6]),
+    ("ARGS_GET_COOKIE_SOCK", [5, 5, 4, 4, 4]),
+    ("ARGS_ACCEPT", [4, 4, 2, 2, 2]),
+    ("ARGS_LISTEN_START", [2, 1, 1, 1, 1]),
+];
+
+#[track_caller]
+fn check(column: usize, layout: &Layout) {
+    let resolved: Vec<_> = layout.globals().collect();
+    for (global, expected) in EXPECTED {
+        let expected = expected[column];
+        assert!(resolved.contains(&(*global, expected)), "{global} is not {expected} on {}", NAMES[column]);
+    }
+    layout.check_pairs().unwrap();
+}
+
+fn reduced(name: &str) -> Btf {
+    Btf::parse(std::fs::read(path(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn the_layout_of_five_kernels_is_what_others_read() {
+    for (column, name) in NAMES.iter().enumerate() {
+        check(column, &Layout::resolve(&reduced(name)).unwrap());
+    }
+}
+
+/// Tracepoint parameters: 5.10, 6.1, 6.12, 6.18, 7.2.
+#[test]
+fn tracepoints_grew_parameters() {
+    for (tracepoint, expected) in [
+        ("kfree_skb", [2, 3, 4, 4, 4]),
+        ("consume_skb", [1, 1, 2, 2, 2]),
+        ("tcp_retransmit_synack", [2; 5]),
+        ("inet_sock_set_state", [3; 5]),
+    ] {
+        for (name, expected) in NAMES.iter().zip(expected) {
+            let count = reduced(name).tracepoint(tracepoint).map(|probe| probe.params.len());
+            assert_eq!(count, Some(expected), "{tracepoint} on {name}");
+        }
+    }
+}
+
+#[test]
+fn drop_reasons_are_numbered_by_each_kernel() {
+    for (name, expected) in NAMES.iter().zip([None, None, None, Some(40), Some(40)]) {
+        assert_eq!(reduced(name).enumerator("SKB_DROP_REASON_TCP_LISTEN_OVERFLOW"), expected, "{name}");
+    }
+}
+
+/// The running kernel's own BTF, whole: needs no privilege, so it runs everywhere.
+#[test]
+fn the_running_kernel_has_a_layout() {
+    let btf = match Btf::from_sys_fs() {
+        Ok(btf) => btf,
+        Err(failure) => return anstream::eprintln!("skipped: {failure}"),
+    };
+    let layout = Layout::resolve(&btf).unwrap();
+    layout.check_pairs().unwrap();
+    let release = crate::kernel::release::Release::running().unwrap();
+    match NAMES.iter().position(|name| release.text().split('-').next() == Some(name)) {
+        Some(column) => check(column, &layout),
+        None => anstream::eprintln!("values not compared: no expectation for kernel {release}"),
+    }
+}
+
+/// `BTF=/sys/kernel/btf/vmlinux NAME=6.18.44 cargo test -p backlog-trace write_reduced -- --ignored`
+#[test]
+#[ignore = "writes test data; needs the BTF of another kernel"]
+fn write_reduced() {
+    let from = std::fs::read(std::env::var("BTF").expect("BTF: file to reduce")).unwrap();
+    let to = path(&std::env::var("NAME").expect("NAME: the kernel's version"));
+    std::fs::write(to, reduce(&Btf::parse(from).unwrap(), &KEEP)).unwrap();
+}
