@@ -30,6 +30,15 @@ pub fn slot<const N: i16>(ctx: *mut c_void) -> u64 {
     value
 }
 
+/// The same through a helper, for an argument whose type the verifier of 5.10
+/// does not let a program load (a pointer to a bool: "type INT is not a struct").
+#[inline(always)]
+pub fn untyped_slot<const N: usize>(ctx: *mut c_void) -> u64 {
+    let mut value = 0u64;
+    copy(&raw mut value, ctx as u64 + 8 * N as u64);
+    value
+}
+
 /// The return value of a traced function with `args` arguments (2 to 7).
 #[inline(always)]
 pub fn returned(ctx: *mut c_void, args: u32) -> u64 {

@@ -19,7 +19,7 @@ use crate::globals::{
     OFF_SKC_NODE_PPREV,
 };
 use crate::mib;
-use crate::read::{Memory, Ptr, Typed, copy, returned, slot};
+use crate::read::{Memory, Ptr, Typed, copy, returned, slot, untyped_slot};
 
 /// How long after a loss finished handshakes are told one by one, so that
 /// user space can say which refused clients got in after all: beyond the
@@ -46,7 +46,7 @@ pub fn ack(ctx: FExitContext) -> i32 {
     if child != 0 {
         return established::<Typed>(tcp, slot::<2>(ctx) as Ptr);
     }
-    refused::<Typed>(tcp, slot::<1>(ctx) as Ptr, slot::<2>(ctx) as Ptr, slot::<4>(ctx))
+    refused::<Typed>(tcp, slot::<1>(ctx) as Ptr, slot::<2>(ctx) as Ptr, untyped_slot::<4>(ctx))
 }
 
 /// A child socket was queued.
