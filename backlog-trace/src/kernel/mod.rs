@@ -7,5 +7,6 @@
 pub mod btf;
 pub mod layout;
 pub mod possible_cpus;
+pub mod preflight;
 pub mod release;
 pub mod symbols;

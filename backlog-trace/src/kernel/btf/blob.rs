@@ -183,17 +183,20 @@ fn section(data: &[u8], header: usize, offset: usize, length: usize) -> Result<R
     range.ok_or_else(|| BtfError::damaged("a section reaches beyond its end"))
 }
 
+/// What to read where the kernel publishes no BTF.
+pub fn absent() -> Failure {
+    let what = format!("this kernel does not publish its types: there is no {PATH}");
+    Failure::new(Exit::KernelUnable, what).advise(
+        "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is), with sysfs mounted on /sys",
+    )
+}
+
 fn unreadable(error: &io::Error) -> Failure {
+    let what = format!("{PATH} cannot be read: {error}");
     match error.kind() {
-        io::ErrorKind::NotFound => Failure::new(
-            Exit::KernelUnable,
-            format!("this kernel does not describe its types: there is no {PATH}"),
-        )
-        .advise("use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is), and mount sysfs on /sys"),
-        io::ErrorKind::PermissionDenied => {
-            Failure::new(Exit::NotPermitted, format!("{PATH} cannot be read: {error}")).advise("run as root")
-        }
-        _ => Failure::new(Exit::KernelUnable, format!("{PATH} cannot be read: {error}")),
+        io::ErrorKind::NotFound => absent(),
+        io::ErrorKind::PermissionDenied => Failure::new(Exit::NotPermitted, what).advise("run it as root"),
+        _ => Failure::new(Exit::KernelUnable, what),
     }
 }
 

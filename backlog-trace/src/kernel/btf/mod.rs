@@ -25,7 +25,7 @@ pub(crate) mod reduce;
 #[cfg(test)]
 mod tests;
 
-pub use blob::{Btf, PATH};
+pub use blob::{Btf, PATH, absent};
 pub use error::BtfError;
 pub use field::{Bits, Field};
 pub use function::{Function, Param};

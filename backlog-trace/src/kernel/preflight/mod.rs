@@ -1,0 +1,42 @@
+//! Whether this kernel and this user allow anything to be attached, asked
+//! before anything is: so that the answer is a sentence with what to do, and
+//! not an errno of a later call.
+//!
+//! It refuses to try: whether a hook is accepted is known only by attaching it,
+//! and that is the ladder's work. Nothing is changed but this process's own
+//! RLIMIT_MEMLOCK.
+
+mod capability;
+mod decide;
+mod facts;
+mod finding;
+mod lockdown;
+mod memlock;
+
+pub use capability::{Capabilities, Capability};
+pub use decide::decide;
+pub use facts::Facts;
+pub use finding::{Finding, Grade, findings};
+pub use lockdown::Lockdown;
+
+use crate::failure::Result;
+
+/// Checks what every command that attaches needs, and raises RLIMIT_MEMLOCK
+/// where that matters. In this order: kernel version, privileges, BTF.
+///
+/// # Errors
+/// `KernelUnable` for a kernel before 5.10 or without BTF, `NotPermitted` for
+/// missing privileges, each with what to do.
+pub fn require() -> Result<()> {
+    let facts = Facts::gather()?;
+    decide(&facts)?;
+    memlock::raise(&facts.release)
+}
+
+/// Everything that `check` shows of kernel, user and machine.
+///
+/// # Errors
+/// `Internal` where /proc is not mounted.
+pub fn examine() -> Result<Vec<Finding>> {
+    Ok(findings(&Facts::gather()?))
+}
