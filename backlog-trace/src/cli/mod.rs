@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, arguments and `run()`, nothing else.
 
+pub mod listeners;
 pub mod observe;
 
 use std::process::ExitCode;
@@ -17,7 +18,10 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
-enum Command {}
+enum Command {
+    /// Show every listener: both queues, limits and who sets them, owner, losses so far.
+    Listeners(listeners::Listeners),
+}
 
 /// How results are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
@@ -42,5 +46,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<Exit> {
-    match cli.command {}
+    match &cli.command {
+        Command::Listeners(arguments) => listeners::run(arguments),
+    }
 }

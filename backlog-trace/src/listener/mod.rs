@@ -1,5 +1,38 @@
 //! The book: which socket is which listener, who owns it and what limits it.
+//!
+//! Everything here blocks (netlink, /proc): call it from a thread that may.
+//! It needs no eBPF, and as far as the kernel allows no privilege.
+//!
+//! Reading it has one effect on the host: a `sock_diag` dump makes the kernel
+//! generate the cookie of every socket it reports (`sock_diag_save_cookie()`,
+//! net/core/sock_diag.c). A cookie is a number in a field that the kernel keeps
+//! for it; nothing else changes.
 
+mod book;
+mod cap;
+mod cgroup;
+mod counters;
 mod entry;
+mod filter;
+mod half_open;
+mod message;
+mod mountinfo;
+mod netns;
+mod owners;
+mod pool;
+mod process;
+mod resolve;
+mod rows;
+mod sock_diag;
+mod standing;
+mod sysctl;
 
+pub use book::Book;
+pub use cap::{Cap, binding};
 pub use entry::{Listener, Owner};
+pub use filter::Filter;
+pub use netns::Namespace;
+pub use pool::{Pool, Unseen};
+pub use rows::{CLOSED_KEPT, Depth};
+pub use standing::{Standing, SynQueue, survey};
+pub use sysctl::Sysctls;

@@ -1,0 +1,116 @@
+//! `backlog-trace listeners`: every listener, both queues, what limits them,
+//! owner and losses so far. Needs no eBPF.
+
+use std::io::{self, ErrorKind, Write};
+
+use clap::Args;
+
+use super::Format;
+use super::observe::Filters;
+use crate::failure::{Exit, Failure, Result};
+use crate::listener::{Book, Filter, Unseen, survey};
+use crate::view;
+use crate::view::escape::Sanitized;
+
+/// Every listener: both queues, limits and who sets them, owner, losses so far.
+#[derive(Args, Clone, Debug)]
+pub struct Listeners {
+    /// Which listeners are shown.
+    #[command(flatten)]
+    pub filters: Filters,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What is filtered for does not exist, this kernel does not list sockets, or
+/// the output cannot be written.
+pub fn run(listeners: &Listeners) -> Result<Exit> {
+    if let Some(reason) = listeners.filters.reason.first() {
+        let what = format!("--reason {} does not apply to 'listeners'", Sanitized(reason));
+        return Err(
+            Failure::new(Exit::Usage, what).advise("reasons are counted by 'live', 'hist' and 'report'")
+        );
+    }
+    let filter = Filter::new(&listeners.filters)?;
+    let mut book = Book::new();
+    book.refresh();
+    let unseen = book.unseen();
+    if unseen.namespaces.len() >= book.namespaces().iter().count()
+        && let Some((_, why)) = unseen.namespaces.first()
+        && book.iter().next().is_none()
+    {
+        return Err(Failure::new(
+            Exit::KernelUnable,
+            format!("this kernel does not list TCP sockets: {why}"),
+        )
+        .advise("load the module tcp_diag (modprobe tcp_diag), or use a kernel with CONFIG_INET_DIAG"));
+    }
+    for warning in filter.check(&book)? {
+        talk(&warning);
+    }
+    let standings = survey(&mut book, &filter);
+    for sentence in sentences(&unseen) {
+        talk(&sentence);
+    }
+    if standings.is_empty() {
+        let what = if filter.is_empty() {
+            "there is no TCP listener"
+        } else {
+            "no TCP listener matches the filters"
+        };
+        return if filter.is_empty() {
+            talk(what);
+            Ok(Exit::Success)
+        } else {
+            Err(Failure::new(Exit::NotFound, what)
+                .advise("'backlog-trace listeners' without filters shows all of them"))
+        };
+    }
+    let mut out = anstream::stdout().lock();
+    let written = match listeners.format {
+        Format::Text => out.write_all(view::listeners::text(&standings).as_bytes()),
+        Format::Json => {
+            let mut out = io::BufWriter::new(&mut out);
+            view::listeners::json(&standings, &mut out).and_then(|()| out.flush())
+        }
+    };
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::OutputFailed, format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(Exit::Success),
+    }
+}
+
+fn talk(sentence: &str) {
+    anstream::eprintln!("backlog-trace: {sentence}");
+}
+
+/// What could not be seen, as sentences.
+fn sentences(unseen: &Unseen) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (netns, why) in &unseen.namespaces {
+        sentences.push(format!("network namespace {netns} is not shown: {}", Sanitized(why)));
+    }
+    if unseen.processes > 0 {
+        sentences.push(format!(
+            "{} of other users: their network namespaces are shown only where another process is in them (run as root to see all)",
+            processes(unseen.processes)
+        ));
+    }
+    if unseen.unread > 0 {
+        sentences.push(format!(
+            "{} whose descriptors may not be read: listeners may have owners that are not named (run as root to see all)",
+            processes(unseen.unread)
+        ));
+    }
+    sentences
+}
+
+fn processes(count: u32) -> String {
+    if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
+}

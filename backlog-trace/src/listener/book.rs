@@ -1,0 +1,229 @@
+//! The book of listeners: what the kernel and /proc say, joined with the keys
+//! of the kernel maps.
+//!
+//! Every method that looks at the host blocks. Owners are looked for when a
+//! listener is new, three times more after that (a prefork server's workers
+//! come later), and whenever a known owner is gone or has another name: the
+//! walk over all descriptors is the dear part of a refresh.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use backlog_trace_common::counter::COUNTERS;
+use backlog_trace_common::identity::Identity;
+use backlog_trace_common::key::ListenerKey;
+
+use super::cgroup;
+use super::entry::{Listener, Owner};
+use super::half_open::HalfOpen;
+use super::message::States;
+use super::owners::{holders, is_still};
+use super::pool::{Look, Pool, Unseen};
+use super::rows::{Depth, Row, Rows};
+use crate::failure::{Exit, Failure, Result};
+
+/// How many refreshes look for the owners of a listener, from its first on.
+const LOOKS: u8 = 4;
+
+/// The book.
+#[derive(Debug, Default)]
+pub struct Book {
+    rows: Rows,
+    pool: Pool,
+    cgroups: cgroup::Ids,
+    undumped: Vec<(u32, String)>,
+    unread: u32,
+    /// Namespaces of learned listeners that were looked for in vain.
+    sought: HashSet<u32>,
+    looked_deep: bool,
+}
+
+impl Book {
+    /// An empty book: nothing is looked at before the first refresh.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks at all namespaces, sockets and owners; returns the listeners that
+    /// are new, changed or closed since the last time.
+    ///
+    /// What could not be seen is not an error: [`Self::unseen`] tells.
+    pub fn refresh(&mut self) -> Vec<Arc<Listener>> {
+        let mut changed = BTreeSet::new();
+        let look = if self.looked_deep { Look::Wide } else { Look::Deep };
+        self.looked_deep = true;
+        for gone in self.pool.discover(look) {
+            changed.extend(self.rows.close_namespace(gone));
+        }
+        self.undumped.clear();
+        let namespaces: Vec<u32> = self.pool.iter().map(super::Namespace::inode).collect();
+        for netns in namespaces {
+            self.dump(netns, &mut changed);
+        }
+        self.name_owners(&mut changed);
+        self.listeners(&changed)
+    }
+
+    /// The same for one namespace, looking for it, once, where it is not known yet.
+    pub fn refresh_namespace(&mut self, netns: u32) -> Vec<Arc<Listener>> {
+        let mut changed = BTreeSet::new();
+        if self.pool.get(netns).is_none() && self.sought.insert(netns) {
+            for gone in self.pool.discover(Look::Deep) {
+                changed.extend(self.rows.close_namespace(gone));
+            }
+        }
+        self.undumped.retain(|(undumped, _)| *undumped != netns);
+        self.dump(netns, &mut changed);
+        self.name_owners(&mut changed);
+        self.listeners(&changed)
+    }
+
+    /// Joins a key of the kernel maps with the listener that it stands for;
+    /// returns the listener if that is news. A socket that no dump has shown
+    /// gets a listener from what the kernel side recorded.
+    pub fn learn(&mut self, key: ListenerKey, identity: &Identity) -> Option<Arc<Listener>> {
+        let id = self.rows.learn(key, identity)?;
+        let row = self.rows.get(id)?;
+        let (listener, recorded) = (row.listener.clone(), row.cgroup);
+        if listener.somaxconn.is_none() {
+            let somaxconn = self.pool.get(listener.netns).and_then(super::Namespace::somaxconn);
+            self.rows.set_somaxconn(id, somaxconn);
+        }
+        if listener.cgroup.is_none() {
+            let cgroup = self.cgroup(&listener.owners, recorded);
+            self.rows.set_owners(id, listener.owners.clone(), cgroup);
+        }
+        Some(self.rows.get(id)?.listener.clone())
+    }
+
+    /// Marks a listener closed; returns it if it was open.
+    pub fn mark_closed(&mut self, id: u32) -> Option<Arc<Listener>> {
+        let listener = self.rows.close(id).then(|| self.rows.get(id))??;
+        Some(listener.listener.clone())
+    }
+
+    /// The listener of a kernel map's key.
+    pub fn by_key(&self, key: u64) -> Option<&Arc<Listener>> {
+        self.rows.by_key(key).map(|row| &row.listener)
+    }
+
+    /// The listener with this number.
+    pub fn by_id(&self, id: u32) -> Option<&Arc<Listener>> {
+        self.rows.get(id).map(|row| &row.listener)
+    }
+
+    /// All listeners, closed ones that are still kept among them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Listener>> {
+        self.rows.iter().map(|row| &row.listener)
+    }
+
+    /// Queue length and `sk_drops` at the last refresh; `None` for a listener
+    /// that is closed or that no dump has shown.
+    pub fn depth(&self, id: u32) -> Option<Depth> {
+        self.rows.get(id)?.depth
+    }
+
+    /// `sk_drops` at the last refresh: movement is a wrapping difference.
+    pub fn drops(&self, id: u32) -> Option<u32> {
+        self.depth(id)?.drops
+    }
+
+    /// The namespaces.
+    pub const fn namespaces(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The kernel's own counters of a namespace, absolute, in the order of
+    /// [`backlog_trace_common::counter::ALL`].
+    ///
+    /// # Errors
+    /// `NotFound` where the namespace is not in the book, otherwise why its
+    /// counters could not be read.
+    pub fn counters(&self, netns: u32) -> Result<[u64; COUNTERS]> {
+        let Some(namespace) = self.pool.get(netns) else {
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("network namespace {netns} is not there any more"),
+            ));
+        };
+        namespace.counters().map_err(|error| {
+            Failure::internal(format!("cannot read the counters of network namespace {netns}"), error)
+        })
+    }
+
+    /// What the last refresh could not see.
+    pub fn unseen(&self) -> Unseen {
+        let refused = self.pool.refused().iter().map(|(inode, why)| (*inode, why.clone()));
+        Unseen {
+            namespaces: refused.chain(self.undumped.iter().cloned()).collect(),
+            processes: self.pool.hidden(),
+            unread: self.unread,
+        }
+    }
+
+    /// Half-open requests of a namespace: a walk over the kernel's whole table
+    /// of connections, so not part of a refresh.
+    pub(super) fn half_open(&mut self, netns: u32) -> std::io::Result<HalfOpen> {
+        let Some(namespace) = self.pool.get_mut(netns) else { return Ok(HalfOpen::default()) };
+        Ok(HalfOpen::count(&namespace.sock_diag.dump(States::HalfOpen)?))
+    }
+
+    fn dump(&mut self, netns: u32, changed: &mut BTreeSet<u32>) {
+        let Some(namespace) = self.pool.get_mut(netns) else { return };
+        let dumped = namespace.sock_diag.dump(States::Listen).and_then(|mut sockets| {
+            if self.rows.lacks_any(netns, &sockets) {
+                // A socket counts as closed only where two dumps lack it.
+                sockets.extend(namespace.sock_diag.dump(States::Listen)?);
+            }
+            Ok(sockets)
+        });
+        match dumped {
+            Ok(sockets) => changed.extend(self.rows.apply(netns, &sockets, namespace.somaxconn())),
+            Err(error) => self.undumped.push((netns, format!("cannot list its sockets: {error}"))),
+        }
+    }
+
+    /// Looks for owners where that is due.
+    fn name_owners(&mut self, changed: &mut BTreeSet<u32>) {
+        let open = || self.rows.iter().filter(|row| !row.listener.closed && row.listener.inode != 0);
+        let young = open().any(|row| row.looks < LOOKS);
+        let known: BTreeSet<&Owner> = open().flat_map(|row| &row.listener.owners).collect();
+        if !young && known.into_iter().all(is_still) {
+            return;
+        }
+        let wanted: HashSet<u64> = open().map(|row| row.listener.inode).collect();
+        let ids: Vec<u32> = open().map(|row| row.listener.id).collect();
+        let mut found = holders(&wanted);
+        self.unread = found.unread;
+        for id in ids {
+            self.rows.looked(id);
+            let Some(Row { listener, cgroup, .. }) = self.rows.get(id) else { continue };
+            let (listener, recorded) = (listener.clone(), *cgroup);
+            let owners = match found.by_inode.remove(&listener.inode) {
+                Some(owners) => owners,
+                // Nobody that can be seen holds it: who called listen() is
+                // still the best answer.
+                None => listener.owners.clone(),
+            };
+            let cgroup = self.cgroup(&owners, recorded);
+            if self.rows.set_owners(id, owners, cgroup) {
+                changed.insert(id);
+            }
+        }
+    }
+
+    /// cgroup of the first owner that has one, else of the socket's creator.
+    fn cgroup(&mut self, owners: &[Owner], recorded: u64) -> Option<String> {
+        owners
+            .iter()
+            .find_map(|owner| cgroup::of_process(owner.pid))
+            .or_else(|| self.cgroups.path(recorded).filter(|_| recorded != 0))
+    }
+
+    fn listeners(&self, ids: &BTreeSet<u32>) -> Vec<Arc<Listener>> {
+        ids.iter().filter_map(|id| Some(self.rows.get(*id)?.listener.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

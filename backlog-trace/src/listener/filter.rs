@@ -1,0 +1,184 @@
+//! Which listeners a command shows: the filters of the command line, matched
+//! against a listener. Reasons are not a listener's and are filtered elsewhere.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::book::Book;
+use super::entry::Listener;
+use super::resolve;
+use crate::cli::observe::Filters;
+use crate::failure::{Exit, Failure, Result};
+
+/// Compiled filters. Kinds are joined by "and", values of one kind by "or";
+/// a kind without a value matches everything.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    ports: Vec<u16>,
+    addresses: Vec<IpAddr>,
+    namespaces: Vec<u32>,
+    pids: Vec<u32>,
+    cgroups: Vec<String>,
+}
+
+impl Filter {
+    /// Compiles the filters; names and paths of namespaces become inode numbers.
+    ///
+    /// # Errors
+    /// `NotFound` where a name or path leads to no namespace.
+    pub fn new(filters: &Filters) -> Result<Self> {
+        Ok(Self {
+            ports: filters.port.clone(),
+            addresses: filters.address.iter().map(IpAddr::to_canonical).collect(),
+            namespaces: filters.netns.iter().map(|text| resolve::netns(text)).collect::<Result<_>>()?,
+            pids: filters.pid.clone(),
+            cgroups: filters.cgroup.iter().map(|path| format!("/{}", path.trim_matches('/'))).collect(),
+        })
+    }
+
+    /// Whether the listener is one of those.
+    pub fn matches(&self, listener: &Listener) -> bool {
+        any(&self.ports, |port| listener.port == *port)
+            && any(&self.addresses, |address| listener.address.to_canonical() == *address)
+            && any(&self.namespaces, |netns| listener.netns == *netns)
+            && any(&self.pids, |pid| listener.owners.iter().any(|owner| owner.pid == *pid))
+            && any(&self.cgroups, |cgroup| {
+                listener.cgroup.as_deref().is_some_and(|path| is_below(path, cgroup))
+            })
+    }
+
+    /// Checks that what is named exists. Returns warnings: a port that nothing
+    /// listens on now may be listened on later.
+    ///
+    /// # Errors
+    /// `NotFound` for a process or a namespace that does not exist.
+    pub fn check(&self, book: &Book) -> Result<Vec<String>> {
+        for pid in &self.pids {
+            if !Path::new(&format!("/proc/{pid}")).exists() {
+                return Err(Failure::new(Exit::NotFound, format!("there is no process {pid}"))
+                    .advise("'backlog-trace listeners' shows who listens; give one of those pids"));
+            }
+        }
+        for netns in &self.namespaces {
+            if !book.namespaces().exists(*netns) {
+                return Err(Failure::new(Exit::NotFound, format!("there is no network namespace {netns}"))
+                    .advise("'lsns -t net' lists them; as root it lists those of all users"));
+            }
+        }
+        let open = || book.iter().filter(|listener| !listener.closed);
+        let mut warnings = Vec::new();
+        for port in &self.ports {
+            if !open().any(|listener| listener.port == *port) {
+                warnings.push(format!("nothing listens on port {port} now"));
+            }
+        }
+        for pid in &self.pids {
+            if !open().any(|listener| listener.owners.iter().any(|owner| owner.pid == *pid)) {
+                warnings.push(format!("process {pid} holds no listener now"));
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Whether it lets everything through.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn any<T>(wanted: &[T], matches: impl FnMut(&T) -> bool) -> bool {
+    wanted.is_empty() || wanted.iter().any(matches)
+}
+
+/// Whether a cgroup path is `above` or lies below it: whole names only.
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| above == "/" || rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listener::Owner;
+
+    fn listener() -> Listener {
+        let owner = |pid| Owner { pid, comm: "nginx".to_owned() };
+        Listener {
+            id: 0,
+            keys: vec![],
+            netns: 4_026_531_840,
+            cookie: Some(1),
+            address: "::ffff:10.0.0.1".parse().unwrap(),
+            port: 8080,
+            inode: 1,
+            owners: vec![owner(812), owner(813)],
+            cgroup: Some("/system.slice/nginx.service".to_owned()),
+            limit: 128,
+            somaxconn: None,
+            v6only: false,
+            closed: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(set: impl FnOnce(&mut Filters), expected: bool) {
+        let mut filters = Filters::default();
+        set(&mut filters);
+        assert_eq!(Filter::new(&filters).unwrap().matches(&listener()), expected, "{filters:?}");
+    }
+
+    #[test]
+    fn kinds_are_joined_by_and_values_by_or() {
+        check(|_| {}, true);
+        check(|f| f.port = vec![80, 8080], true);
+        check(|f| f.port = vec![80], false);
+        check(|f| f.pid = vec![813], true);
+        check(|f| f.pid = vec![814], false);
+        check(|f| f.netns = vec!["4026531840".to_owned()], true);
+        check(|f| f.netns = vec!["1".to_owned()], false);
+        check(
+            |f| {
+                f.port = vec![8080];
+                f.pid = vec![814];
+            },
+            false,
+        );
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_address() {
+        check(|f| f.address = vec!["10.0.0.1".parse().unwrap()], true);
+        check(|f| f.address = vec!["::ffff:10.0.0.1".parse().unwrap()], true);
+        check(|f| f.address = vec!["0.0.0.0".parse().unwrap()], false);
+    }
+
+    #[test]
+    fn a_cgroup_matches_with_all_below_it_by_whole_names() {
+        for (cgroup, expected) in [
+            ("/system.slice/nginx.service", true),
+            ("/system.slice/nginx.service/", true),
+            ("system.slice", true),
+            ("/", true),
+            ("/system.slice/nginx", false),
+            ("/system.slice/nginx.service/worker", false),
+        ] {
+            check(|f| f.cgroup = vec![cgroup.to_owned()], expected);
+        }
+    }
+
+    #[test]
+    fn what_does_not_exist_is_not_found_and_a_silent_port_is_a_warning() {
+        let mut book = Book::new();
+        book.refresh();
+        let check = |filters: Filters| Filter::new(&filters).and_then(|filter| filter.check(&book));
+        let none = Filters::default;
+        assert_eq!(check(Filters { pid: vec![4_194_305], ..none() }).unwrap_err().exit, Exit::NotFound);
+        assert_eq!(check(Filters { netns: vec!["1".into()], ..none() }).unwrap_err().exit, Exit::NotFound);
+        assert_eq!(
+            check(Filters { netns: vec!["no-such".into()], ..none() }).unwrap_err().exit,
+            Exit::NotFound
+        );
+        // Port 0 is never listened on.
+        assert_eq!(check(Filters { port: vec![0], ..none() }).unwrap(), ["nothing listens on port 0 now"]);
+        assert!(check(none()).unwrap().is_empty());
+    }
+}

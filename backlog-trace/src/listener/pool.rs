@@ -1,0 +1,193 @@
+//! Every network namespace of the host that can be found and entered.
+//!
+//! It looks at the processes' links, at the bind mounts of this mount
+//! namespace and of pid 1's, and, when asked to look deep, at threads and open
+//! descriptors too. A namespace that lives only through a socket or another
+//! mount namespace's mount is not found. One that cannot be entered is kept
+//! with the reason, so that it can be reported.
+//!
+//! An open namespace stays alive, so the pool lets go of one as soon as
+//! nothing else leads to it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::mountinfo;
+use super::netns::{Namespace, OWN, own};
+use super::process::{links, numbered, pids, read_bounded};
+
+/// How far to look for namespaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Look {
+    /// Processes and mounts: one link per process.
+    Wide,
+    /// Threads and open descriptors as well: as dear as a walk for owners.
+    Deep,
+}
+
+/// What could not be seen, and why.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Unseen {
+    /// Namespaces that could not be entered or whose sockets could not be
+    /// listed: inode number and reason.
+    pub namespaces: Vec<(u32, String)>,
+    /// Processes of which it could not be seen in which namespace they are.
+    pub processes: u32,
+    /// Processes whose descriptors could not be read, so that listeners may
+    /// have owners that are not named.
+    pub unread: u32,
+}
+
+/// The namespaces, by inode number.
+#[derive(Debug, Default)]
+pub struct Pool {
+    entered: BTreeMap<u32, Namespace>,
+    refused: BTreeMap<u32, String>,
+    hidden: u32,
+}
+
+impl Pool {
+    /// Looks for namespaces, enters new ones and lets go of those that are
+    /// gone; returns the latter.
+    pub(super) fn discover(&mut self, look: Look) -> Vec<u32> {
+        let found = self.search(look);
+        self.refused.clear();
+        for (inode, place) in &found {
+            if self.entered.contains_key(inode) {
+                continue;
+            }
+            match Namespace::enter(place) {
+                // The process left, and its pid or its namespace is another's now.
+                Ok(namespace) if namespace.inode() != *inode => {}
+                Ok(namespace) => {
+                    self.entered.insert(*inode, namespace);
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    self.refused.insert(*inode, format!("{}: {error}", place.display()));
+                }
+            }
+        }
+        let gone: Vec<u32> = self
+            .entered
+            .iter()
+            .filter(|(inode, namespace)| !found.contains_key(inode) && !namespace.is_still_there())
+            .map(|(inode, _)| *inode)
+            .collect();
+        self.entered.retain(|inode, _| !gone.contains(inode));
+        gone
+    }
+
+    fn search(&mut self, look: Look) -> BTreeMap<u32, PathBuf> {
+        let mut found = BTreeMap::new();
+        if let Ok(inode) = own() {
+            found.insert(inode, PathBuf::from(OWN));
+        }
+        self.hidden = 0;
+        let pids = pids().unwrap_or_default();
+        for pid in &pids {
+            match net_link(&format!("/proc/{pid}/ns/net")) {
+                Ok(Some((inode, place))) => {
+                    found.entry(inode).or_insert(place);
+                }
+                Err(ErrorKind::PermissionDenied) => self.hidden += 1,
+                _ => {}
+            }
+        }
+        for (pid, prefix) in [("self", ""), ("1", "/proc/1/root")] {
+            let text = read_bounded(&format!("/proc/{pid}/mountinfo"), 16 << 20).unwrap_or_default();
+            for (inode, point) in mountinfo::namespaces(&text) {
+                let mut place = PathBuf::from(prefix).into_os_string();
+                place.push(point);
+                found.entry(inode).or_insert(place.into());
+            }
+        }
+        if look == Look::Deep {
+            for pid in pids {
+                search_deep(pid, &mut found);
+            }
+        }
+        found
+    }
+
+    /// All that were entered.
+    pub fn iter(&self) -> impl Iterator<Item = &Namespace> {
+        self.entered.values()
+    }
+
+    /// The one with this inode number.
+    pub fn get(&self, inode: u32) -> Option<&Namespace> {
+        self.entered.get(&inode)
+    }
+
+    pub(super) fn get_mut(&mut self, inode: u32) -> Option<&mut Namespace> {
+        self.entered.get_mut(&inode)
+    }
+
+    /// Whether it exists, entered or not.
+    pub fn exists(&self, inode: u32) -> bool {
+        self.entered.contains_key(&inode) || self.refused.contains_key(&inode)
+    }
+
+    /// Namespaces that could not be entered, with the reason.
+    pub(super) const fn refused(&self) -> &BTreeMap<u32, String> {
+        &self.refused
+    }
+
+    /// Processes whose namespace could not be seen.
+    pub(super) const fn hidden(&self) -> u32 {
+        self.hidden
+    }
+}
+
+/// Namespaces of a process's other threads, and those it holds open. This
+/// process's own descriptors are the pool's.
+fn search_deep(pid: u32, found: &mut BTreeMap<u32, PathBuf>) {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    for thread in threads {
+        let link = thread.path().join("ns/net");
+        if let Ok(Some((inode, place))) = net_link(&link.to_string_lossy()) {
+            found.entry(inode).or_insert(place);
+        }
+    }
+    if pid == std::process::id() {
+        return;
+    }
+    let descriptors = format!("/proc/{pid}/fd");
+    // A process whose descriptors cannot be read is counted by the walk for owners.
+    let _ = links(&descriptors, |name, target| {
+        if let Some(inode) = numbered(target, "net").and_then(|number| u32::try_from(number).ok()) {
+            found
+                .entry(inode)
+                .or_insert_with(|| PathBuf::from(format!("{descriptors}/{}", name.to_string_lossy())));
+        }
+    });
+}
+
+/// Where a `ns/net` link leads.
+fn net_link(path: &str) -> Result<Option<(u32, PathBuf)>, ErrorKind> {
+    let target = fs::read_link(path).map_err(|error| error.kind())?;
+    let inode = numbered(target.as_os_str().as_bytes(), "net").and_then(|number| u32::try_from(number).ok());
+    Ok(inode.map(|inode| (inode, PathBuf::from(path))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_namespace_is_always_found_and_entered() {
+        let mut pool = Pool::default();
+        assert!(pool.discover(Look::Wide).is_empty());
+        let inode = own().unwrap();
+        let namespace = pool.get(inode).unwrap();
+        assert_eq!(namespace.inode(), inode);
+        assert!(namespace.is_still_there());
+        assert_eq!(namespace.somaxconn(), namespace.sysctls().unwrap().somaxconn);
+        assert!(namespace.counters().is_ok());
+        assert!(pool.exists(inode) && !pool.exists(1));
+    }
+}

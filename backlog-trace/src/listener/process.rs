@@ -1,0 +1,128 @@
+//! Processes in /proc: their numbers, names and open descriptors.
+//!
+//! Processes come and go while they are read; one that has vanished is not an
+//! error. What it finds is untrusted: names are bytes that a process chose.
+
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags, RawDir, open, readlinkat_raw};
+
+/// Longest link that is of interest: `socket:[4294967295]` and `net:[4294967295]`
+/// fit many times; a longer one is a file's path and is cut.
+const LINK: usize = 64;
+
+/// All processes that this process may see.
+pub(super) fn pids() -> io::Result<Vec<u32>> {
+    Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// A process's name, as it stands in `/proc/PID/comm`; `None` once it is gone.
+pub(super) fn comm(pid: u32) -> Option<String> {
+    let bytes = read_bounded(&format!("/proc/{pid}/comm"), 64).ok()?;
+    let name = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+/// Reads at most `limit` bytes of a file.
+pub(super) fn read_bounded(path: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads where the links in a directory of magic links lead, such as
+/// `/proc/PID/fd`; gives `seen` each link's name and target, the latter cut to
+/// the length that is of interest. Returns how many there were.
+pub(super) fn links(directory: &str, mut seen: impl FnMut(&CStr, &[u8])) -> io::Result<u64> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory: OwnedFd = open(directory, flags, Mode::empty())?;
+    let mut buffer = [MaybeUninit::uninit(); 8192];
+    let mut entries = RawDir::new(&directory, &mut buffer);
+    let mut count = 0;
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_bytes().starts_with(b".") {
+            continue;
+        }
+        let mut target = [0; LINK];
+        // A descriptor that was closed meanwhile.
+        let Ok(length) = readlinkat_raw(&directory, name, &mut target) else { continue };
+        count += 1;
+        seen(name, target.get(..length).unwrap_or_default());
+    }
+    Ok(count)
+}
+
+/// The number in a magic link's target, such as `socket:[102322]`.
+pub(super) fn numbered(target: &[u8], kind: &str) -> Option<u64> {
+    let rest = target.strip_prefix(kind.as_bytes())?.strip_prefix(b":[")?.strip_suffix(b"]")?;
+    // from_str_radix and parse take a leading '+', which no link has.
+    if !rest.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(rest).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(target: &[u8], kind: &str, number: Option<u64>) {
+        assert_eq!(numbered(target, kind), number, "{target:?}");
+    }
+
+    #[test]
+    fn magic_links() {
+        check(b"socket:[102322]", "socket", Some(102_322));
+        check(b"net:[4026531840]", "net", Some(4_026_531_840));
+        check(b"net:[4026531840]", "socket", None);
+        check(b"socket:[]", "socket", None);
+        check(b"socket:[+1]", "socket", None);
+        check(b"socket:[1] (deleted)", "socket", None);
+        check(b"socket:[99999999999999999999999]", "socket", None);
+        check(b"/tmp/socket:[1]", "socket", None);
+        check(b"", "socket", None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_comes_back_and_no_bytes_panic(number: u64, bytes: Vec<u8>) {
+            prop_assert_eq!(numbered(format!("socket:[{number}]").as_bytes(), "socket"), Some(number));
+            let _ = numbered(&bytes, "socket");
+        }
+    }
+
+    #[test]
+    fn this_process_is_found_with_its_name_and_descriptors() {
+        let own = std::process::id();
+        assert!(pids().unwrap().contains(&own));
+        // A test thread has its own comm, but /proc/PID/comm is the main thread's.
+        assert_eq!(
+            Some(comm(own).unwrap()),
+            fs::read_to_string(format!("/proc/{own}/comm")).ok().map(|c| c.trim_end().to_owned())
+        );
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&listener).to_string();
+        let mut found = false;
+        links(&format!("/proc/{own}/fd"), |name, target| {
+            found |= name.to_str() == Ok(&fd) && numbered(target, "socket").is_some();
+        })
+        .unwrap();
+        assert!(found);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_name_and_its_descriptors_are_an_error() {
+        // Above the highest pid_max there can be (4,194,304).
+        assert_eq!(comm(4_194_305), None);
+        assert!(links("/proc/4194305/fd", |_, _| {}).is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! What `--netns` may say: an inode number, a name under /run/netns, or a path.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Exit, Failure, Result};
+
+/// `NSFS_MAGIC` (include/uapi/linux/magic.h).
+const NSFS: u64 = 0x6e73_6673;
+
+/// Where `ip netns` and container engines mount namespaces.
+const DIRECTORIES: [&str; 3] = ["/run/netns", "/run/docker/netns", "/var/run/docker/netns"];
+
+/// The inode number of a namespace as a person names it.
+///
+/// A number is taken as it is; whether a namespace has it, the pool knows.
+///
+/// # Errors
+/// `NotFound` for a name or path that leads to no namespace, `NotPermitted`
+/// for one that may not be looked at.
+pub(super) fn netns(text: &str) -> Result<u32> {
+    if let Ok(inode) = text.parse() {
+        return Ok(inode);
+    }
+    let advice =
+        "give its inode number (lsns -t net), its name (ip netns) or a path such as /proc/PID/ns/net";
+    let not_found = |what: String| Failure::new(Exit::NotFound, what).advise(advice);
+    let candidates: Vec<PathBuf> = if text.contains('/') {
+        vec![PathBuf::from(text)]
+    } else {
+        DIRECTORIES.iter().map(|directory| Path::new(directory).join(text)).collect()
+    };
+    for path in candidates {
+        match std::fs::metadata(&path) {
+            Ok(metadata) => {
+                let nsfs = rustix::fs::statfs(&path)
+                    .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| kind == NSFS));
+                return u32::try_from(metadata.ino())
+                    .ok()
+                    .filter(|_| nsfs)
+                    .ok_or_else(|| not_found(format!("{} is no network namespace", path.display())));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(Failure::new(
+                    Exit::NotPermitted,
+                    format!("cannot look at {}: {error}", path.display()),
+                )
+                .advise("run as root, or name the namespace by its inode number"));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(not_found(format!("there is no network namespace '{text}'")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_taken_as_it_is() {
+        assert_eq!(netns("4026531840").unwrap(), 4_026_531_840);
+    }
+
+    #[test]
+    fn a_path_leads_to_the_inode_number() {
+        let own = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
+        assert_eq!(u64::from(netns("/proc/self/ns/net").unwrap()), own);
+    }
+
+    #[test]
+    fn what_is_no_namespace_is_not_found() {
+        for text in ["no-such-namespace", "/proc/self/status", "/nowhere", "", "4294967296", "../run", "a\0b"]
+        {
+            assert_eq!(netns(text).unwrap_err().exit, Exit::NotFound, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The rows of the book: which socket, key and dump entry are one listener.
+//! Pure: it is told what was seen and does no I/O.
+//!
+//! A row is found by key, by cookie, or by namespace and inode, in this order.
+//! A row never becomes another socket's: an inode number that comes back with
+//! another cookie makes a new row.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use backlog_trace_common::identity::Identity;
+use backlog_trace_common::key::ListenerKey;
+
+use super::entry::{Listener, Owner};
+use super::message::Socket;
+
+/// Closed listeners that are kept; beyond it the one that closed first is
+/// forgotten, with its keys.
+pub const CLOSED_KEPT: usize = 65_536;
+
+/// What the latest dump said of a listener's queue and losses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Depth {
+    /// Accept queue length.
+    pub accept_queue: u32,
+    /// `sk_drops`, which wraps at 2^32; `None` where the kernel does not tell.
+    pub drops: Option<u32>,
+}
+
+/// One row.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub listener: Arc<Listener>,
+    pub depth: Option<Depth>,
+    /// cgroup id of the socket's creator; 0 where it is not known.
+    pub cgroup: u64,
+    /// How many refreshes have looked for its owners since it was new.
+    pub looks: u8,
+    /// When it closed, as a number that grows; `None` while it is open.
+    closed: Option<u64>,
+    /// A dump has shown it.
+    dumped: bool,
+}
+
+/// All rows.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    rows: BTreeMap<u32, Row>,
+    next: u32,
+    by_key: HashMap<u64, u32>,
+    by_cookie: HashMap<u64, u32>,
+    by_inode: HashMap<(u32, u64), u32>,
+    closed: BTreeMap<u64, u32>,
+    closings: u64,
+}
+
+impl Rows {
+    /// Takes a complete dump of a namespace: rows for new sockets, changes of
+    /// known ones; those that it lacks are closed. Returns the ids of rows that
+    /// are new or changed.
+    pub(super) fn apply(&mut self, netns: u32, dump: &[Socket], somaxconn: Option<u32>) -> Vec<u32> {
+        let mut changed = Vec::new();
+        let mut present = HashSet::new();
+        for socket in dump {
+            let inode = u64::from(socket.inode);
+            let known = self.known(Some(socket.cookie), netns, inode, socket.port);
+            let id = known.unwrap_or_else(|| self.add(netns));
+            present.insert(id);
+            let reopened = self.reopen(id);
+            let different = self.change(id, |listener| {
+                listener.cookie = Some(socket.cookie);
+                listener.inode = inode;
+                listener.address = socket.address;
+                listener.port = socket.port;
+                listener.limit = socket.limit;
+                listener.somaxconn = somaxconn;
+                listener.v6only = socket.v6only;
+            });
+            if let Some(row) = self.rows.get_mut(&id) {
+                row.depth = Some(Depth { accept_queue: socket.accept_queue, drops: socket.drops });
+                row.cgroup = socket.cgroup.unwrap_or(row.cgroup);
+                row.dumped = true;
+            }
+            if different || reopened || known.is_none() {
+                changed.push(id);
+            }
+        }
+        for id in self.open_in(netns) {
+            if !present.contains(&id) {
+                self.close(id);
+                changed.push(id);
+            }
+        }
+        changed
+    }
+
+    /// Whether a dump lacks a socket that was open: worth asking again before
+    /// it counts as closed, because a dump in several parts is not atomic.
+    pub(super) fn lacks_any(&self, netns: u32, dump: &[Socket]) -> bool {
+        let present: HashSet<(u64, u64)> =
+            dump.iter().map(|socket| (socket.cookie, u64::from(socket.inode))).collect();
+        let cookies: HashSet<u64> = present.iter().map(|(cookie, _)| *cookie).collect();
+        let inodes: HashSet<u64> = present.iter().map(|(_, inode)| *inode).collect();
+        self.open_in(netns).iter().filter_map(|id| self.rows.get(id)).any(|row| match row.listener.cookie {
+            Some(cookie) => !cookies.contains(&cookie),
+            None => !inodes.contains(&row.listener.inode),
+        })
+    }
+
+    /// Closes the rows of a namespace that is gone, but not those that only
+    /// the kernel side has seen: their namespace may live without being found.
+    pub(super) fn close_namespace(&mut self, netns: u32) -> Vec<u32> {
+        let mut open = self.open_in(netns);
+        open.retain(|id| self.rows.get(id).is_some_and(|row| row.dumped));
+        for id in &open {
+            self.close(*id);
+        }
+        open
+    }
+
+    /// Joins a key of the kernel maps with a row, and makes one for a socket
+    /// that no dump has shown. Returns the row's id if it is new or changed.
+    pub(super) fn learn(&mut self, key: ListenerKey, identity: &Identity) -> Option<u32> {
+        let cookie = key.cookie().or(Some(identity.cookie)).filter(|cookie| *cookie != 0);
+        let known = self
+            .by_key
+            .get(&key.0)
+            .copied()
+            .or_else(|| self.known(cookie, identity.netns, identity.inode, identity.port));
+        let id = known.unwrap_or_else(|| self.add(identity.netns));
+        self.by_key.insert(key.0, id);
+        let fresh = known.is_none();
+        let different = self.change(id, |listener| {
+            if !listener.keys.contains(&key.0) {
+                listener.keys.push(key.0);
+            }
+            if listener.cookie.is_none() {
+                listener.cookie = cookie;
+            }
+            if fresh {
+                listener.inode = identity.inode;
+                listener.address = address(identity);
+                listener.port = identity.port;
+                listener.limit = identity.limit;
+            }
+            if listener.owners.is_empty() && identity.pid != 0 {
+                listener.owners = vec![Owner { pid: identity.pid, comm: name(&identity.comm) }];
+            }
+        });
+        if let Some(row) = self.rows.get_mut(&id).filter(|row| row.cgroup == 0) {
+            row.cgroup = identity.cgroup;
+        }
+        (fresh || different).then_some(id)
+    }
+
+    /// Sets a row's owners and its cgroup; says whether that changed anything.
+    pub(super) fn set_owners(&mut self, id: u32, owners: Vec<Owner>, cgroup: Option<String>) -> bool {
+        self.change(id, |listener| {
+            listener.owners = owners;
+            listener.cgroup = cgroup;
+        })
+    }
+
+    /// Marks a row closed; says whether it was open.
+    pub(super) fn close(&mut self, id: u32) -> bool {
+        let Some(row) = self.rows.get_mut(&id).filter(|row| row.closed.is_none()) else { return false };
+        self.closings += 1;
+        row.closed = Some(self.closings);
+        row.depth = None;
+        self.closed.insert(self.closings, id);
+        self.change(id, |listener| listener.closed = true);
+        while self.closed.len() > CLOSED_KEPT {
+            let Some((_, oldest)) = self.closed.pop_first() else { break };
+            self.forget(oldest);
+        }
+        true
+    }
+
+    /// Records in a row that it is somaxconn that its namespace has.
+    pub(super) fn set_somaxconn(&mut self, id: u32, somaxconn: Option<u32>) -> bool {
+        self.change(id, |listener| listener.somaxconn = somaxconn)
+    }
+
+    pub(super) fn get(&self, id: u32) -> Option<&Row> {
+        self.rows.get(&id)
+    }
+
+    pub(super) fn looked(&mut self, id: u32) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.looks = row.looks.saturating_add(1);
+        }
+    }
+
+    pub(super) fn by_key(&self, key: u64) -> Option<&Row> {
+        self.rows.get(self.by_key.get(&key)?)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values()
+    }
+
+    /// The row of a socket. Without a cookie on one side, namespace, inode and
+    /// port decide; inode 0 says nothing.
+    fn known(&self, cookie: Option<u64>, netns: u32, inode: u64, port: u16) -> Option<u32> {
+        if let Some(id) = cookie.and_then(|cookie| self.by_cookie.get(&cookie)) {
+            return Some(*id);
+        }
+        let id = *self.by_inode.get(&(netns, inode)).filter(|_| inode != 0)?;
+        let listener = &self.rows.get(&id)?.listener;
+        let same_cookie = listener.cookie.is_none() || cookie.is_none();
+        (same_cookie && listener.port == port).then_some(id)
+    }
+
+    fn add(&mut self, netns: u32) -> u32 {
+        let id = self.next;
+        self.next = self.next.wrapping_add(1);
+        let listener = Listener {
+            id,
+            keys: Vec::new(),
+            netns,
+            cookie: None,
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            port: 0,
+            inode: 0,
+            owners: Vec::new(),
+            cgroup: None,
+            limit: 0,
+            somaxconn: None,
+            v6only: false,
+            closed: false,
+        };
+        let row = Row {
+            listener: Arc::new(listener),
+            depth: None,
+            cgroup: 0,
+            looks: 0,
+            closed: None,
+            dumped: false,
+        };
+        self.rows.insert(id, row);
+        id
+    }
+
+    /// Changes a row's listener and keeps the indexes; says whether it differs.
+    fn change(&mut self, id: u32, change: impl FnOnce(&mut Listener)) -> bool {
+        let Some(row) = self.rows.get_mut(&id) else { return false };
+        let mut listener = (*row.listener).clone();
+        change(&mut listener);
+        if listener == *row.listener {
+            return false;
+        }
+        if let Some(cookie) = listener.cookie {
+            self.by_cookie.insert(cookie, id);
+        }
+        if listener.inode != 0 {
+            self.by_inode.insert((listener.netns, listener.inode), id);
+        }
+        row.listener = Arc::new(listener);
+        true
+    }
+
+    /// A closed socket that a dump shows is listening again: the same socket
+    /// may call listen() after shutdown(). Says whether it was closed.
+    fn reopen(&mut self, id: u32) -> bool {
+        let Some(at) = self.rows.get_mut(&id).and_then(|row| row.closed.take()) else { return false };
+        self.closed.remove(&at);
+        self.change(id, |listener| listener.closed = false)
+    }
+
+    fn forget(&mut self, id: u32) {
+        let Some(row) = self.rows.remove(&id) else { return };
+        let listener = row.listener;
+        for key in &listener.keys {
+            self.by_key.remove(key);
+        }
+        if let Some(cookie) = listener.cookie.filter(|cookie| self.by_cookie.get(cookie) == Some(&id)) {
+            self.by_cookie.remove(&cookie);
+        }
+        let place = (listener.netns, listener.inode);
+        if self.by_inode.get(&place) == Some(&id) {
+            self.by_inode.remove(&place);
+        }
+    }
+
+    fn open_in(&self, netns: u32) -> Vec<u32> {
+        let open = |row: &&Row| row.closed.is_none() && row.listener.netns == netns;
+        self.rows.values().filter(open).map(|row| row.listener.id).collect()
+    }
+}
+
+/// The bound address of an identity. `AF_INET` is 2, and every other listener
+/// of TCP is `AF_INET6`.
+fn address(identity: &Identity) -> IpAddr {
+    let [a, b, c, d, ..] = identity.address;
+    if identity.family == 2 {
+        Ipv4Addr::new(a, b, c, d).into()
+    } else {
+        Ipv6Addr::from(identity.address).into()
+    }
+}
+
+/// A NUL-padded name as text.
+fn name(comm: &[u8; 16]) -> String {
+    let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+    String::from_utf8_lossy(comm.get(..end).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

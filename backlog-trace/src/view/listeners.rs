@@ -1,0 +1,234 @@
+//! How listeners stand, as a table and as JSON. It knows no kernel.
+
+use std::fmt::Write;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::escape::Sanitized;
+use crate::listener::{Cap, Listener, Owner, Standing};
+
+/// Columns that are numbers.
+const NUMBERS: [usize; 3] = [2, 3, 5];
+
+/// The table, one line per listener. The namespace is a column where there is
+/// more than one.
+pub fn text(standings: &[Standing]) -> String {
+    let first = standings.first().map(|standing| standing.listener.netns);
+    let one_netns = standings.iter().all(|standing| Some(standing.listener.netns) == first);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let mut header = vec!["LISTENER", "OWNER", "ACCEPT Q", "SYN Q", "LIMITED BY", "DROPS", "CGROUP"];
+    if !one_netns {
+        header.push("NETNS");
+    }
+    table.set_header(header);
+    for standing in standings {
+        let mut row = row(standing);
+        if !one_netns {
+            row.push(standing.listener.netns.to_string());
+        }
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for number in NUMBERS {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut shown = String::new();
+    for line in table.lines() {
+        shown.push_str(line.trim_end());
+        shown.push('\n');
+    }
+    shown
+}
+
+fn row(standing: &Standing) -> Vec<String> {
+    let Standing { listener, accept_queue, syn_queue, limited_by, drops } = standing;
+    let limit = listener.limit;
+    let unknown = || "-".to_owned();
+    vec![
+        SocketAddr::new(listener.address, listener.port).to_string(),
+        owners(&listener.owners),
+        format!("{accept_queue}/{limit}"),
+        syn_queue.map_or_else(unknown, |queue| match queue.shared_by {
+            0 | 1 => format!("{}/{limit}", queue.length),
+            // Requests of all members; each has this limit.
+            members => format!("{} in {members}/{limit}", queue.length),
+        }),
+        match (limited_by, listener.somaxconn) {
+            (Some(Cap::Application), Some(somaxconn)) => format!("application (somaxconn {somaxconn})"),
+            (Some(cap), _) => cap.name().to_owned(),
+            (None, Some(somaxconn)) => format!("? (somaxconn {somaxconn})"),
+            (None, None) => unknown(),
+        },
+        drops.map_or_else(unknown, |drops| drops.to_string()),
+        listener.cgroup.as_deref().map_or_else(unknown, |path| Sanitized(path).to_string()),
+    ]
+}
+
+/// `nginx/812 +3`: the first owner and how many more there are.
+fn owners(owners: &[Owner]) -> String {
+    let Some((first, more)) = owners.split_first() else { return "-".to_owned() };
+    let mut shown = format!("{}/{}", Sanitized(&first.comm), first.pid);
+    if !more.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = write!(shown, " +{}", more.len());
+    }
+    shown
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u32,
+    r#type: &'static str,
+    listener: Named<'a>,
+    accept_queue: Queue,
+    syn_queue: Queue,
+    limited_by: Option<Cap>,
+    somaxconn: Option<u32>,
+    drops: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    netns: u32,
+    cookie: Option<u64>,
+    address: IpAddr,
+    port: u16,
+    inode: u64,
+    owners: &'a [Owner],
+    cgroup: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Queue {
+    length: Option<u32>,
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_by: Option<u32>,
+}
+
+impl<'a> From<&'a Listener> for Named<'a> {
+    fn from(listener: &'a Listener) -> Self {
+        Self {
+            netns: listener.netns,
+            cookie: listener.cookie,
+            address: listener.address,
+            port: listener.port,
+            inode: listener.inode,
+            owners: &listener.owners,
+            cgroup: listener.cgroup.as_deref(),
+        }
+    }
+}
+
+/// One JSON object a line. Field names are a contract: add, never change.
+///
+/// # Errors
+/// Those of the writer.
+pub fn json(standings: &[Standing], out: &mut impl io::Write) -> io::Result<()> {
+    for standing in standings {
+        let limit = standing.listener.limit;
+        let line = Line {
+            v: 1,
+            r#type: "listener",
+            listener: Named::from(&*standing.listener),
+            accept_queue: Queue { length: Some(standing.accept_queue), limit, shared_by: None },
+            syn_queue: Queue {
+                length: standing.syn_queue.map(|queue| queue.length),
+                limit,
+                shared_by: standing.syn_queue.map(|queue| queue.shared_by).filter(|members| *members > 1),
+            },
+            limited_by: standing.limited_by,
+            somaxconn: standing.listener.somaxconn,
+            drops: standing.drops,
+        };
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::listener::SynQueue;
+
+    fn standing(port: u16, netns: u32) -> Standing {
+        let listener = Listener {
+            id: 0,
+            keys: vec![],
+            netns,
+            cookie: Some(4129),
+            address: "::".parse().unwrap(),
+            port,
+            inode: 102_322,
+            owners: vec![
+                Owner { pid: 812, comm: "ngi\x1bnx".to_owned() },
+                Owner { pid: 813, comm: "nginx".to_owned() },
+            ],
+            cgroup: Some("/a\nb".to_owned()),
+            limit: 128,
+            somaxconn: Some(4096),
+            v6only: false,
+            closed: false,
+        };
+        Standing {
+            listener: Arc::new(listener),
+            accept_queue: 129,
+            syn_queue: Some(SynQueue { length: 3, shared_by: 1 }),
+            limited_by: Some(Cap::Application),
+            drops: Some(319),
+        }
+    }
+
+    #[test]
+    fn a_table_of_one_namespace() {
+        let bare =
+            Listener { owners: vec![], cgroup: None, somaxconn: None, ..(*standing(80, 1).listener).clone() };
+        let bare = Standing {
+            listener: Arc::new(bare),
+            syn_queue: Some(SynQueue { length: 3, shared_by: 2 }),
+            limited_by: None,
+            drops: None,
+            ..standing(80, 1)
+        };
+        assert_eq!(
+            text(&[standing(8080, 1), bare]),
+            "LISTENER   OWNER               ACCEPT Q       SYN Q  LIMITED BY                    DROPS  CGROUP\n\
+             [::]:8080  ngi\\u{1b}nx/812 +1   129/128       3/128  application (somaxconn 4096)    319  /a\\nb\n\
+             [::]:80    -                    129/128  3 in 2/128  -                                 -  -\n"
+        );
+    }
+
+    #[test]
+    fn the_namespace_is_a_column_where_there_are_two() {
+        let shown = text(&[standing(80, 1), standing(80, 2)]);
+        let last: Vec<_> = shown.lines().filter_map(|line| line.split_whitespace().last()).collect();
+        assert_eq!(last, ["NETNS", "1", "2"]);
+    }
+
+    #[test]
+    fn json_is_the_contract() {
+        let mut out = Vec::new();
+        json(&[standing(8080, 4_026_531_840)], &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            concat!(
+                r#"{"v":1,"type":"listener","listener":{"netns":4026531840,"cookie":4129,"address":"::","port":8080,"#,
+                r#""inode":102322,"owners":[{"pid":812,"comm":"ngi\u001bnx"},{"pid":813,"comm":"nginx"}],"cgroup":"/a\nb"},"#,
+                r#""accept_queue":{"length":129,"limit":128},"syn_queue":{"length":3,"limit":128},"#,
+                r#""limited_by":"application","somaxconn":4096,"drops":319}"#,
+                "\n"
+            )
+        );
+    }
+}
