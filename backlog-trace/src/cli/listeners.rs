@@ -96,21 +96,13 @@ fn sentences(unseen: &Unseen) -> Vec<String> {
     for (netns, why) in &unseen.namespaces {
         sentences.push(format!("network namespace {netns} is not shown: {}", Sanitized(why)));
     }
-    if unseen.processes > 0 {
+    let processes = unseen.processes.max(unseen.unread);
+    if processes > 0 {
+        let count = if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
+        let advice = if rustix::process::geteuid().is_root() { "" } else { " (root sees more)" };
         sentences.push(format!(
-            "{} of other users: their network namespaces are shown only where another process is in them (run as root to see all)",
-            processes(unseen.processes)
-        ));
-    }
-    if unseen.unread > 0 {
-        sentences.push(format!(
-            "{} whose descriptors may not be read: listeners may have owners that are not named (run as root to see all)",
-            processes(unseen.unread)
+            "{count} may not be looked at: what they own is not named, and network namespaces that only they are in are not shown{advice}"
         ));
     }
     sentences
-}
-
-fn processes(count: u32) -> String {
-    if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
 }

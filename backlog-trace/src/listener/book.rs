@@ -3,11 +3,12 @@
 //!
 //! Every method that looks at the host blocks. Owners are looked for when a
 //! listener is new, three times more after that (a prefork server's workers
-//! come later), and whenever a known owner is gone or has another name: the
-//! walk over all descriptors is the dear part of a refresh.
+//! come later), and whenever a known owner is gone or has another name. The walk
+//! over all descriptors is the dear part of a refresh, so it rests in between.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use backlog_trace_common::counter::COUNTERS;
 use backlog_trace_common::identity::Identity;
@@ -25,6 +26,14 @@ use crate::failure::{Exit, Failure, Result};
 /// How many refreshes look for the owners of a listener, from its first on.
 const LOOKS: u8 = 4;
 
+/// A walk is followed by a rest of this many times its length, so that a host
+/// where listeners come and go all the time does not pay for more than 5 % of
+/// one CPU; at most [`LONGEST_REST`].
+const REST: u32 = 19;
+
+/// The longest rest between two walks.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
 /// The book.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -36,6 +45,8 @@ pub struct Book {
     /// Namespaces of learned listeners that were looked for in vain.
     sought: HashSet<u32>,
     looked_deep: bool,
+    /// No walk for owners before.
+    rests_until: Option<Instant>,
 }
 
 impl Book {
@@ -188,12 +199,16 @@ impl Book {
         let open = || self.rows.iter().filter(|row| !row.listener.closed && row.listener.inode != 0);
         let young = open().any(|row| row.looks < LOOKS);
         let known: BTreeSet<&Owner> = open().flat_map(|row| &row.listener.owners).collect();
-        if !young && known.into_iter().all(is_still) {
+        if self.rests_until.is_some_and(|until| Instant::now() < until)
+            || (!young && known.into_iter().all(is_still))
+        {
             return;
         }
         let wanted: HashSet<u64> = open().map(|row| row.listener.inode).collect();
         let ids: Vec<u32> = open().map(|row| row.listener.id).collect();
+        let begin = Instant::now();
         let mut found = holders(&wanted);
+        self.rests_until = Some(Instant::now() + (begin.elapsed() * REST).min(LONGEST_REST));
         self.unread = found.unread;
         for id in ids {
             self.rows.looked(id);

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, RawDir, open, readlinkat_raw};
+use rustix::io::Errno;
 
 /// Longest link that is of interest: `socket:[4294967295]` and `net:[4294967295]`
 /// fit many times; a longer one is a file's path and is cut.
@@ -50,8 +51,14 @@ pub(super) fn links(directory: &str, mut seen: impl FnMut(&CStr, &[u8])) -> io::
             continue;
         }
         let mut target = [0; LINK];
-        // A descriptor that was closed meanwhile.
-        let Ok(length) = readlinkat_raw(&directory, name, &mut target) else { continue };
+        let length = match readlinkat_raw(&directory, name, &mut target) {
+            Ok(length) => length,
+            // The directory may be listed and its links not be read: the same
+            // refusal, one step later (ptrace_may_access() in fs/proc/fd.c).
+            Err(error @ (Errno::ACCESS | Errno::PERM)) => return Err(error.into()),
+            // A descriptor that was closed meanwhile.
+            Err(_) => continue,
+        };
         count += 1;
         seen(name, target.get(..length).unwrap_or_default());
     }

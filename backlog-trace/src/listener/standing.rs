@@ -19,6 +19,14 @@ pub struct SynQueue {
     pub shared_by: u32,
 }
 
+impl SynQueue {
+    /// Whether the length is this listener's own; otherwise it is the most that
+    /// it can be.
+    pub const fn is_exact(self) -> bool {
+        self.shared_by <= 1 || self.length == 0
+    }
+}
+
 /// How one listener stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {

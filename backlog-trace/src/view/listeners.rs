@@ -56,10 +56,10 @@ fn row(standing: &Standing) -> Vec<String> {
         SocketAddr::new(listener.address, listener.port).to_string(),
         owners(&listener.owners),
         format!("{accept_queue}/{limit}"),
-        syn_queue.map_or_else(unknown, |queue| match queue.shared_by {
-            0 | 1 => format!("{}/{limit}", queue.length),
-            // Requests of all members; each has this limit.
-            members => format!("{} in {members}/{limit}", queue.length),
+        syn_queue.map_or_else(unknown, |queue| {
+            // A group's requests may all be this member's, or none of them.
+            let at_most = if queue.is_exact() { "" } else { "≤" };
+            format!("{at_most}{}/{limit}", queue.length)
         }),
         match (limited_by, listener.somaxconn) {
             (Some(Cap::Application), Some(somaxconn)) => format!("application (somaxconn {somaxconn})"),
@@ -143,7 +143,7 @@ pub fn json(standings: &[Standing], out: &mut impl io::Write) -> io::Result<()> 
             syn_queue: Queue {
                 length: standing.syn_queue.map(|queue| queue.length),
                 limit,
-                shared_by: standing.syn_queue.map(|queue| queue.shared_by).filter(|members| *members > 1),
+                shared_by: standing.syn_queue.filter(|queue| !queue.is_exact()).map(|queue| queue.shared_by),
             },
             limited_by: standing.limited_by,
             somaxconn: standing.listener.somaxconn,
@@ -203,9 +203,9 @@ mod tests {
         };
         assert_eq!(
             text(&[standing(8080, 1), bare]),
-            "LISTENER   OWNER               ACCEPT Q       SYN Q  LIMITED BY                    DROPS  CGROUP\n\
-             [::]:8080  ngi\\u{1b}nx/812 +1   129/128       3/128  application (somaxconn 4096)    319  /a\\nb\n\
-             [::]:80    -                    129/128  3 in 2/128  -                                 -  -\n"
+            "LISTENER   OWNER               ACCEPT Q   SYN Q  LIMITED BY                    DROPS  CGROUP\n\
+             [::]:8080  ngi\\u{1b}nx/812 +1   129/128   3/128  application (somaxconn 4096)    319  /a\\nb\n\
+             [::]:80    -                    129/128  ≤3/128  -                                 -  -\n"
         );
     }
 
