@@ -1,0 +1,126 @@
+//! What the frames hold: sessions and listeners as JSON, details as they are.
+//!
+//! JSON ignores fields it does not know, so a newer minor version can add
+//! some. Pure functions; snapshots are `snapshot`'s business.
+
+use backlog_trace_common::detail::Detail;
+use serde::{Deserialize, Serialize};
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::format::MAX_PAYLOAD;
+use crate::listener::Listener;
+
+/// Most details of one frame: 256 KiB, some milliseconds of a flood.
+pub(super) const BATCH: usize = 4096;
+
+const _: () = assert!(BATCH * size_of::<Detail>() <= MAX_PAYLOAD as usize);
+
+/// What was written before the end frame, so that a reader can tell how much
+/// of it is missing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct End {
+    /// Details, not frames of details.
+    pub(super) details: u64,
+    /// Snapshots, not parts of them.
+    pub(super) snapshots: u64,
+}
+
+/// The bytes of details, as the ring buffer gave them.
+pub(super) fn details_as_bytes(details: &[Detail]) -> &[u8] {
+    details.as_bytes()
+}
+
+/// The details in a payload; `None` where it does not consist of whole ones.
+/// Numbers of reasons or kinds that this version does not know pass: views
+/// name them as unknown.
+pub(super) fn details_from_bytes(payload: &[u8]) -> Option<Vec<Detail>> {
+    let records = payload.chunks_exact(size_of::<Detail>());
+    if !records.remainder().is_empty() {
+        return None;
+    }
+    records.map(|record| Detail::read_from_bytes(record).ok()).collect()
+}
+
+/// The JSON of a listener. Where a socket has so many owners that they do not
+/// fit into a frame, the first of them are kept.
+pub(super) fn listener_json(listener: &Listener) -> serde_json::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec(listener)?;
+    let mut shortened = None;
+    while json.len() > MAX_PAYLOAD as usize {
+        let listener = shortened.get_or_insert_with(|| listener.clone());
+        if listener.owners.is_empty() {
+            break;
+        }
+        listener.owners.truncate(listener.owners.len() / 2);
+        json = serde_json::to_vec(listener)?;
+    }
+    Ok(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::listener::Owner;
+
+    #[test]
+    fn a_detail_is_these_64_bytes() {
+        let detail = Detail {
+            time: 0x0807_0605_0403_0201,
+            listener: 0x100f_0e0d_0c0b_0a09,
+            peer: [0x11; 16],
+            netns: 0x2423_2221,
+            accept_queue: 0x2827_2625,
+            syn_queue: 0x2c2b_2a29,
+            limit: 0x302f_2e2d,
+            peer_port: 0x3231,
+            port: 0x3433,
+            kind: 0x35,
+            reason: 0x36,
+            outcome: 0x37,
+            cause: 0x38,
+            attempt: 0x39,
+            family: 0x3a,
+            cpu: 0x3c3b,
+            reserved: 0x403f_3e3d,
+        };
+        let mut bytes: Vec<u8> = (1..=0x40).collect();
+        bytes[0x10..0x20].fill(0x11);
+        assert_eq!(details_as_bytes(&[detail]), bytes);
+        assert_eq!(details_from_bytes(&bytes), Some(vec![detail]));
+        assert_eq!(details_from_bytes(&bytes[1..]), None);
+        assert_eq!(details_from_bytes(&[]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_socket_held_by_very_many_still_fits_into_a_frame() {
+        let owners = (0..400_000).map(|pid| Owner { pid, comm: "\u{1}".repeat(15) }).collect();
+        let listener = Listener {
+            id: 1,
+            keys: vec![1],
+            netns: 1,
+            cookie: None,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 80,
+            inode: 1,
+            owners,
+            cgroup: None,
+            limit: 1,
+            somaxconn: None,
+            v6only: false,
+            closed: false,
+        };
+        let json = listener_json(&listener).unwrap();
+        assert!(json.len() <= MAX_PAYLOAD as usize);
+        let read: Listener = serde_json::from_slice(&json).unwrap();
+        assert!(!read.owners.is_empty() && listener.owners.starts_with(&read.owners));
+    }
+
+    #[test]
+    fn fields_of_a_newer_version_are_ignored() {
+        let end: End = serde_json::from_str(r#"{"details":3,"new":{"a":[1]}}"#).unwrap();
+        assert_eq!(end, End { details: 3, snapshots: 0 });
+    }
+}

@@ -1,0 +1,173 @@
+//! Damage costs the frame that it hit, is told, and costs nothing else.
+
+use std::io::{self, Read};
+
+use super::sample::{Seen, replayed, seen, session, small};
+use crate::event::Event;
+use crate::trace::format::FRAME_HEADER;
+use crate::trace::{Damage, Reader};
+
+/// What a replay shows if these writes of the small recording are lost.
+fn expected(lost: impl Fn(usize) -> bool) -> Vec<Seen> {
+    let events =
+        small().into_iter().enumerate().filter(|(at, _)| !lost(*at)).filter_map(|(_, (_, event))| event);
+    let mut shown = vec![Seen::Started(session())];
+    shown.extend(seen(events.filter(|event| !matches!(event, Event::Finished))));
+    shown.push(Seen::Finished);
+    shown
+}
+
+fn joined(writes: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    writes.into_iter().flatten().collect()
+}
+
+fn writes() -> Vec<Vec<u8>> {
+    small().into_iter().map(|(bytes, _)| bytes).collect()
+}
+
+#[test]
+fn every_byte_flipped_costs_its_own_frame_and_no_other() {
+    let writes = writes();
+    let whole = joined(writes.clone());
+    let last = writes.len() - 1;
+    let mut start = 0;
+    for (hit, write) in writes.iter().enumerate() {
+        let shown = expected(|at| at == hit);
+        for at in 0..write.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[start + at] ^= flip;
+                let (now, damage) = replayed(&bytes);
+                assert_eq!(now, shown, "byte {at} of write {hit}");
+                assert!(!damage.is_none() && !damage.sentences().is_empty());
+                assert_eq!(damage.damaged_bytes, write.len() as u64, "byte {at} of write {hit}");
+                assert_eq!(damage.header, hit == 0);
+                assert_eq!(damage.unfinished, hit == last);
+                check_kind(&damage, hit, at >= FRAME_HEADER, last);
+            }
+        }
+        start += write.len();
+    }
+}
+
+#[track_caller]
+fn check_kind(damage: &Damage, hit: usize, in_payload: bool, last: usize) {
+    let by_kind = [damage.lost_listener_frames, damage.lost_detail_frames, damage.lost_snapshot_frames];
+    let kinds = match hit {
+        3 | 6 => [1, 0, 0],
+        4 | 7 => [0, 1, 0],
+        5 | 8 => [0, 0, 1],
+        _ => [0; 3],
+    };
+    // A frame whose header is damaged is known by the gap it leaves.
+    assert_eq!(by_kind, if in_payload { kinds } else { [0; 3] });
+    let counted = if hit == 0 || (hit == last && !in_payload) { 0 } else { 1 };
+    assert_eq!(damage.lost_frames, counted, "write {hit}");
+    let lost_details = [(4, 5), (7, 2)].into_iter().find(|(at, _)| *at == hit).map_or(0, |(_, count)| count);
+    assert_eq!(damage.lost_details, (hit != last).then_some(lost_details));
+    assert_eq!(damage.lost_snapshots, (hit != last).then_some(kinds[2]));
+}
+
+#[test]
+fn a_file_cut_at_any_byte_shows_every_whole_frame_before() {
+    let writes = writes();
+    let whole = joined(writes.clone());
+    let mut start = 0;
+    for (hit, write) in writes.iter().enumerate() {
+        for at in 0..write.len() {
+            let bytes = &whole[..start + at];
+            if hit <= 1 {
+                let failure = Reader::from_bytes(bytes).err().unwrap();
+                assert_eq!(failure.exit, crate::failure::Exit::BadInput, "{failure}");
+                continue;
+            }
+            let (now, damage) = replayed(bytes);
+            assert_eq!(now, expected(|lost| lost >= hit), "byte {at} of write {hit}");
+            assert!(damage.unfinished);
+            assert_eq!((damage.cut_bytes, damage.damaged_bytes, damage.lost_frames), (at as u64, 0, 0));
+            assert_eq!(damage.lost_details, None, "nobody can know");
+        }
+        start += write.len();
+    }
+}
+
+#[test]
+fn a_frame_that_is_gone_leaves_a_gap() {
+    for gone in 2..writes().len() - 1 {
+        let mut writes = writes();
+        writes.remove(gone);
+        let (now, damage) = replayed(&joined(writes));
+        assert_eq!(now, expected(|at| at == gone));
+        assert_eq!((damage.lost_frames, damage.damaged_bytes), (1, 0));
+    }
+}
+
+#[test]
+fn a_frame_that_occurs_twice_counts_once() {
+    for twice in 1..writes().len() - 1 {
+        let mut writes = writes();
+        writes.insert(twice + 1, writes[twice].clone());
+        let (now, damage) = replayed(&joined(writes));
+        assert_eq!(now, expected(|_| false));
+        assert_eq!((damage.repeated_frames, damage.lost_frames), (1, 0));
+    }
+}
+
+#[test]
+fn foreign_bytes_between_frames_are_passed_over() {
+    let forged = b"\xf7bt\x01".repeat(100);
+    for foreign in [&b"x"[..], &[0; 5000], &[0xf7; 77], &forged] {
+        for at in 1..=writes().len() - 1 {
+            let mut writes = writes();
+            writes.insert(at, foreign.to_vec());
+            // Right behind the header, where a damaged header would need it, too.
+            let (now, damage) = replayed(&joined(writes));
+            assert_eq!(now, expected(|_| false));
+            assert_eq!((damage.damaged_bytes, damage.lost_frames), (foreign.len() as u64, 0));
+        }
+    }
+}
+
+#[test]
+fn both_copies_of_the_session_damaged_is_an_error_that_says_so() {
+    let mut writes = writes();
+    writes[1][40] ^= 1;
+    writes[2][3] ^= 1;
+    let failure = Reader::from_bytes(&joined(writes)).err().unwrap();
+    assert!(failure.what.contains("who observed"), "{failure}");
+}
+
+#[test]
+fn of_two_recordings_in_one_file_the_first_is_shown() {
+    let first = joined(writes());
+    let (now, damage) = replayed(&[first.as_slice(), first.as_slice()].concat());
+    assert_eq!(now, expected(|_| false));
+    assert!(damage.trailing && !damage.unfinished);
+
+    // The first one was cut: the second one's session is met as a frame.
+    let mut other = session();
+    other.host = "web-2".to_owned();
+    let events = [Event::Started(other.into()), Event::Finished];
+    let second = super::sample::recorded(&events);
+    let cut = joined(writes().into_iter().take(3));
+    let (now, damage) = replayed(&[cut, second].concat());
+    assert_eq!(now, expected(|at| at >= 3));
+    assert!(!damage.is_none(), "{damage:?}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_to_the_end_is_told() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::from_raw_os_error(5))
+        }
+    }
+    let half = joined(writes().into_iter().take(6));
+    let mut reader = Reader::from_source(Read::chain(half.as_slice(), Broken), "x").unwrap();
+    assert_eq!(seen(reader.by_ref()), expected(|at| at >= 6));
+    assert_eq!(reader.damage().unreadable.as_deref(), Some("Input/output error"));
+
+    let failure = Reader::from_source(Broken, "x").err().unwrap();
+    assert!(failure.what.contains("cannot read x: Input/output error"), "{failure}");
+}

@@ -1,0 +1,10 @@
+//! What a recording promises: everything comes back, damage costs what it hit
+//! and no more, and an output that fails leaves whole frames.
+
+mod damaged;
+mod full_disk;
+mod killed;
+mod refused;
+mod round_trip;
+mod sample;
+mod smoke;

@@ -1,0 +1,303 @@
+//! Observations to record, and what is seen of them.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use backlog_trace_common::detail::Detail;
+use proptest::prelude::*;
+
+use crate::event::{
+    Clock, Event, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot, Totals,
+};
+use crate::listener::{Listener, Owner};
+use crate::trace::{Damage, Medium, Reader, Writer};
+
+/// Events in a form that can be compared; details one by one, because how
+/// they are grouped is not part of the promise.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Seen {
+    Started(Session),
+    Listener(Listener),
+    Detail(Detail),
+    Snapshot(Snapshot),
+    Finished,
+}
+
+pub(super) fn seen(events: impl IntoIterator<Item = Event>) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for event in events {
+        match event {
+            Event::Started(session) => all.push(Seen::Started(Session::clone(&session))),
+            Event::Listener(listener) => all.push(Seen::Listener(Listener::clone(&listener))),
+            Event::Details(details) => all.extend(details.into_iter().map(Seen::Detail)),
+            Event::Snapshot(snapshot) => all.push(Seen::Snapshot(Snapshot::clone(&snapshot))),
+            Event::Finished => all.push(Seen::Finished),
+        }
+    }
+    all
+}
+
+/// What a replay of `bytes` shows, and what it misses.
+pub(super) fn replayed(bytes: &[u8]) -> (Vec<Seen>, Damage) {
+    let mut events = Vec::new();
+    let reader = Reader::from_bytes(bytes).unwrap();
+    let damage = crate::trace::replay(reader, |event| {
+        events.push(event);
+        Ok(())
+    })
+    .unwrap();
+    (seen(events), damage)
+}
+
+pub(super) fn recorded(events: &[Event]) -> Vec<u8> {
+    let mut writer = Writer::begin(Vec::new(), "memory").unwrap();
+    for event in events {
+        writer.write(event).unwrap();
+    }
+    writer.into_medium()
+}
+
+/// Keeps each write apart: the file header and then one frame each.
+#[derive(Default)]
+pub(super) struct Writes(pub(super) Vec<Vec<u8>>);
+
+impl io::Write for Writes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Medium for Writes {
+    fn cut(&mut self, _: u64) -> io::Result<()> {
+        unreachable!("it takes everything")
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A small recording in the writes it consists of, each with the event that
+/// is lost with it.
+pub(super) fn small() -> Vec<(Vec<u8>, Option<Event>)> {
+    let events = small_observation();
+    let mut writer = Writer::begin(Writes::default(), "memory").unwrap();
+    for event in &events {
+        writer.write(event).unwrap();
+    }
+    let writes = writer.into_medium().0;
+    // The header and two copies of the session come before the other events.
+    let lost_with = [None, None, None].into_iter().chain(events.into_iter().skip(1).map(Some));
+    let all: Vec<_> = writes.into_iter().zip(lost_with).collect();
+    assert_eq!(all.len(), 3 + 7, "one write for each");
+    all
+}
+
+fn small_observation() -> Vec<Event> {
+    let listener = |id| Event::Listener(Arc::new(listener(id)));
+    let snapshot = |id| Event::Snapshot(Arc::new(snapshot(id)));
+    vec![
+        Event::Started(Arc::new(session())),
+        listener(0),
+        Event::Details((0..5).map(detail).collect()),
+        snapshot(1),
+        listener(2),
+        Event::Details((5..7).map(detail).collect()),
+        snapshot(3),
+        Event::Finished,
+    ]
+}
+
+pub(super) fn session() -> Session {
+    Session {
+        version: "0.1.0".to_owned(),
+        host: "web-1".to_owned(),
+        kernel: "6.12.0".to_owned(),
+        start: 1_000,
+        clock: Clock { unix_minus_monotonic: 1_700_000_000_000_000_000 },
+        hooks: vec![HookState {
+            hook: "syn".to_owned(),
+            rung: Some(Rung::Fentry),
+            state: "attached".to_owned(),
+            why: None,
+        }],
+    }
+}
+
+pub(super) fn listener(id: u32) -> Listener {
+    Listener {
+        id,
+        keys: vec![4129 + u64::from(id)],
+        netns: 4_026_531_840,
+        cookie: Some(4129),
+        address: IpAddr::from([10, 0, 0, 1]),
+        port: 8080,
+        inode: 102_322,
+        owners: vec![Owner { pid: 812, comm: "nginx".to_owned() }],
+        cgroup: Some("/system.slice/nginx.service".to_owned()),
+        limit: 128,
+        somaxconn: Some(4096),
+        v6only: false,
+        closed: false,
+    }
+}
+
+/// A detail that differs from others of another number in most bytes.
+pub(super) fn detail(number: u64) -> Detail {
+    let noise = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+    let mut peer = [0; 16];
+    peer[..8].copy_from_slice(&noise);
+    Detail {
+        time: 1_000 + number,
+        listener: 4129,
+        peer,
+        netns: 1,
+        accept_queue: 129,
+        syn_queue: 3,
+        limit: 128,
+        peer_port: u16::from_le_bytes([noise[0], noise[1]]),
+        port: 8080,
+        kind: 0,
+        reason: noise[2] % 20,
+        outcome: 1,
+        cause: 0,
+        attempt: 0,
+        family: 2,
+        cpu: 3,
+        reserved: 0,
+    }
+}
+
+pub(super) fn snapshot(time: u64) -> Snapshot {
+    let totals = Totals { syns: 500 + time, established: 185, limit: 128, ..Totals::default() };
+    Snapshot {
+        time,
+        listeners: vec![ListenerCounts { id: 0, totals, sk_drops: Some(time) }],
+        namespaces: vec![NamespaceCounts { netns: 1, ..NamespaceCounts::default() }],
+        details_seen: time,
+        details_missed: 0,
+    }
+}
+
+/// Whatever a process, a cgroup or a host can be called, and worse.
+fn hostile_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        Just("\u{0}\u{1b}[2J\"\\\n\u{2028}\u{202e}".to_owned()),
+        Just("{\"v\":1}".to_owned()),
+        Just("\u{fffd}".repeat(1000)),
+        // A frame's magic as text; as UTF-8 it is other bytes than those of a frame.
+        Just("\u{f7}bt\u{1}".to_owned()),
+    ]
+}
+
+fn any_session() -> impl Strategy<Value = Session> {
+    let rung = prop::option::of(prop::sample::select(vec![
+        Rung::Fentry,
+        Rung::Kprobe,
+        Rung::Tracepoint,
+        Rung::Counters,
+    ]));
+    let hook = (hostile_text(), rung, hostile_text(), prop::option::of(hostile_text()))
+        .prop_map(|(hook, rung, state, why)| HookState { hook, rung, state, why });
+    let hooks = prop::collection::vec(hook, 0..4);
+    (hostile_text(), hostile_text(), hostile_text(), any::<u64>(), any::<i64>(), hooks).prop_map(
+        |(version, host, kernel, start, unix_minus_monotonic, hooks)| Session {
+            version,
+            host,
+            kernel,
+            start,
+            clock: Clock { unix_minus_monotonic },
+            hooks,
+        },
+    )
+}
+
+fn any_listener() -> impl Strategy<Value = Listener> {
+    let owner = (any::<u32>(), hostile_text()).prop_map(|(pid, comm)| Owner { pid, comm });
+    let place = (any::<u32>(), prop::option::of(any::<u64>()), any::<IpAddr>(), any::<u16>(), any::<u64>());
+    let held = (prop::collection::vec(owner, 0..3), prop::option::of(hostile_text()));
+    let keys = prop::collection::vec(any::<u64>(), 0..3);
+    let limits = (any::<u32>(), prop::option::of(any::<u32>()), any::<bool>(), any::<bool>());
+    (any::<u32>(), keys, place, held, limits).prop_map(|(id, keys, place, (owners, cgroup), limits)| {
+        let (netns, cookie, address, port, inode) = place;
+        let (limit, somaxconn, v6only, closed) = limits;
+        Listener {
+            id,
+            keys,
+            netns,
+            cookie,
+            address,
+            port,
+            inode,
+            owners,
+            cgroup,
+            limit,
+            somaxconn,
+            v6only,
+            closed,
+        }
+    })
+}
+
+fn any_detail() -> impl Strategy<Value = Detail> {
+    any::<[[u8; 32]; 2]>().prop_map(|halves| zerocopy::transmute!(halves))
+}
+
+fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+    let totals = (
+        any::<[u64; 7]>(),
+        any::<[u32; 3]>(),
+        any::<[u64; 32]>(),
+        any::<[[u64; 24]; 3]>(),
+        any::<[u64; 32]>(),
+    )
+        .prop_map(|(counts, sizes, reasons, depths, accept_wait_us)| Totals {
+            syns: counts[0],
+            established: counts[1],
+            established_by_cookie: counts[2],
+            accepted: counts[3],
+            sk_drops: counts[4],
+            cookies_wanted_lost: counts[5],
+            cookies_made_lost: counts[6],
+            accept_queue_max: sizes[0],
+            syn_queue_max: sizes[1],
+            limit: sizes[2],
+            reasons: Reasons(reasons),
+            accept_depth: depths[0],
+            syn_depth: depths[1],
+            accept_depth_at_ack: depths[2],
+            accept_wait_us,
+        });
+    let listener = (any::<u32>(), totals, prop::option::of(any::<u64>()))
+        .prop_map(|(id, totals, sk_drops)| ListenerCounts { id, totals, sk_drops });
+    let namespace = (any::<u32>(), any::<[u64; 5]>(), any::<[[u64; 5]; 2]>(), any::<[u64; 32]>()).prop_map(
+        |(netns, kernel, attributed, unlisted)| NamespaceCounts {
+            netns,
+            kernel,
+            attributed,
+            unlisted: Reasons(unlisted),
+        },
+    );
+    let lists = (prop::collection::vec(listener, 0..3), prop::collection::vec(namespace, 0..2));
+    (any::<[u64; 3]>(), lists).prop_map(|([time, details_seen, details_missed], (listeners, namespaces))| {
+        Snapshot { time, listeners, namespaces, details_seen, details_missed }
+    })
+}
+
+/// A whole observation with anything in it.
+pub(super) fn any_observation() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        any_listener().prop_map(|listener| Event::Listener(Arc::new(listener))),
+        prop::collection::vec(any_detail(), 0..20).prop_map(Event::Details),
+        any_snapshot().prop_map(|snapshot| Event::Snapshot(Arc::new(snapshot))),
+    ];
+    (any_session(), prop::collection::vec(event, 0..8)).prop_map(|(session, events)| {
+        let started = Event::Started(Arc::new(session));
+        std::iter::once(started).chain(events).chain([Event::Finished]).collect()
+    })
+}
