@@ -54,7 +54,7 @@ fn build(scratch: &Path) -> Result<(Vec<u8>, Record)> {
     objcopy.strip_debug(&linked, &stripped)?;
     let object = fs::read(&stripped).with_context(|| format!("{} cannot be read", stripped.display()))?;
     let record = Record {
-        flags: toolchain.flags_for_record(),
+        flags: KernelSide::flags_for_record(),
         rustc: toolchain.rustc_version,
         llvm: toolchain.llvm_version,
         linker: toolchain.linker_version,

@@ -91,7 +91,7 @@ impl KernelSide {
 
     /// The flags with the paths of this machine replaced by names, so that the
     /// record is the same wherever the sources are.
-    pub(crate) fn flags_for_record(&self) -> String {
+    pub(crate) fn flags_for_record() -> String {
         CODE_FLAGS.join(" ") + " --remap-path-prefix={SOURCE=/src,CARGO=/cargo,RUST=/rust}"
     }
 

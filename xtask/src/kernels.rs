@@ -21,7 +21,7 @@ pub(crate) struct Kernel {
 pub(crate) struct Skip {
     /// The scenario's name as `selftest` prints it.
     pub(crate) scenario: &'static str,
-    /// The rung it cannot have there.
+    /// The rung it cannot have there; empty for every rung.
     pub(crate) rung: &'static str,
     /// The fact about this kernel that makes it impossible.
     pub(crate) why: &'static str,

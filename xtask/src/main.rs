@@ -9,9 +9,13 @@
 )]
 
 mod archive;
+mod bench;
 mod build_ebpf;
+mod cargo;
 mod debian;
+mod demo;
 mod digest;
+mod dist;
 mod guest;
 mod kernel_side;
 mod kernels;
@@ -20,6 +24,7 @@ mod object_facts;
 mod record;
 mod stable_identity;
 mod step;
+mod test;
 mod vm;
 mod workspace;
 
@@ -39,6 +44,10 @@ struct Cli {
 enum Command {
     BuildEbpf(build_ebpf::Arguments),
     Vm(vm::Arguments),
+    Dist(dist::Arguments),
+    Test(test::Arguments),
+    Bench(bench::Arguments),
+    Demo(demo::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +58,10 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::BuildEbpf(arguments) => build_ebpf::run(&arguments),
         Command::Vm(arguments) => vm::run(&arguments),
+        Command::Dist(arguments) => dist::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
     };
     match result {
         Ok(code) => code,

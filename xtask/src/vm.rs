@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         memory: arguments.memory,
         append: &arguments.append,
         files: &files,
-        command: &arguments.command,
+        command: arguments.command.clone(),
         limit: Duration::from_secs(arguments.timeout),
         counted: false,
         live: true,

@@ -30,7 +30,7 @@ pub(crate) struct Guest<'a> {
     /// Files beside busybox and `/init`.
     pub(crate) files: &'a [GuestFile],
     /// The command and its arguments.
-    pub(crate) command: &'a [String],
+    pub(crate) command: Vec<String>,
     /// After this long the guest is stopped and the run has failed.
     pub(crate) limit: Duration,
     /// One guest instruction takes one nanosecond of guest time, one processor.
@@ -58,7 +58,7 @@ pub(crate) struct Outcome {
 pub(crate) fn run(qemu: &Qemu, guest: &Guest<'_>) -> Result<Outcome> {
     let place = scratch()?;
     let token = format!("backlog-trace-exit-{}", unique());
-    let archive = initramfs::build(guest.kernel, guest.files, Some(guest.command), &token)?;
+    let archive = initramfs::build(guest.kernel, guest.files, Some(&guest.command), &token)?;
     let initramfs = place.path().join("initramfs");
     fs::write(&initramfs, archive)?;
     let console = place.path().join("console");
@@ -148,11 +148,11 @@ fn wait(child: &mut Child, console: &Path, guest: &Guest<'_>) -> Result<()> {
     loop {
         let ended = child.try_wait()?;
         let text = read_console(console);
-        if guest.live {
-            if let Some(new) = text.get(shown..) {
-                eprint!("{new}");
-                shown = text.len();
-            }
+        if guest.live
+            && let Some(new) = text.get(shown..)
+        {
+            eprint!("{new}");
+            shown = text.len();
         }
         if let Some(meaning) = console::trouble(&text) {
             bail!("{meaning}");

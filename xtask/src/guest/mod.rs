@@ -16,6 +16,6 @@ mod qemu;
 
 pub(crate) use boot::{Guest, Outcome, interactive, run};
 pub(crate) use initramfs::GuestFile;
-pub(crate) use kernel::prepare;
-pub(crate) use library::closure;
+pub(crate) use kernel::{Prepared, prepare};
+pub(crate) use library::{closure, needed};
 pub(crate) use qemu::Qemu;

@@ -1,0 +1,127 @@
+//! Runs the scenarios, and the test programs made for guests, on kernels of
+//! the matrix: two guests at a time.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::matrix::Matrix;
+use super::native::{self, GUEST_PREFIX, Program};
+use super::programs::packaged;
+use crate::guest::{self, Guest, GuestFile, Outcome, Qemu};
+use crate::kernels::Kernel;
+use crate::step::step;
+use crate::vm::tool_files;
+
+/// What the guest runs: every scenario, then the test programs, whose verdict
+/// is their exit status.
+const SCRIPT: &str = r#"
+backlog-trace selftest --format json --with nginx=/usr/sbin/nginx --with wrk=/usr/bin/wrk
+echo "selftest ended with $?"
+for program in /tests/*; do
+    [ -x "$program" ] || continue
+    "$program" --ignored --test-threads=1 >&2
+    echo "${program#/tests/} ended with $?"
+done
+"#;
+
+/// `selftest`'s exit code when a scenario failed: said by the scenario itself.
+const SELFTEST_FAILED: &str = "9";
+
+/// Longest a guest may take. One under two loaded processors takes a few minutes.
+const LIMIT: Duration = Duration::from_secs(600);
+const AT_A_TIME: usize = 2;
+
+/// Boots each kernel and collects the verdicts.
+pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
+    let qemu = Qemu::find()?;
+    let prepared = kernels.iter().map(|kernel| guest::prepare(kernel)).collect::<Result<Vec<_>>>()?;
+    let mut files = tool_files();
+    files.extend(packaged()?);
+    let programs: Vec<Program> =
+        native::build()?.into_iter().filter(|program| program.name.starts_with(GUEST_PREFIX)).collect();
+    files.extend(test_files(&programs)?);
+
+    let next = AtomicUsize::new(0);
+    let ended = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(kernel), Some(prepared)) = (kernels.get(index), prepared.get(index)) else {
+                        break;
+                    };
+                    let outcome = step(&format!("scenarios on {}", kernel.version), || {
+                        guest::run(&qemu, &for_tests(prepared, &files))
+                    });
+                    if let Ok(mut ended) = ended.lock() {
+                        ended.push((index, outcome));
+                    }
+                }
+            });
+        }
+    });
+    let mut ended = ended.into_inner().context("a guest's thread panicked")?;
+    ended.sort_by_key(|(index, _)| *index);
+    let mut matrix = Matrix::default();
+    for ((_, outcome), kernel) in ended.into_iter().zip(kernels) {
+        judge(&mut matrix, kernel, &programs, outcome);
+    }
+    Ok(matrix)
+}
+
+fn for_tests<'a>(kernel: &'a guest::Prepared, files: &'a [GuestFile]) -> Guest<'a> {
+    Guest {
+        kernel,
+        processors: 2,
+        memory: 1024,
+        append: "",
+        files,
+        command: vec!["sh".to_owned(), "-c".to_owned(), SCRIPT.to_owned()],
+        limit: LIMIT,
+        counted: false,
+        live: false,
+    }
+}
+
+fn test_files(programs: &[Program]) -> Result<Vec<GuestFile>> {
+    let mut files = Vec::new();
+    for program in programs {
+        files.push(GuestFile { inside: format!("/tests/{}", program.name), outside: program.file.clone() });
+        let libraries = guest::closure(Path::new("/"), &program.file)?;
+        files.extend(libraries.into_iter().map(|(inside, outside)| GuestFile { inside, outside }));
+    }
+    Ok(files)
+}
+
+fn judge(matrix: &mut Matrix, kernel: &Kernel, programs: &[Program], outcome: Result<Outcome>) {
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            matrix.add(kernel, "");
+            matrix.break_kernel(kernel, &format!("{error:#}"));
+            return;
+        }
+    };
+    matrix.add(kernel, &outcome.stdout);
+    let status = |name: &str| {
+        let mark = format!("{name} ended with ");
+        outcome.stdout.lines().find_map(|line| line.strip_prefix(mark.as_str()))
+    };
+    let selftest = status("selftest").unwrap_or("nothing");
+    if selftest != "0" && selftest != SELFTEST_FAILED {
+        matrix
+            .break_kernel(kernel, &format!("selftest ended with {selftest}\n{}", outcome.console.trim_end()));
+    } else if !outcome.stdout.contains("\"scenario\"") {
+        matrix.break_kernel(kernel, "selftest ran no scenario");
+    }
+    for program in programs {
+        let passed = status(&program.name) == Some("0");
+        matrix.record(kernel, &program.name, passed, outcome.console.trim_end());
+    }
+}

@@ -1,0 +1,147 @@
+//! What is tested on this machine's own kernel: format, lints, licences, and
+//! the test programs of the workspace.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use super::matrix::Count;
+use crate::cargo::cargo;
+use crate::step::{on_path, quiet, step};
+
+/// A test program that is for guests: its tests are `#[ignore]`d here and run
+/// there with `--ignored`.
+pub(super) const GUEST_PREFIX: &str = "guest_";
+
+/// A compiled test program.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// Name of the test target.
+    pub(super) name: String,
+    /// The executable.
+    pub(super) file: PathBuf,
+    /// Where cargo would start it.
+    directory: PathBuf,
+}
+
+/// Runs all of it. A check that fails counts as one failed test, and the rest
+/// still runs.
+pub(super) fn run() -> Result<Count> {
+    let mut count = Count::default();
+    count.check("cargo fmt --check", step("format", || quiet(cargo().args(["fmt", "--all", "--check"]))));
+    count.check(
+        "cargo clippy",
+        step("lints", || {
+            quiet(cargo().args([
+                "clippy",
+                "--quiet",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]))
+        }),
+    );
+    if on_path("cargo-deny").is_some() {
+        count.check("cargo deny", step("licences and advisories", || quiet(cargo().args(["deny", "check"]))));
+    } else {
+        eprintln!("           licences and advisories: not checked, cargo-deny is not installed");
+        eprintln!("           install it: cargo install cargo-deny --locked");
+    }
+    let programs = step("build the test programs", build)?;
+    for program in programs.iter().filter(|program| !program.name.starts_with(GUEST_PREFIX)) {
+        count.add(step(&format!("test {}", program.name), || execute(program))?);
+    }
+    let examples = step("test the documentation's examples", || {
+        tally(cargo().args(["test", "--quiet", "--workspace", "--doc"]))
+    })?;
+    count.add(examples);
+    Ok(count)
+}
+
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    manifest_path: Option<PathBuf>,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Builds the workspace's test programs.
+pub(super) fn build() -> Result<Vec<Program>> {
+    let said = quiet(cargo().args(["test", "--workspace", "--no-run", "--message-format=json", "--quiet"]))?;
+    let messages = said.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    Ok(messages.filter_map(program).collect())
+}
+
+fn program(message: Message) -> Option<Program> {
+    if message.reason != "compiler-artifact" {
+        return None;
+    }
+    let directory = message.manifest_path?.parent()?.to_path_buf();
+    Some(Program { name: message.target?.name, file: message.executable?, directory })
+}
+
+fn execute(program: &Program) -> Result<Count> {
+    tally(
+        Command::new(&program.file)
+            .current_dir(&program.directory)
+            .env("CARGO_MANIFEST_DIR", &program.directory),
+    )
+}
+
+/// Runs a test program and reads its summary; shows its output if it failed.
+fn tally(command: &mut Command) -> Result<Count> {
+    let output = command.stdin(Stdio::null()).output().context("a test program could not be started")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut count = summary(&said);
+    if !output.status.success() {
+        eprintln!("{said}{}", String::from_utf8_lossy(&output.stderr));
+        // One that died without a summary has failed all the same.
+        count.failed = count.failed.max(1);
+    }
+    Ok(count)
+}
+
+/// Adds up libtest's lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+/// An ignored test outside the guests' programs runs nowhere: a failure.
+pub(super) fn summary(said: &str) -> Count {
+    let mut count = Count::default();
+    for line in said.lines().filter(|line| line.starts_with("test result:")) {
+        let number = |what: &str| -> u32 {
+            let words: Vec<&str> = line.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
+            words
+                .windows(2)
+                .find_map(|pair| match pair {
+                    [number, word] if *word == what => number.parse().ok(),
+                    _ => None,
+                })
+                .unwrap_or(0)
+        };
+        count.passed += number("passed");
+        count.failed += number("failed") + number("ignored");
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_add_up() {
+        let said = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+                    test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        assert_eq!(summary(said), Count { passed: 5, failed: 5, skipped: 0 });
+        assert_eq!(summary("running 0 tests\n"), Count::default());
+    }
+}
