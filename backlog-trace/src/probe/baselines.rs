@@ -3,7 +3,6 @@
 //! order (hooks first, baselines second) makes it exact.
 
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
 
 use aya::programs::raw_trace_point::RawTracePoint;
 use aya::programs::{Iter, RawTracePointRunOptions, TestRun};
@@ -11,64 +10,54 @@ use aya::{Btf, Ebpf};
 
 use super::load::chain;
 use crate::failure::{Exit, Failure, Result};
+use crate::kernel::possible_cpus::CpuList;
+use crate::listener::Pool;
 
 /// Has every online CPU record where its per-CPU memory lies.
 ///
 /// # Errors
 /// `KernelUnable` where the kernel refuses the program that does it.
-pub(super) fn record_cpu_offsets(ebpf: &mut Ebpf, online: &[u32]) -> Result<()> {
+pub(super) fn record_cpu_offsets(ebpf: &mut Ebpf, online: &CpuList) -> Result<()> {
     let program: &mut RawTracePoint = ebpf
         .program_mut("cpu_offset")
         .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program cpu_offset"))?
         .try_into()
         .map_err(|error| Failure::internal("program cpu_offset", error))?;
     program.load().map_err(|error| refused("the program that finds the per-CPU counters", &error))?;
-    for &cpu in online {
+    for cpu in online.iter() {
         let mut options = RawTracePointRunOptions::new();
         options.cpu = Some(cpu);
-        program
-            .test_run(options)
-            .map_err(|error| refused(&format!("a run on CPU {cpu} of the program that finds the counters"), &error))?;
+        program.test_run(options).map_err(|error| {
+            refused(&format!("a run on CPU {cpu} of the program that finds the counters"), &error)
+        })?;
     }
     Ok(())
 }
 
-/// Walks the listeners of each namespace. Namespaces are given by open files.
+/// Walks the listeners of each namespace.
 ///
 /// # Errors
 /// `KernelUnable` where the kernel refuses the iterator.
-pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &[OwnedFd]) -> Result<()> {
+pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool) -> Result<()> {
     let program: &mut Iter = ebpf
         .program_mut("listeners")
         .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program listeners"))?
         .try_into()
         .map_err(|error| Failure::internal("program listeners", error))?;
     program.load("tcp", btf).map_err(|error| refused("the walk over listeners", &error))?;
-    std::thread::scope(|scope| {
-        // setns() holds for one thread; this one ends with the walk.
-        let walk = scope.spawn(|| namespaces.iter().try_for_each(|namespace| walk(program, namespace)));
-        walk.join().unwrap_or_else(|_| Err(Failure::new(Exit::Internal, "the walk over listeners panicked")))
-    })
-}
-
-fn walk(program: &mut Iter, namespace: &OwnedFd) -> Result<()> {
-    // A namespace that died meanwhile has no listeners.
-    if rustix::thread::move_into_link_name_space(
-        namespace.as_fd(),
-        Some(rustix::thread::LinkNameSpaceType::Network),
-    )
-    .is_err()
-    {
-        return Ok(());
+    for namespace in namespaces.iter() {
+        let link = program.attach().map_err(|error| refused("the walk over listeners", &error))?;
+        let link = program.take_link(link).map_err(|error| refused("the walk over listeners", &error))?;
+        // The iterator walks the namespace of the thread that opens it
+        // (bpf_iter_init_seq_net(), fs/proc/proc_net.c, 5.10 to 7.2).
+        let walked = namespace.run(|| {
+            let mut file = link.into_file().map_err(std::io::Error::other)?;
+            file.read_to_end(&mut Vec::new())
+        });
+        if let Err(error) = walked {
+            log::warn!("listeners of network namespace {} were not walked: {error}", namespace.inode());
+        }
     }
-    let link = program.attach().map_err(|error| refused("the walk over listeners", &error))?;
-    let mut file = program
-        .take_link(link)
-        .map_err(|error| refused("the walk over listeners", &error))?
-        .into_file()
-        .map_err(|error| Failure::internal("the walk over listeners", error))?;
-    let mut nothing = Vec::new();
-    file.read_to_end(&mut nothing).map_err(|error| Failure::internal("the walk over listeners", error))?;
     Ok(())
 }
 

@@ -63,7 +63,7 @@ impl Maps {
     /// What was counted, by key.
     pub(super) fn counts(&self) -> Result<BTreeMap<u64, Totals>> {
         let mut all = BTreeMap::new();
-        for row in self.counts.iter() {
+        for row in &self.counts {
             let (key, per_cpu) = row.map_err(|error| unreadable("counts", &error))?;
             let totals: &mut Totals = all.entry(key).or_default();
             for CountsRow(counts) in per_cpu.iter() {
@@ -90,7 +90,7 @@ impl Maps {
     /// Where each namespace started.
     pub(super) fn namespaces(&self) -> Result<BTreeMap<u32, NamespaceStart>> {
         let mut all: BTreeMap<u32, NamespaceStart> = BTreeMap::new();
-        for row in self.baselines.iter() {
+        for row in &self.baselines {
             let (BaselineRowKey(key), BaselineRow(baseline)) =
                 row.map_err(|error| unreadable("baselines", &error))?;
             let namespace = all.entry(key.netns).or_default();

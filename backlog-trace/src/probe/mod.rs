@@ -10,7 +10,9 @@
 
 mod attach;
 mod baselines;
+mod drops;
 mod hook;
+mod kernel_log;
 mod load;
 mod maps;
 mod observe;

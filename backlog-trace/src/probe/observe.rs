@@ -9,19 +9,23 @@ use std::time::Duration;
 
 use aya::Ebpf;
 use backlog_trace_common::detail::{Detail, Kind};
+use backlog_trace_common::identity::Identity;
+use backlog_trace_common::key::ListenerKey;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::drops::Drops;
 use super::load::Sizes;
 use super::maps::Maps;
 use super::ring::{Details, POLL};
 use super::settings::Settings;
-use super::{attach, baselines, load, snapshot};
+use super::{attach, baselines, kernel_log, load, snapshot};
 use crate::event::{Clock, Event, HookState, Session};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
-use crate::kernel::{possible_cpus, preflight};
+use crate::kernel::possible_cpus::CpuList;
+use crate::kernel::preflight;
 use crate::listener::{Book, Listener};
 
 /// Events that may wait for a slow consumer; beyond it the observation waits,
@@ -87,10 +91,11 @@ fn thread(
 
 /// Everything that is open while observing. Dropping it detaches.
 struct Watch {
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
     maps: Maps,
     details: Details,
     book: Book,
+    drops: Drops,
     events: mpsc::Sender<Event>,
     seen: u64,
     interval: Duration,
@@ -107,24 +112,36 @@ impl Watch {
 
         let mut book = Book::new();
         let known = book.refresh();
-        let cpus = possible_cpus::read()?;
-        let sizes = Sizes { cpus: cpus.possible_count(), listeners: known.len(), namespaces: book.namespaces().len() };
+        let sizes = Sizes {
+            cpus: CpuList::possible()?.highest() + 1,
+            listeners: known.len(),
+            namespaces: book.namespaces().iter().count(),
+        };
         let mut ebpf = load::load(&layout, settings, sizes)?;
-        baselines::record_cpu_offsets(&mut ebpf, &cpus.online())?;
+        baselines::record_cpu_offsets(&mut ebpf, &CpuList::online()?)?;
         let hooks = attach::attach_all(&mut ebpf, &btf)?;
-        baselines::walk_listeners(&mut ebpf, &btf, &book.namespace_files())?;
+        baselines::walk_listeners(&mut ebpf, &btf, book.namespaces())?;
 
-        let watch = Self {
+        let mut watch = Self {
             maps: Maps::take(&mut ebpf)?,
             details: Details::take(&mut ebpf)?,
-            _ebpf: ebpf,
+            ebpf,
             book,
+            drops: Drops::default(),
             events,
             seen: 0,
             interval: settings.snapshot_interval,
         };
+        if settings.kernel_log != log::LevelFilter::Off {
+            kernel_log::forward(&mut watch.ebpf)?;
+        }
         watch.send(Event::Started(Arc::new(session(hooks)))).await;
         watch.announce(known).await;
+        if let Some(file) = &settings.ready_file {
+            std::fs::write(file, b"").map_err(|error| {
+                Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
+            })?;
+        }
         Ok(watch)
     }
 
@@ -176,7 +193,25 @@ impl Watch {
                 continue;
             }
             if let Some(identity) = self.maps.identity(detail.listener) {
-                news.extend(self.book.learn(detail.listener, &identity));
+                // A new socket gets its cookie and its owners from a look at
+                // its namespace; one that closed meanwhile from the identity.
+                if !known && identity.closed == 0 {
+                    news.extend(self.book.refresh_namespace(identity.netns));
+                }
+                news.extend(self.learn(detail.listener, &identity));
+            }
+        }
+        news
+    }
+
+    /// Joins what the kernel side recorded of a listener with its row.
+    fn learn(&mut self, key: u64, identity: &Identity) -> Vec<Arc<Listener>> {
+        let mut news: Vec<_> = self.book.learn(ListenerKey(key), identity).into_iter().collect();
+        if let Some(listener) = self.book.by_key(key) {
+            let id = listener.id;
+            self.drops.learn(id, identity);
+            if identity.closed != 0 {
+                news.extend(self.book.mark_closed(id));
             }
         }
         news
@@ -185,12 +220,10 @@ impl Watch {
     async fn snapshot(&mut self) -> Result<()> {
         let mut news = self.book.refresh();
         for (key, identity) in self.maps.identities()? {
-            if self.book.by_key(key).is_none() || identity.closed != 0 {
-                news.extend(self.book.learn(key, &identity));
-            }
+            news.extend(self.learn(key, &identity));
         }
         self.announce(news).await;
-        let snapshot = snapshot::take(&self.maps, &mut self.book, self.seen, monotonic)?;
+        let snapshot = snapshot::take(&self.maps, &self.book, &self.drops, self.seen, monotonic)?;
         self.send(Event::Snapshot(snapshot::shared(snapshot))).await;
         Ok(())
     }

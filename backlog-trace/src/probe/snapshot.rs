@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
 
+use super::drops::Drops;
 use super::maps::{Maps, merge};
 use crate::event::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
 use crate::failure::Result;
@@ -31,7 +32,13 @@ pub(super) fn attributed(reasons: &Reasons, wanted_lost: u64, made_lost: u64) ->
 }
 
 /// Reads everything once, consistently: see [`NamespaceCounts::attributed`].
-pub(super) fn take(maps: &Maps, book: &mut Book, seen: u64, time: impl Fn() -> u64) -> Result<Snapshot> {
+pub(super) fn take(
+    maps: &Maps,
+    book: &Book,
+    drops: &Drops,
+    seen: u64,
+    time: impl Fn() -> u64,
+) -> Result<Snapshot> {
     let mut before = Reading::take(maps, book)?;
     let mut rounds = 0;
     loop {
@@ -41,7 +48,7 @@ pub(super) fn take(maps: &Maps, book: &mut Book, seen: u64, time: impl Fn() -> u
         if settled || rounds == ROUNDS {
             let after = if settled { before.clone() } else { Reading::take(maps, book)? };
             let missed = maps.missed()?;
-            return Ok(assemble(&before, &after, &kernel, book, (seen, missed), time()));
+            return Ok(assemble(&before, &after, &kernel, (book, drops), (seen, missed), time()));
         }
         before = Reading::take(maps, book)?;
     }
@@ -87,14 +94,13 @@ impl Reading {
 struct Kernel(BTreeMap<u32, [u64; COUNTERS]>);
 
 impl Kernel {
-    fn take(reading: &Reading, book: &mut Book) -> Self {
+    fn take(reading: &Reading, book: &Book) -> Self {
         let mut all = BTreeMap::new();
         for (&netns, namespace) in &reading.namespaces {
             // A namespace that is gone took its counters with it.
-            let Some(now) = book.counters(netns) else { continue };
-            let moved = ALL.map(|counter| {
-                now[counter.index()].wrapping_sub(namespace.start[counter.index()])
-            });
+            let Ok(now) = book.counters(netns) else { continue };
+            let moved =
+                ALL.map(|counter| now[counter.index()].wrapping_sub(namespace.start[counter.index()]));
             all.insert(netns, moved);
         }
         Self(all)
@@ -111,7 +117,7 @@ fn assemble(
     before: &Reading,
     after: &Reading,
     kernel: &Kernel,
-    book: &Book,
+    (book, drops): (&Book, &Drops),
     (seen, missed): (u64, u64),
     time: u64,
 ) -> Snapshot {
@@ -131,7 +137,7 @@ fn assemble(
     let listeners = after
         .listeners
         .iter()
-        .map(|(&id, totals)| ListenerCounts { id, totals: totals.clone(), sk_drops: book.drops_moved(id) })
+        .map(|(&id, totals)| ListenerCounts { id, totals: totals.clone(), sk_drops: drops.moved(id, book) })
         .collect();
     Snapshot { time, listeners, namespaces, details_seen: seen, details_missed: missed }
 }
@@ -164,7 +170,12 @@ mod tests {
         check(&[(Reason::SynQueueFull, 4), (Reason::SynQueueReserved, 1)], 0, 0, [0, 5, 4, 0, 0]);
         check(&[(Reason::SynCookieSent, 7)], 0, 0, [0, 0, 0, 7, 7]);
         check(&[(Reason::SynRefusedOther, 2)], 1, 1, [0, 2, 0, 1, 1]);
-        check(&[(Reason::AckAcceptQueueFull, 5), (Reason::CookieAckAcceptQueueFull, 6)], 0, 0, [11, 11, 0, 0, 0]);
+        check(
+            &[(Reason::AckAcceptQueueFull, 5), (Reason::CookieAckAcceptQueueFull, 6)],
+            0,
+            0,
+            [11, 11, 0, 0, 0],
+        );
         check(&[(Reason::SynackRetransmit, 9)], 0, 0, [0; 5]);
     }
 }

@@ -41,10 +41,6 @@ const fn shift(global: &'static str, structure: &'static str, path: &'static str
     required(global, Fact::BitShift { structure, path })
 }
 
-const fn width(global: &'static str, structure: &'static str, path: &'static str) -> Row {
-    required(global, Fact::BitWidth { structure, path })
-}
-
 const fn mib(global: &'static str, enumerator: &'static str) -> Row {
     required(global, Fact::Enumerator(enumerator))
 }
@@ -63,9 +59,6 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SK_SOCKET", "sock", "sk_socket", POINTER),
     // Since 6.18; before it the inode is reached through sk_socket.
     offset("OFF_SK_INO", "sock", "sk_ino", &[8]).optional(),
-    // A bitfield before 5.6, u16 since.
-    offset("OFF_SK_PROTOCOL", "sock", "sk_protocol", &[1, 2]),
-    size("SIZE_SK_PROTOCOL", "sock", "sk_protocol", &[1, 2]),
     offset("OFF_SOCKET_FILE", "socket", "file", POINTER),
     offset("OFF_FILE_INODE", "file", "f_inode", POINTER),
     offset("OFF_INODE_INO", "inode", "i_ino", &[8]),
@@ -80,8 +73,6 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SKC_RCV_SADDR", "sock_common", "skc_rcv_saddr", &[4]),
     offset("OFF_SKC_V6_DADDR", "sock_common", "skc_v6_daddr", &[16]),
     offset("OFF_SKC_V6_RCV_SADDR", "sock_common", "skc_v6_rcv_saddr", &[16]),
-    // request_sock.rsk_listener is a #define for this one.
-    offset("OFF_SKC_LISTENER", "sock_common", "skc_listener", POINTER),
     // NULL once a request is out of the hash table.
     offset("OFF_SKC_NODE_PPREV", "sock_common", "skc_node.pprev", POINTER),
     // The SYN queue.
@@ -89,9 +80,8 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
     size("SIZE_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
     offset("OFF_REQ_NUM_RETRANS", "request_sock", "num_retrans", &[1]),
-    byte("OFF_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
-    shift("SHIFT_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
-    width("WIDTH_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
+    // NULL while the timer's handler runs.
+    offset("OFF_REQ_TIMER_PPREV", "request_sock", "rsk_timer.entry.pprev", POINTER),
     byte("OFF_IREQ_ACKED", "inet_request_sock", "acked"),
     shift("SHIFT_IREQ_ACKED", "inet_request_sock", "acked"),
     // When the connection was made, for the time until accept().
@@ -101,17 +91,13 @@ pub const TABLE: &[Row] = &[
     offset("OFF_NET_INUM", "net", "ns.inum", &[4]),
     // int before 5.13 and in early 5.10.y, u8 since.
     offset("OFF_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
-    size("SIZE_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
     offset("OFF_SYSCTL_MAX_SYN_BACKLOG", "net", "ipv4.sysctl_max_syn_backlog", &[4]),
-    offset("OFF_SYSCTL_ABORT_ON_OVERFLOW", "net", "ipv4.sysctl_tcp_abort_on_overflow", BYTE_OR_WORD),
-    size("SIZE_SYSCTL_ABORT_ON_OVERFLOW", "net", "ipv4.sysctl_tcp_abort_on_overflow", BYTE_OR_WORD),
     // The packet.
     offset("OFF_SKB_HEAD", "sk_buff", "head", POINTER),
     offset("OFF_SKB_TRANSPORT", "sk_buff", "transport_header", &[2]),
     offset("OFF_SKB_NETWORK", "sk_buff", "network_header", &[2]),
     offset("OFF_SKB_PROTOCOL", "sk_buff", "protocol", &[2]),
     offset("OFF_SKB_END", "sk_buff", "end", &[4]),
-    offset("OFF_SKB_REFDST", "sk_buff", "_skb_refdst", &[8]),
     offset("OFF_SHINFO_GSO_SEGS", "skb_shared_info", "gso_segs", &[2]),
     // Where a per-CPU array keeps its slots: this CPU's offset without a symbol.
     // A flexible array, so of no size.
@@ -122,7 +108,6 @@ pub const TABLE: &[Row] = &[
     mib("MIB_FULLDROP", "LINUX_MIB_TCPREQQFULLDROP"),
     mib("MIB_DOCOOKIES", "LINUX_MIB_TCPREQQFULLDOCOOKIES"),
     mib("MIB_COOKIESSENT", "LINUX_MIB_SYNCOOKIESSENT"),
-    mib("MIB_EMBRYONICRSTS", "LINUX_MIB_EMBRYONICRSTS"),
     // Parameter counts: an exit hook's return value follows the parameters.
     args("ARGS_CHECK_REQ", "tcp_check_req"),
     args("ARGS_GET_COOKIE_SOCK", "tcp_get_cookie_sock"),
