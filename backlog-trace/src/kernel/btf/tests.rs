@@ -174,3 +174,15 @@ fn a_tracepoint_tells_what_a_program_is_given() {
     assert_eq!(count("no_probe"), None);
     assert_eq!(count("tcp_retransmit"), None);
 }
+
+#[test]
+fn a_structure_may_have_more_members_than_a_byte_counts() {
+    let mut b = Builder::new();
+    let word = b.int("unsigned int", 4);
+    let names: Vec<_> = (0..300).map(|number| format!("m{number}")).collect();
+    let members: Vec<_> =
+        names.iter().zip(0..).map(|(name, number)| (name.as_str(), word, number * 32, 0)).collect();
+    b.structure("large", 1200, &members);
+    let btf = Btf::parse(b.finish()).unwrap();
+    check(&btf, "large", "m299", at(1196, 4));
+}
