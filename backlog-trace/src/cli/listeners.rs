@@ -101,7 +101,7 @@ fn sentences(unseen: &Unseen) -> Vec<String> {
         let count = if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
         let advice = if rustix::process::geteuid().is_root() { "" } else { " (root sees more)" };
         sentences.push(format!(
-            "{count} may not be looked at: what they own is not named, and network namespaces that only they are in are not shown{advice}"
+            "{count} may not be looked at: some owners are not named, and network namespaces that nobody else uses are not shown{advice}"
         ));
     }
     sentences

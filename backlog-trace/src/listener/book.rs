@@ -6,7 +6,7 @@
 //! come later), and whenever a known owner is gone or has another name. The walk
 //! over all descriptors is the dear part of a refresh, so it rests in between.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,7 @@ impl Book {
             self.rows.set_somaxconn(id, somaxconn);
         }
         if listener.cgroup.is_none() {
-            let cgroup = self.cgroup(&listener.owners, recorded);
+            let cgroup = self.cgroup(&listener.owners, recorded, &mut HashMap::new());
             self.rows.set_owners(id, listener.owners.clone(), cgroup);
         }
         Some(self.rows.get(id)?.listener.clone())
@@ -196,7 +196,7 @@ impl Book {
 
     /// Looks for owners where that is due.
     fn name_owners(&mut self, changed: &mut BTreeSet<u32>) {
-        let open = || self.rows.iter().filter(|row| !row.listener.closed && row.listener.inode != 0);
+        let open = || self.rows.open().filter(|row| row.listener.inode != 0);
         let young = open().any(|row| row.looks < LOOKS);
         let known: BTreeSet<&Owner> = open().flat_map(|row| &row.listener.owners).collect();
         if self.rests_until.is_some_and(|until| Instant::now() < until)
@@ -210,6 +210,7 @@ impl Book {
         let mut found = holders(&wanted);
         self.rests_until = Some(Instant::now() + (begin.elapsed() * REST).min(LONGEST_REST));
         self.unread = found.unread;
+        let mut of_process = HashMap::new();
         for id in ids {
             self.rows.looked(id);
             let Some(Row { listener, cgroup, .. }) = self.rows.get(id) else { continue };
@@ -220,7 +221,7 @@ impl Book {
                 // still the best answer.
                 None => listener.owners.clone(),
             };
-            let cgroup = self.cgroup(&owners, recorded);
+            let cgroup = self.cgroup(&owners, recorded, &mut of_process);
             if self.rows.set_owners(id, owners, cgroup) {
                 changed.insert(id);
             }
@@ -228,10 +229,17 @@ impl Book {
     }
 
     /// cgroup of the first owner that has one, else of the socket's creator.
-    fn cgroup(&mut self, owners: &[Owner], recorded: u64) -> Option<String> {
+    fn cgroup(
+        &mut self,
+        owners: &[Owner],
+        recorded: u64,
+        of_process: &mut HashMap<u32, Option<String>>,
+    ) -> Option<String> {
         owners
             .iter()
-            .find_map(|owner| cgroup::of_process(owner.pid))
+            .find_map(|owner| {
+                of_process.entry(owner.pid).or_insert_with(|| cgroup::of_process(owner.pid)).clone()
+            })
             .or_else(|| self.cgroups.path(recorded).filter(|_| recorded != 0))
     }
 

@@ -5,7 +5,7 @@
 //! A row never becomes another socket's: an inode number that comes back with
 //! another cookie makes a new row.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -51,6 +51,8 @@ pub(super) struct Rows {
     by_key: HashMap<u64, u32>,
     by_cookie: HashMap<u64, u32>,
     by_inode: HashMap<(u32, u64), u32>,
+    /// Ids of open rows by namespace.
+    open: BTreeMap<u32, BTreeSet<u32>>,
     closed: BTreeMap<u64, u32>,
     closings: u64,
 }
@@ -169,6 +171,13 @@ impl Rows {
         row.closed = Some(self.closings);
         row.depth = None;
         self.closed.insert(self.closings, id);
+        let netns = row.listener.netns;
+        if let Some(open) = self.open.get_mut(&netns) {
+            open.remove(&id);
+            if open.is_empty() {
+                self.open.remove(&netns);
+            }
+        }
         self.change(id, |listener| listener.closed = true);
         while self.closed.len() > CLOSED_KEPT {
             let Some((_, oldest)) = self.closed.pop_first() else { break };
@@ -194,6 +203,10 @@ impl Rows {
 
     pub(super) fn by_key(&self, key: u64) -> Option<&Row> {
         self.rows.get(self.by_key.get(&key)?)
+    }
+
+    pub(super) fn open(&self) -> impl Iterator<Item = &Row> {
+        self.open.values().flatten().filter_map(|id| self.rows.get(id))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
@@ -239,6 +252,7 @@ impl Rows {
             dumped: false,
         };
         self.rows.insert(id, row);
+        self.open.entry(netns).or_default().insert(id);
         id
     }
 
@@ -263,7 +277,9 @@ impl Rows {
     /// A closed socket that a dump shows is listening again: the same socket
     /// may call listen() after shutdown(). Says whether it was closed.
     fn reopen(&mut self, id: u32) -> bool {
-        let Some(at) = self.rows.get_mut(&id).and_then(|row| row.closed.take()) else { return false };
+        let Some(row) = self.rows.get_mut(&id) else { return false };
+        let Some(at) = row.closed.take() else { return false };
+        self.open.entry(row.listener.netns).or_default().insert(id);
         self.closed.remove(&at);
         self.change(id, |listener| listener.closed = false)
     }
@@ -284,8 +300,7 @@ impl Rows {
     }
 
     fn open_in(&self, netns: u32) -> Vec<u32> {
-        let open = |row: &&Row| row.closed.is_none() && row.listener.netns == netns;
-        self.rows.values().filter(open).map(|row| row.listener.id).collect()
+        self.open.get(&netns).into_iter().flatten().copied().collect()
     }
 }
 

@@ -1,7 +1,10 @@
 //! Text that somebody else chose, made safe to print: process names, cgroup
 //! paths, labels.
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Write as _};
+use std::io;
+
+use serde::Serialize;
 
 /// Shows text without anything that could steer a terminal or change the
 /// order of what stands around it: control characters, escape sequences,
@@ -20,6 +23,46 @@ impl fmt::Display for Sanitized<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes a value as one line of JSON whose strings hold nothing that could
+/// steer a terminal: what [`Sanitized`] would show as an escape is written as
+/// `\uXXXX`, which every reader of JSON turns back into the same text.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_json_line<W: io::Write>(mut out: W, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Escaping))?;
+    out.write_all(b"\n")
+}
+
+struct Escaping;
+
+impl serde_json::ser::Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut plain = fragment;
+        while let Some(at) = plain.find(is_unsafe) {
+            let (before, rest) = plain.split_at(at);
+            out.write_all(before.as_bytes())?;
+            let mut characters = rest.chars();
+            if let Some(character) = characters.next() {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
+            }
+            plain = characters.as_str();
+        }
+        out.write_all(plain.as_bytes())
+    }
+}
+
+/// Whether [`char::escape_debug`] would not show a character as it is.
+fn is_unsafe(character: char) -> bool {
+    !matches!(character, '"' | '\'' | '\\') && character.escape_debug().len() > 1
 }
 
 #[cfg(test)]
@@ -51,7 +94,34 @@ mod tests {
             || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     }
 
+    #[track_caller]
+    fn check_json(text: &str, written: &str) {
+        let mut line = Vec::new();
+        write_json_line(&mut line, &text).unwrap();
+        assert_eq!(String::from_utf8(line).unwrap(), format!("{written}\n"));
+    }
+
+    #[test]
+    fn what_is_written() {
+        check_json("nginx", r#""nginx""#);
+        check_json(r#"a"b\c'd"#, r#""a\"b\\c'd""#);
+        check_json("größe 🦀", r#""größe 🦀""#);
+        check_json("\x1b[31m\n\x7f", r#""\u001b[31m\n\u007f""#);
+        check_json("\u{9b}31m\u{202e}x\u{e0001}", r#""\u009b31m\u202ex\udb40\udc01""#);
+    }
+
     proptest! {
+        #[test]
+        fn json_steers_nothing_and_says_the_same(text in any::<String>(), steering in "[\u{1b}\u{9b}\u{202a}-\u{202e}\u{2066}-\u{2069}\\\\\"a-z]*") {
+            for text in [text, steering] {
+                let mut line = Vec::new();
+                write_json_line(&mut line, &text).unwrap();
+                let line = String::from_utf8(line).unwrap();
+                prop_assert!(!line.trim_end_matches('\n').chars().any(steers), "{line:?}");
+                prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+            }
+        }
+
         #[test]
         fn nothing_that_steers_a_terminal_survives(text in any::<String>(), steering in "[\u{1b}\u{9b}\u{202a}-\u{202e}\u{2066}-\u{2069}\u{61c}\u{200e}\u{200f}\0-\u{1f}a-z]*") {
             for shown in [Sanitized(&text).to_string(), Sanitized(&steering).to_string()] {

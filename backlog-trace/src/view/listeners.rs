@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::escape::Sanitized;
+use super::escape::{Sanitized, write_json_line};
 use crate::listener::{Cap, Listener, Owner, Standing};
 
 /// Columns that are numbers.
@@ -149,8 +149,7 @@ pub fn json(standings: &[Standing], out: &mut impl io::Write) -> io::Result<()> 
             somaxconn: standing.listener.somaxconn,
             drops: standing.drops,
         };
-        serde_json::to_writer(&mut *out, &line)?;
-        out.write_all(b"\n")?;
+        write_json_line(&mut *out, &line)?;
     }
     Ok(())
 }
@@ -214,6 +213,25 @@ mod tests {
         let shown = text(&[standing(80, 1), standing(80, 2)]);
         let last: Vec<_> = shown.lines().filter_map(|line| line.split_whitespace().last()).collect();
         assert_eq!(last, ["NETNS", "1", "2"]);
+    }
+
+    #[test]
+    fn json_of_a_group_says_what_is_shared() {
+        let mut out = Vec::new();
+        let shared = Standing { syn_queue: Some(SynQueue { length: 3, shared_by: 2 }), ..standing(80, 1) };
+        let empty = Standing { syn_queue: Some(SynQueue { length: 0, shared_by: 2 }), ..standing(80, 1) };
+        let unknown = Standing { syn_queue: None, limited_by: None, drops: None, ..standing(80, 1) };
+        json(&[shared, empty, unknown], &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].contains(r#""syn_queue":{"length":3,"limit":128,"shared_by":2}"#), "{text}");
+        assert!(lines[1].contains(r#""syn_queue":{"length":0,"limit":128},"#), "{text}");
+        assert!(
+            lines[2].ends_with(
+                r#""syn_queue":{"length":null,"limit":128},"limited_by":null,"somaxconn":4096,"drops":null}"#
+            ),
+            "{text}"
+        );
     }
 
     #[test]
