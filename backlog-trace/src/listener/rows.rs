@@ -214,12 +214,12 @@ impl Rows {
     }
 
     /// The row of a socket. Without a cookie on one side, namespace, inode and
-    /// port decide; inode 0 says nothing.
+    /// port decide; inode 0 says nothing and is never indexed.
     fn known(&self, cookie: Option<u64>, netns: u32, inode: u64, port: u16) -> Option<u32> {
         if let Some(id) = cookie.and_then(|cookie| self.by_cookie.get(&cookie)) {
             return Some(*id);
         }
-        let id = *self.by_inode.get(&(netns, inode)).filter(|_| inode != 0)?;
+        let id = *self.by_inode.get(&(netns, inode))?;
         let listener = &self.rows.get(&id)?.listener;
         let same_cookie = listener.cookie.is_none() || cookie.is_none();
         (same_cookie && listener.port == port).then_some(id)

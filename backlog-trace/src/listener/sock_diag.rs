@@ -56,19 +56,7 @@ impl SockDiag {
     }
 
     fn dump_family(&mut self, family: u8, states: States) -> io::Result<Vec<Socket>> {
-        let mut last = Errno::AGAIN.into();
-        for _ in 0..TRIES {
-            match self.attempt(family, states) {
-                Ok((sockets, flaws)) => {
-                    if !flaws.interrupted {
-                        return Ok(sockets);
-                    }
-                }
-                Err(error) if may_pass(&error) => last = error,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(last)
+        until_whole(|| self.attempt(family, states))
     }
 
     fn attempt(&mut self, family: u8, states: States) -> io::Result<(Vec<Socket>, Flaws)> {
@@ -96,6 +84,20 @@ impl SockDiag {
             }
         }
     }
+}
+
+/// Asks until a dump is whole, at most [`TRIES`] times.
+fn until_whole(mut attempt: impl FnMut() -> io::Result<(Vec<Socket>, Flaws)>) -> io::Result<Vec<Socket>> {
+    let mut last = io::Error::other("the kernel's tables changed under every dump");
+    for _ in 0..TRIES {
+        match attempt() {
+            Ok((sockets, flaws)) if !flaws.interrupted => return Ok(sockets),
+            Ok(_) => {}
+            Err(error) if may_pass(&error) => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
 }
 
 /// Whether asking again can help: no memory for an answer, an earlier dump of
@@ -135,6 +137,36 @@ mod tests {
             let after = diag.dump(States::Listen).unwrap();
             assert!(after.iter().all(|other| other.cookie != row.cookie));
         }
+    }
+
+    /// What each attempt gives: an errno, or whether it was interrupted; and
+    /// after how many attempts which errno, if any, is the answer.
+    #[track_caller]
+    fn check(
+        script: &[std::result::Result<bool, Errno>],
+        attempts: usize,
+        expected: std::result::Result<(), Option<i32>>,
+    ) {
+        let mut made = 0;
+        let answer = until_whole(|| {
+            made += 1;
+            match script[(made - 1).min(script.len() - 1)] {
+                Ok(interrupted) => Ok((Vec::new(), Flaws { interrupted, malformed: 0 })),
+                Err(errno) => Err(errno.into()),
+            }
+        });
+        assert_eq!(answer.map(|_| ()).map_err(|error| error.raw_os_error()), expected);
+        assert_eq!(made, attempts);
+    }
+
+    #[test]
+    fn what_may_pass_is_asked_for_again_and_not_for_ever() {
+        check(&[Ok(false)], 1, Ok(()));
+        check(&[Ok(true), Ok(false)], 2, Ok(()));
+        check(&[Err(Errno::NOBUFS), Err(Errno::INTR), Ok(false)], 3, Ok(()));
+        check(&[Ok(true)], 4, Err(None));
+        check(&[Err(Errno::NOBUFS)], 4, Err(Some(105)));
+        check(&[Err(Errno::NOENT)], 1, Err(Some(2)));
     }
 
     #[test]

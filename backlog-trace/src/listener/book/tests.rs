@@ -243,3 +243,23 @@ fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counter
     assert!(book.namespaces().get(inside).is_none());
     assert!(book.counters(inside).is_err());
 }
+
+#[test]
+#[ignore = "needs root and iproute2: makes a network namespace"]
+fn root_a_namespace_that_only_a_mount_keeps_is_found_and_let_go_of() {
+    let name = format!("backlog-trace-{}", std::process::id());
+    let ip = |verb: &str| {
+        assert!(std::process::Command::new("ip").args(["netns", verb, &name]).status().unwrap().success());
+    };
+    ip("add");
+    let mut book = Book::new();
+    book.refresh();
+    let inode = crate::listener::resolve::netns(&name).unwrap();
+    let counters = book.counters(inode);
+    let place = book.namespaces().get(inode).map(|namespace| namespace.place().to_owned());
+    ip("delete");
+    book.refresh();
+    assert_eq!(counters.unwrap(), [0; COUNTERS]);
+    assert!(place.is_some_and(|place| place.ends_with(&name)));
+    assert!(!book.namespaces().exists(inode));
+}
