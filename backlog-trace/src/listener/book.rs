@@ -49,6 +49,12 @@ pub struct Book {
     rests_until: Option<Instant>,
 }
 
+/// It blocks, so it lives on a thread of its own or moves to one that may.
+const _: () = {
+    const fn moves_between_threads<T: Send>() {}
+    moves_between_threads::<Book>();
+};
+
 impl Book {
     /// An empty book: nothing is looked at before the first refresh.
     pub fn new() -> Self {

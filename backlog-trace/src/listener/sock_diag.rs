@@ -142,11 +142,7 @@ mod tests {
     /// What each attempt gives: an errno, or whether it was interrupted; and
     /// after how many attempts which errno, if any, is the answer.
     #[track_caller]
-    fn check(
-        script: &[std::result::Result<bool, Errno>],
-        attempts: usize,
-        expected: std::result::Result<(), Option<i32>>,
-    ) {
+    fn check(script: &[Result<bool, Errno>], attempts: usize, expected: Result<(), Option<i32>>) {
         let mut made = 0;
         let answer = until_whole(|| {
             made += 1;
