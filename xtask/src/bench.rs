@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let kernel = guest::prepare(arguments.kernel)?;
     dist::build()?;
     let workload = workspace::target().join("dist/bench-guest");
-    step("build the workload", || dist::static_binary("bench-guest", "release", &workload))?;
+    step("build the workload", || dist::static_binary("bench-guest", &workload))?;
     let mut files = vm::tool_files();
     files.push(GuestFile { inside: "/bin/bench-guest".to_owned(), outside: workload });
     let command = ["bench-guest", "backlog-trace", "hist"].map(str::to_owned).to_vec();

@@ -15,6 +15,9 @@ use crate::{guest, workspace};
 /// cannot be static.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// Small before quick to build; one profile, so that dependencies are built once.
+const PROFILE: &str = "dist";
+
 /// Builds the static binary target/dist/backlog-trace.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {}
@@ -30,22 +33,22 @@ pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
 /// Builds the tool and puts it in its place.
 pub(crate) fn build() -> Result<PathBuf> {
     let place = workspace::dist_binary();
-    step("build the static binary", || static_binary("backlog-trace", "dist", &place))?;
+    step("build the static binary", || static_binary("backlog-trace", &place))?;
     Ok(place)
 }
 
 /// Builds a package's binary of the same name, without any library beside it.
-pub(crate) fn static_binary(package: &str, profile: &str, place: &Path) -> Result<()> {
+pub(crate) fn static_binary(package: &str, place: &Path) -> Result<()> {
     let directory = workspace::target().join("static");
     loud(
         cargo()
             .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .args(["build", "--quiet", "--package", package, "--bin", package])
-            .args(["--profile", profile, "--target", TARGET, "--target-dir"])
+            .args(["--profile", PROFILE, "--target", TARGET, "--target-dir"])
             .arg(&directory),
     )?;
-    let built = directory.join(TARGET).join(profile).join(package);
+    let built = directory.join(TARGET).join(PROFILE).join(package);
     let bytes = fs::read(&built).with_context(|| format!("{} cannot be read", built.display()))?;
     let needed = guest::needed(&bytes)?;
     if !needed.is_empty() {

@@ -47,9 +47,14 @@ pub(super) fn run() -> Result<Count> {
         }),
     );
     if on_path("cargo-deny").is_some() {
-        count.check("cargo deny", step("licences and advisories", || quiet(cargo().args(["deny", "check"]))));
+        count.check(
+            "cargo deny",
+            step("licences, bans and sources", || {
+                quiet(cargo().args(["deny", "check", "licenses", "bans", "sources"]))
+            }),
+        );
     } else {
-        eprintln!("           licences and advisories: not checked, cargo-deny is not installed");
+        eprintln!("           licences, bans and sources: not checked, cargo-deny is not installed");
         eprintln!("           install it: cargo install cargo-deny --locked");
     }
     let programs = step("build the test programs", build)?;
