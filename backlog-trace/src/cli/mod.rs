@@ -2,6 +2,7 @@
 
 pub mod listeners;
 pub mod observe;
+pub mod selftest;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ struct Cli {
 enum Command {
     /// Show every listener: both queues, limits and who sets them, owner, losses so far.
     Listeners(listeners::Listeners),
+    Selftest(selftest::Selftest),
 }
 
 /// How results are printed.
@@ -48,5 +50,6 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Command::Listeners(arguments) => listeners::run(arguments),
+        Command::Selftest(args) => selftest::run(args),
     }
 }

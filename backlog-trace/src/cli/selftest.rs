@@ -1,0 +1,57 @@
+//! `backlog-trace selftest`: arguments and nothing else.
+
+use clap::Args;
+
+use super::Format;
+use crate::failure::{Exit, Result};
+use crate::selftest::{self, Settings};
+
+/// Make each kind of loss in a private network namespace and confirm that it is seen and counted exactly.
+#[derive(Args, Clone, Debug)]
+pub struct Selftest {
+    /// Scenarios to play (default: all).
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// List the scenarios instead.
+    #[arg(long, conflicts_with_all = ["play", "names"])]
+    list: bool,
+    /// Play one scenario without the tool watching, and print what the kernel counted.
+    #[arg(long, value_name = "NAME", conflicts_with = "names")]
+    play: Option<String>,
+    /// Make the tool take this rung (fentry, kprobe, tracepoint, counters).
+    #[arg(long, value_name = "RUNG")]
+    rung: Option<String>,
+    /// Where a program is that a scenario starts, e.g. nginx=/opt/sbin/nginx (repeatable).
+    #[arg(long, value_name = "NAME=PATH")]
+    with: Vec<String>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Wait for the end of standard input, and hold what was handed over until then.
+    #[arg(long, hide = true)]
+    hold: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where a scenario is named that does not exist, the privilege to make a
+/// namespace is missing, or the output cannot be written.
+pub fn run(args: &Selftest) -> Result<Exit> {
+    if args.hold {
+        selftest::hold();
+        return Ok(Exit::Success);
+    }
+    let mut settings = Settings { rung: args.rung.clone(), ..Settings::default() };
+    for program in &args.with {
+        settings.add_program(program)?;
+    }
+    let out = &mut anstream::stdout();
+    if args.list {
+        return selftest::list(args.format, out);
+    }
+    match &args.play {
+        Some(name) => selftest::play(name, &settings, args.format, out),
+        None => selftest::run(&args.names, &settings, args.format, out),
+    }
+}

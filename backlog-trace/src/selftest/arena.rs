@@ -1,0 +1,269 @@
+//! The place where a scenario is played: private networks, listeners, clients,
+//! and the tool watching.
+//!
+//! This thread stands in the first network's namespace for as long as the
+//! arena lives. It is the program's main thread that plays, so that the
+//! namespace is one of a process and not only of a thread.
+
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+
+use super::child::Child;
+use super::client::Client;
+use super::counters::Counters;
+use super::interface;
+use super::listener_socket::{Listen, ListenerSocket, Stack};
+use super::namespace::Namespace;
+use super::network::{self, Network};
+use super::observer::Observer;
+use super::patience;
+use super::seen::Seen;
+use super::settings::Settings;
+use crate::failure::{Failure, Result};
+
+/// What the kernel counted while a scenario was played, read before the tool
+/// was stopped and after: the tool's last look lies between the two.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kernel {
+    pub(super) networks: Vec<NetworkMovement>,
+    pub(super) listeners: Vec<DropsMovement>,
+}
+
+/// How far one namespace's counters moved.
+#[derive(Clone, Debug)]
+pub(super) struct NetworkMovement {
+    pub(super) netns: u32,
+    pub(super) low: Counters,
+    pub(super) high: Counters,
+}
+
+/// How far one listener's `sk_drops` moved.
+#[derive(Clone, Debug)]
+pub(super) struct DropsMovement {
+    pub(super) inode: u64,
+    pub(super) low: u64,
+    pub(super) high: u64,
+}
+
+/// The place where a scenario is played.
+pub(super) struct Arena {
+    pub(super) settings: Settings,
+    watch: Watch,
+    observer: Option<Observer>,
+    listeners: Vec<Rc<ListenerSocket>>,
+    networks: Vec<Network>,
+    /// Processes that take part, if only by holding a socket or a namespace.
+    processes: Vec<Child>,
+    began: bool,
+    // Last: dropping it returns to the host's namespace after all else is gone.
+    origin: Return,
+}
+
+/// Who watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Watch {
+    /// Nobody: the scenario is only played.
+    Nobody,
+    /// `hist`.
+    Counts,
+    /// `hist` and `live`.
+    Events,
+}
+
+/// Returns this thread to its namespace when dropped.
+struct Return(Namespace);
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        // Fails only without the privilege that made the private namespace.
+        let _ = self.0.enter();
+    }
+}
+
+impl Arena {
+    /// A first private network, with this thread in it.
+    pub(super) fn new(settings: Settings, watch: Watch) -> Result<Self> {
+        let origin = Return(Namespace::current()?);
+        let first = Network::create()?;
+        Ok(Self {
+            settings,
+            watch,
+            observer: None,
+            listeners: Vec::new(),
+            networks: vec![first],
+            processes: Vec::new(),
+            began: false,
+            origin,
+        })
+    }
+
+    /// Makes another network, with the same addresses as the first; its number.
+    pub(super) fn add_network(&mut self) -> Result<usize> {
+        let made = Network::create();
+        let number = self.networks.len();
+        if let Ok(network) = made {
+            self.networks.push(network);
+            // A namespace of nobody's is hard to find: a container has a process in it.
+            let holder = hold(None);
+            self.enter(0)?;
+            self.processes.push(holder?);
+            return Ok(number);
+        }
+        self.enter(0)?;
+        made.map(|_| number)
+    }
+
+    /// Sets a sysctl of the first network.
+    pub(super) fn sysctl(&self, name: &str, value: i64) -> Result<()> {
+        network::set_sysctl(name, value)
+    }
+
+    /// Opens a listener in the first network.
+    pub(super) fn listen(&mut self, listen: Listen) -> Result<Rc<ListenerSocket>> {
+        self.listen_in(0, listen)
+    }
+
+    /// Opens a listener in a network.
+    pub(super) fn listen_in(&mut self, network: usize, listen: Listen) -> Result<Rc<ListenerSocket>> {
+        let netns = self.network(network)?.namespace.inode();
+        self.enter(network)?;
+        let opened = ListenerSocket::open(listen, network, netns);
+        self.enter(0)?;
+        let listener = Rc::new(opened?);
+        self.listeners.push(Rc::clone(&listener));
+        Ok(listener)
+    }
+
+    /// Lets another process hold the listener too; its process id.
+    pub(super) fn share(&mut self, listener: &ListenerSocket) -> Result<u32> {
+        let holder = hold(Some(listener.duplicate()?.into()))?;
+        let pid = holder.pid();
+        self.processes.push(holder);
+        Ok(pid)
+    }
+
+    /// A new client of the listener, with an address of its own.
+    pub(super) fn client(&mut self, listener: &ListenerSocket) -> Result<Client> {
+        self.client_by(listener, listener.stack != Stack::V4)
+    }
+
+    /// A new client that connects by IPv4, or by IPv6.
+    pub(super) fn client_by(&mut self, listener: &ListenerSocket, ipv6: bool) -> Result<Client> {
+        let network = self
+            .networks
+            .get_mut(listener.network)
+            .ok_or_else(|| Failure::internal("a client cannot be made", "no such network"))?;
+        let (from, to) = network.route(ipv6, listener.address.port());
+        Ok(Client::new(Rc::clone(&network.tun), from, to))
+    }
+
+    /// Everything so far was preparation: starts the tool, and reads where the
+    /// counters stand.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        if self.watch != Watch::Nobody {
+            // The tool is told nothing of the private networks: it starts
+            // where a user starts it.
+            self.origin.0.enter()?;
+            let observer = Observer::start(&self.settings, self.watch == Watch::Events);
+            self.enter(0)?;
+            self.observer = Some(observer?);
+        }
+        for number in 0..self.networks.len() {
+            let counters = self.counters_of(number)?;
+            if let Some(network) = self.networks.get_mut(number) {
+                network.baseline = counters;
+            }
+        }
+        self.began = true;
+        Ok(())
+    }
+
+    /// How far a counter of the listener's network moved since the beginning.
+    pub(super) fn moved_at(&self, listener: &ListenerSocket, counter: &str) -> Result<u64> {
+        Ok(self.movement_of(listener.network)?.get(counter))
+    }
+
+    /// The first network's namespace, by inode number.
+    pub(super) fn netns(&self) -> u32 {
+        self.networks.first().map_or(0, |network| network.namespace.inode())
+    }
+
+    /// Keeps a process that takes part until all is judged.
+    pub(super) fn keep(&mut self, process: Child) {
+        self.processes.push(process);
+    }
+
+    /// Waits until a counter of the listener's network has moved so far.
+    pub(super) fn until(&self, listener: &ListenerSocket, counter: &str, moved: u64) -> Result<()> {
+        patience::wait(&format!("{counter} to move by {moved}"), || {
+            Ok(self.moved_at(listener, counter)? >= moved)
+        })
+    }
+
+    /// Waits until a counter of the first network has moved at all.
+    pub(super) fn until_moved(&self, counter: &str) -> Result<()> {
+        patience::wait(&format!("{counter} to move"), || Ok(self.movement_of(0)?.get(counter) > 0))
+    }
+
+    /// Takes the loopback down, so that clients of the kernel's own fall silent.
+    pub(super) fn silence_loopback(&self) -> Result<()> {
+        interface::set_up(interface::LOOPBACK, false)
+    }
+
+    /// Reads what the kernel counted, stops the tool and reads what it said.
+    pub(super) fn end(&mut self) -> Result<(Kernel, Option<Seen>)> {
+        if !self.began {
+            return Err(Failure::internal("the scenario cannot be judged", "it never began"));
+        }
+        let low = self.reading()?;
+        let seen = self.observer.take().map(Observer::stop).transpose();
+        let high = self.reading()?;
+        let networks =
+            self.networks.iter().zip(low.0.into_iter().zip(high.0)).map(|(network, (low, high))| {
+                NetworkMovement { netns: network.namespace.inode(), low, high }
+            });
+        let listeners = self
+            .listeners
+            .iter()
+            .zip(low.1.into_iter().zip(high.1))
+            .map(|(listener, (low, high))| DropsMovement { inode: listener.inode, low, high });
+        Ok((Kernel { networks: networks.collect(), listeners: listeners.collect() }, seen?))
+    }
+
+    fn reading(&self) -> Result<(Vec<Counters>, Vec<u64>)> {
+        let counters = (0..self.networks.len()).map(|number| self.movement_of(number));
+        // Every listener is the scenario's own, so its sk_drops started at 0.
+        let drops = self.listeners.iter().map(|listener| listener.drops().map(u64::from));
+        Ok((counters.collect::<Result<_>>()?, drops.collect::<Result<_>>()?))
+    }
+
+    fn movement_of(&self, number: usize) -> Result<Counters> {
+        Ok(self.counters_of(number)?.since(&self.network(number)?.baseline))
+    }
+
+    fn counters_of(&self, number: usize) -> Result<Counters> {
+        if number == 0 {
+            return Counters::read();
+        }
+        self.enter(number)?;
+        let counters = Counters::read();
+        self.enter(0)?;
+        counters
+    }
+
+    fn enter(&self, number: usize) -> Result<()> {
+        self.network(number)?.namespace.enter()
+    }
+
+    fn network(&self, number: usize) -> Result<&Network> {
+        self.networks.get(number).ok_or_else(|| Failure::internal("a network is missing", number))
+    }
+}
+
+/// Starts a process in this thread's namespace that holds a socket as its
+/// standard output, and ends with this one.
+fn hold(socket: Option<Stdio>) -> Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["selftest", "--hold"]);
+    Child::spawn_with(&mut command, "holder", Stdio::piped(), socket)
+}

@@ -1,0 +1,172 @@
+//! A process that a scenario starts and that never outlives it.
+//!
+//! Output goes to anonymous memory, so a talkative child cannot block on a
+//! pipe that nobody reads, and no file is left.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child as Process, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::MemfdFlags;
+use rustix::process::{Pid, Signal};
+
+use crate::failure::{Exit, Failure, Result};
+
+/// How often a child is looked at while it is waited for.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// A child process; dropping it kills it.
+pub(super) struct Child {
+    process: Process,
+    name: String,
+    stdout: File,
+    stderr: File,
+}
+
+impl Child {
+    /// Starts `command`; `name` is what messages call it.
+    pub(super) fn spawn(command: &mut Command, name: &str) -> Result<Self> {
+        Self::spawn_with(command, name, Stdio::null(), None)
+    }
+
+    /// The same with a standard input, and with a standard output of its own.
+    pub(super) fn spawn_with(
+        command: &mut Command,
+        name: &str,
+        stdin: Stdio,
+        stdout: Option<Stdio>,
+    ) -> Result<Self> {
+        let (out, err) = (memory(name)?, memory(name)?);
+        let stdout = match stdout {
+            Some(stdout) => stdout,
+            None => duplicate(&out)?.into(),
+        };
+        command.stdin(stdin).stdout(stdout).stderr(duplicate(&err)?);
+        #[expect(unsafe_code, reason = "the only way to tie a child's life to its parent's")]
+        // SAFETY: between fork and exec only prctl() is called, which
+        // allocates nothing and takes no lock.
+        unsafe {
+            command.pre_exec(|| {
+                rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(Into::into)
+            });
+        }
+        let process = command
+            .spawn()
+            .map_err(|why| Failure::new(Exit::CommandFailed, format!("{name} cannot be started: {why}")))?;
+        Ok(Self { process, name: name.to_owned(), stdout: out, stderr: err })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let sent = pid.map_or(Err(rustix::io::Errno::SRCH), |pid| rustix::process::kill_process(pid, signal));
+        sent.map_err(|why| Failure::internal(format!("{} cannot be sent a signal", self.name), why))
+    }
+
+    /// Whether it has ended, and how.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process
+            .try_wait()
+            .map_err(|why| Failure::internal(format!("{} cannot be waited for", self.name), why))
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                return Err(Failure::internal(
+                    format!("{} did not end", self.name),
+                    format_args!("waited {} s", patience.as_secs()),
+                ));
+            }
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// What it has written to standard output so far.
+    pub(super) fn stdout(&self) -> Result<String> {
+        text(&self.stdout)
+            .map_err(|why| Failure::internal(format!("the output of {} cannot be read", self.name), why))
+    }
+
+    /// The first line it wrote to standard error, or how it ended.
+    pub(super) fn complaint(&mut self) -> String {
+        let said = text(&self.stderr).unwrap_or_default();
+        let status = self.ended().ok().flatten();
+        match (said.lines().find(|line| !line.trim().is_empty()), status) {
+            (Some(line), _) => line.trim().to_owned(),
+            (None, Some(status)) => format!("{} ended without a word: {status}", self.name),
+            (None, None) => format!("{} said nothing", self.name),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Either fails only where the process has ended and was waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn memory(name: &str) -> Result<File> {
+    rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)
+        .map(File::from)
+        .map_err(|why| Failure::internal(format!("no memory for the output of {name}"), why))
+}
+
+fn duplicate(file: &File) -> Result<File> {
+    file.try_clone().map_err(|why| Failure::internal("a file cannot be handed to a child", why))
+}
+
+/// The content of a file, without moving the offset that the child writes at.
+fn text(file: &File) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 8192];
+    loop {
+        let count = file.read_at(&mut chunk, bytes.len() as u64)?;
+        let Some(read) = chunk.get(..count).filter(|read| !read.is_empty()) else { break };
+        bytes.extend_from_slice(read);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_child_says_and_how_it_ends_is_known() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo out; echo; echo first >&2; echo second >&2; exit 3"]);
+        let mut child = Child::spawn(&mut command, "sh").unwrap();
+        assert_eq!(child.wait(Duration::from_secs(20)).unwrap().code(), Some(3));
+        assert_eq!(child.stdout().unwrap(), "out\n\n");
+        assert_eq!(child.complaint(), "first");
+    }
+
+    #[test]
+    fn a_dropped_child_is_gone() {
+        let child = Child::spawn(Command::new("/bin/sleep").arg("1000"), "sleep").unwrap();
+        let entry = format!("/proc/{}", child.pid());
+        drop(child);
+        assert!(!std::path::Path::new(&entry).exists());
+    }
+
+    #[test]
+    fn a_program_that_is_absent_says_so() {
+        let failure = Child::spawn(&mut Command::new("/nowhere/tool"), "tool").err().unwrap();
+        assert_eq!(failure.exit, Exit::CommandFailed);
+    }
+}

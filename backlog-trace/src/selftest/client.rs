@@ -1,0 +1,108 @@
+//! A client played packet by packet: it does what it is told and nothing else.
+//!
+//! It never answers, retries or closes by itself, so every packet that a
+//! listener sees is one that the scenario counted.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::patience::PATIENCE;
+use super::segment::Segment;
+use super::tun::Tun;
+use crate::failure::{Failure, Result};
+
+/// A connection attempt from the client's side.
+pub(super) struct Client {
+    tun: Rc<Tun>,
+    from: SocketAddr,
+    to: SocketAddr,
+    /// The next sequence number to send.
+    next: u32,
+    /// The next sequence number expected from the server, once it answered.
+    expected: u32,
+}
+
+impl Client {
+    pub(super) fn new(tun: Rc<Tun>, from: SocketAddr, to: SocketAddr) -> Self {
+        // Any start will do; far from zero so that a mix-up shows.
+        Self { tun, from, to, next: 0x1000_0000, expected: 0 }
+    }
+
+    /// Where it connects from.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.from
+    }
+
+    /// Sends the SYN; again when called again.
+    pub(super) fn syn(&mut self) -> Result<()> {
+        let seq = self.next;
+        self.tun.send(&Segment { syn: true, ack: None, ..self.segment(seq) })
+    }
+
+    /// Waits for the SYN+ACK and remembers it, without answering.
+    pub(super) fn hear_synack(&mut self) -> Result<()> {
+        if self.heard_synack(PATIENCE)? {
+            return Ok(());
+        }
+        Err(Failure::internal(
+            format!("the SYN of {} to {} got no SYN+ACK", self.from, self.to),
+            format_args!("waited {} s", PATIENCE.as_secs()),
+        ))
+    }
+
+    /// Whether a SYN+ACK comes within `patience`; remembers it.
+    pub(super) fn heard_synack(&mut self, patience: Duration) -> Result<bool> {
+        let (from, to) = (self.to, self.from);
+        let heard = self
+            .tun
+            .hear(patience, |s| s.from == from && s.to == to && s.syn && s.ack.is_some() && !s.rst)?;
+        if let Some(segment) = &heard {
+            self.expected = segment.seq.wrapping_add(1);
+        }
+        Ok(heard.is_some())
+    }
+
+    /// Sends the final ACK; again when called again.
+    pub(super) fn ack(&mut self) -> Result<()> {
+        let seq = self.next.wrapping_add(1);
+        self.tun.send(&self.segment(seq))
+    }
+
+    /// Sends data, as a client does that believes it is connected.
+    pub(super) fn data(&mut self, payload: &[u8]) -> Result<()> {
+        let seq = self.next.wrapping_add(1);
+        self.tun.send(&Segment { payload: payload.to_vec(), ..self.segment(seq) })
+    }
+
+    /// SYN, SYN+ACK, final ACK. Whether the kernel took the ACK is another question.
+    pub(super) fn handshake(&mut self) -> Result<()> {
+        self.syn()?;
+        self.hear_synack()?;
+        self.ack()
+    }
+
+    /// Waits for a RST.
+    pub(super) fn hear_reset(&mut self) -> Result<()> {
+        let (from, to) = (self.to, self.from);
+        match self.tun.hear(PATIENCE, |s| s.from == from && s.to == to && s.rst)? {
+            Some(_) => Ok(()),
+            None => Err(Failure::internal(
+                format!("{} was not reset by {}", self.from, self.to),
+                format_args!("waited {} s", PATIENCE.as_secs()),
+            )),
+        }
+    }
+
+    fn segment(&self, seq: u32) -> Segment {
+        Segment {
+            from: self.from,
+            to: self.to,
+            seq,
+            ack: Some(self.expected),
+            syn: false,
+            rst: false,
+            payload: Vec::new(),
+        }
+    }
+}

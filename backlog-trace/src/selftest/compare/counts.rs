@@ -1,0 +1,200 @@
+//! What `hist` said against how the scenario was built and what the kernel counted.
+
+use std::collections::BTreeMap;
+
+use backlog_trace_common::reason::Reason;
+
+use crate::selftest::arena::{Kernel, NetworkMovement};
+use crate::selftest::counters::{AUDITED, SYN_RETRANSMITS};
+use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::seen::{Histogram, Row};
+
+/// Fates that time brings, or the end of the scenario: nothing is built on how
+/// often they happen.
+const TIMELY: [Reason; 3] = [Reason::SynackRetransmit, Reason::SynackExpired, Reason::ListenerClosed];
+
+/// Packets per listener and reason.
+pub(super) fn packets(expected: &Expectation, seen: &Histogram, why: &mut Vec<String>) {
+    for listener in &expected.listeners {
+        let address = listener.address;
+        let rows = rows(seen, listener);
+        if rows.len() > 1 {
+            why.push(format!("{address} is listed {} times", rows.len()));
+        }
+        let mut packets: BTreeMap<&str, u64> = BTreeMap::new();
+        for (name, count) in rows.iter().flat_map(|row| &row.packets) {
+            *packets.entry(name).or_default() += count;
+        }
+        for (reason, must) in &listener.packets {
+            let is = packets.remove(reason.name()).unwrap_or(0);
+            let enough = if expected.at_least { is >= *must } else { is == *must };
+            if !enough {
+                why.push(format!("{address}: {is} {} were seen, not {must}", reason.name()));
+            }
+        }
+        if expected.at_least {
+            continue;
+        }
+        for (name, is) in packets.into_iter().filter(|(_, is)| *is > 0) {
+            if !Reason::from_name(name).is_some_and(|reason| TIMELY.contains(&reason)) {
+                why.push(format!("{address}: {is} {name} were seen, of which the scenario made none"));
+            }
+        }
+    }
+    let strangers = seen.listeners.iter().filter(|row| {
+        row.packets.iter().any(|(name, count)| *count > 0 && counts_as_loss(name))
+            && expected.listeners.iter().any(|listener| listener.netns == row.listener.netns)
+            && !expected.listeners.iter().any(|listener| is_row(row, listener))
+    });
+    for row in strangers {
+        let (port, inode) = (row.listener.port, row.listener.inode);
+        why.push(format!(
+            "losses were charged to port {port}, inode {inode}, which is no listener of the scenario"
+        ));
+    }
+}
+
+/// What was attributed, by the kernel's counters.
+pub(super) fn against_kernel(kernel: &Kernel, seen: &Histogram, why: &mut Vec<String>) {
+    // A SYN that wanted a cookie and was lost moves the cookies' counters
+    // too, which no fate tells: those two are the audit's business alone.
+    for network in &kernel.networks {
+        for name in ["ListenOverflows", "ListenDrops", "TCPReqQFullDrop"] {
+            let is = in_network(seen, network.netns)
+                .flat_map(|row| &row.packets)
+                .filter(|(reason, _)| moves(reason, name))
+                .map(|(_, count)| count)
+                .sum::<u64>();
+            within(is, network, name, "packets that move it were seen", why);
+        }
+    }
+}
+
+/// SYN+ACKs that were sent again; the clients are played, so that the
+/// kernel's counter holds no SYN of theirs.
+pub(super) fn retransmits(kernel: &Kernel, seen: &Histogram, why: &mut Vec<String>) {
+    if seen.attached("synack").is_none() {
+        return;
+    }
+    let name = Reason::SynackRetransmit.name();
+    for network in &kernel.networks {
+        let is = in_network(seen, network.netns).filter_map(|row| row.packets.get(name)).sum();
+        within(is, network, SYN_RETRANSMITS, "SYN+ACKs sent again were seen", why);
+    }
+}
+
+/// The tool's own balance.
+pub(super) fn audit(kernel: &Kernel, seen: &Histogram, why: &mut Vec<String>) {
+    for network in &kernel.networks {
+        let Some(audit) = seen.audit.iter().find(|audit| audit.netns == network.netns) else {
+            why.push(format!("the audit has no line for namespace {}", network.netns));
+            continue;
+        };
+        for name in AUDITED {
+            match audit.kernel.get(name) {
+                Some(is) => within(*is, network, name, "is what the audit says of it", why),
+                // The contract's first version has no line for the cookies sent.
+                None if name == "SyncookiesSent" => {}
+                None => why.push(format!("the audit says nothing of {name}")),
+            }
+        }
+        for (name, rest) in audit.unaccounted.iter().filter(|(_, rest)| **rest != 0) {
+            why.push(format!("the audit does not account for {rest} of {name}"));
+        }
+    }
+    if seen.details.missed > 0 {
+        why.push(format!("{} details were missed", seen.details.missed));
+    }
+}
+
+/// `sk_drops` per listener.
+pub(super) fn drops(expected: &Expectation, kernel: &Kernel, seen: &Histogram, why: &mut Vec<String>) {
+    for listener in &expected.listeners {
+        let address = listener.address;
+        let rows = rows(seen, listener);
+        for drops in rows.iter().map(|row| &row.sk_drops) {
+            let accounted = drops.attributed + drops.explained;
+            if drops.kernel.is_some_and(|kernel| kernel != accounted) {
+                let kernel = drops.kernel.unwrap_or(0);
+                why.push(format!("{address}: {accounted} of {kernel} sk_drops are accounted for"));
+            }
+        }
+        let Some(ours) = kernel.listeners.iter().find(|row| row.inode == listener.inode) else { continue };
+        let accounted = rows.iter().map(|row| row.sk_drops.attributed + row.sk_drops.explained).sum::<u64>();
+        if !(ours.low..=ours.high).contains(&accounted) {
+            let (low, high) = (ours.low, ours.high);
+            why.push(format!(
+                "{address}: {accounted} sk_drops are accounted for, the socket counted {low} to {high}"
+            ));
+        }
+        for is in rows.iter().filter_map(|row| row.sk_drops.kernel) {
+            if !(ours.low..=ours.high).contains(&is) {
+                why.push(format!("{address}: sk_drops of {is} were read, the socket counted {}", ours.high));
+            }
+        }
+    }
+}
+
+/// What else is known of a listener, as far as the hooks can see it.
+pub(super) fn facts(expected: &Expectation, seen: &Histogram, why: &mut Vec<String>) {
+    for listener in &expected.listeners {
+        let rows = rows(seen, listener);
+        let Some(row) = rows.first() else {
+            if listener.syns.is_some_and(|syns| syns > 0) {
+                why.push(format!("{} is not listed", listener.address));
+            }
+            continue;
+        };
+        let address = listener.address;
+        let mut check = |what: &str, is: u64, must: Option<u64>, visible: bool| {
+            if visible && must.is_some_and(|must| is != must) {
+                why.push(format!("{address}: {what} is {is}, not {}", must.unwrap_or(0)));
+            }
+        };
+        check("the number of SYNs", row.syns, listener.syns, seen.attached("syn").is_some());
+        let sees_acks = seen.sees_all("ack") && seen.sees_all("cookie");
+        check("the number of finished handshakes", row.established, listener.established, sees_acks);
+        check("the number of accepts", row.accepted, listener.accepted, seen.sees_all("accept"));
+        check("the longest accept queue", row.accept_queue.max, listener.accept_queue_max, sees_acks);
+        check("the limit", row.accept_queue.limit, listener.limit, true);
+        if row.listener.port != address.port() {
+            why.push(format!("{address}: its port is given as {}", row.listener.port));
+        }
+        if row.listener.address.is_some_and(|is| is != address.ip()) {
+            why.push(format!("{address}: its address is given as {:?}", row.listener.address));
+        }
+        for pid in &listener.owners {
+            if !row.listener.owners.iter().any(|owner| owner.pid == *pid) {
+                why.push(format!("{address}: process {pid} holds it and is not among its owners"));
+            }
+        }
+    }
+}
+
+fn within(is: u64, network: &NetworkMovement, name: &str, what: &str, why: &mut Vec<String>) {
+    let (low, high) = (network.low.get(name), network.high.get(name));
+    if !(low..=high).contains(&is) {
+        let span = if low == high { high.to_string() } else { format!("{low} to {high}") };
+        why.push(format!("{is} {what}, while the kernel's {name} moved by {span}"));
+    }
+}
+
+fn rows<'a>(seen: &'a Histogram, listener: &Expected) -> Vec<&'a Row> {
+    seen.listeners.iter().filter(|row| is_row(row, listener)).collect()
+}
+
+fn is_row(row: &Row, listener: &Expected) -> bool {
+    row.listener.netns == listener.netns && row.listener.inode == listener.inode
+}
+
+fn in_network(seen: &Histogram, netns: u32) -> impl Iterator<Item = &Row> {
+    seen.listeners.iter().filter(move |row| row.listener.netns == netns)
+}
+
+fn counts_as_loss(name: &str) -> bool {
+    Reason::from_name(name).is_none_or(|reason| !reason.row().counters.is_empty())
+}
+
+fn moves(reason: &str, counter: &str) -> bool {
+    Reason::from_name(reason).is_some_and(|reason| reason.row().counters.iter().any(|c| c.name() == counter))
+}

@@ -1,0 +1,52 @@
+//! The verdict on a scenario: what it was built to give, what the tool said,
+//! and what the kernel counted, held against each other.
+//!
+//! Pure: every complaint is a sentence, no complaint means that all agree.
+
+mod built;
+mod counts;
+mod events;
+
+use super::arena::Kernel;
+use super::expectation::Expectation;
+use super::seen::{Histogram, Seen};
+
+/// What the kernel counted against how the scenario was built: a complaint
+/// here is about the scenario, the reasons' table or the kernel, not the tool.
+pub(super) fn kernel(expected: &Expectation, kernel: &Kernel) -> Vec<String> {
+    let mut why = Vec::new();
+    built::counters(expected, kernel, &mut why);
+    built::drops(expected, kernel, &mut why);
+    why
+}
+
+/// What the tool said against both.
+pub(super) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: bool) -> Vec<String> {
+    let mut why = Vec::new();
+    let histogram = &seen.histogram;
+    counts::packets(expected, histogram, &mut why);
+    counts::against_kernel(kernel, histogram, &mut why);
+    counts::audit(kernel, histogram, &mut why);
+    counts::drops(expected, kernel, histogram, &mut why);
+    counts::facts(expected, histogram, &mut why);
+    if !expected.at_least {
+        counts::retransmits(kernel, histogram, &mut why);
+    }
+    if live {
+        events::told(expected, &seen.events, &mut why);
+        events::retransmits(expected, histogram, &seen.events, &mut why);
+    }
+    why
+}
+
+/// The hook that is needed and that this kernel did not let the tool have;
+/// `None` where it has all.
+pub(super) fn unseen(hooks: &[&str], histogram: &Histogram) -> Option<String> {
+    let missing = hooks.iter().find(|hook| histogram.attached(hook).is_none())?;
+    let row = histogram.hooks.iter().find(|row| row.hook == **missing);
+    let why = row.and_then(|row| row.why.as_deref()).unwrap_or("the tool does not say why");
+    Some(format!("the hook {missing} is not attached: {why}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Verdicts on scenarios that never happened.

@@ -1,0 +1,98 @@
+//! The kernel's own counters of the namespace this thread stands in.
+//!
+//! Read from `/proc/thread-self/net/netstat` by code that shares nothing with
+//! the code under test.
+
+use std::collections::BTreeMap;
+
+use crate::failure::{Failure, Result};
+
+/// The counters that the audit balances.
+pub(super) const AUDITED: [&str; 5] =
+    ["ListenOverflows", "ListenDrops", "TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent"];
+
+/// SYNs and SYN+ACKs sent again.
+pub(super) const SYN_RETRANSMITS: &str = "TCPSynRetrans";
+
+/// What else is worth printing beside a scenario.
+const TOLD: [&str; 4] = [SYN_RETRANSMITS, "SyncookiesRecv", "SyncookiesFailed", "EmbryonicRsts"];
+
+/// Counters by name: where they stand, or how far they moved.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counters(BTreeMap<&'static str, u64>);
+
+impl Counters {
+    /// Where the counters of this thread's namespace stand.
+    pub(super) fn read() -> Result<Self> {
+        let path = "/proc/thread-self/net/netstat";
+        let text = std::fs::read_to_string(path)
+            .map_err(|why| Failure::internal(format!("{path} cannot be read"), why))?;
+        Ok(Self::parse(&text))
+    }
+
+    /// The counters in the text of a netstat file. One that is absent counts as 0.
+    pub(super) fn parse(text: &str) -> Self {
+        let mut rows = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+        let (names, values) = (rows.next().unwrap_or_default(), rows.next().unwrap_or_default());
+        let values = values.split_whitespace().map(|value| value.parse().unwrap_or(0));
+        let all: BTreeMap<&str, u64> = names.split_whitespace().zip(values).collect();
+        AUDITED.into_iter().chain(TOLD).map(|name| (name, all.get(name).copied().unwrap_or(0))).collect()
+    }
+
+    /// One counter; 0 for a name that is not kept.
+    pub(super) fn get(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// Adds to a counter.
+    pub(super) fn add(&mut self, name: &'static str, count: u64) {
+        *self.0.entry(name).or_default() += count;
+    }
+
+    /// How far the counters moved since `before`.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        self.0.iter().map(|(name, now)| (*name, now.saturating_sub(before.get(name)))).collect()
+    }
+
+    /// Counters that are not 0.
+    pub(super) fn moved(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().map(|(name, count)| (*name, *count)).filter(|(_, count)| *count > 0)
+    }
+}
+
+impl FromIterator<(&'static str, u64)> for Counters {
+    fn from_iter<I: IntoIterator<Item = (&'static str, u64)>>(counters: I) -> Self {
+        Self(counters.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_below_their_names_whatever_the_order() {
+        let text = "TcpExt: SyncookiesSent Other ListenDrops ListenOverflows\nTcpExt: 7 9 4 3\n\
+                    IpExt: InNoRoutes ListenDrops\nIpExt: 1 99\n";
+        let counters = Counters::parse(text);
+        assert_eq!(counters.get("ListenOverflows"), 3);
+        assert_eq!(counters.get("ListenDrops"), 4);
+        assert_eq!(counters.get("SyncookiesSent"), 7);
+        assert_eq!(counters.get("TCPReqQFullDrop"), 0);
+    }
+
+    #[test]
+    fn a_damaged_file_counts_nothing() {
+        for text in ["", "TcpExt:", "TcpExt: ListenDrops", "TcpExt: ListenDrops\nTcpExt: x"] {
+            assert_eq!(Counters::parse(text).moved().count(), 0, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn movement_is_the_difference() {
+        let before: Counters = [("ListenDrops", 5)].into_iter().collect();
+        let after: Counters = [("ListenDrops", 9), ("ListenOverflows", 2)].into_iter().collect();
+        let moved: Vec<_> = after.since(&before).moved().collect();
+        assert_eq!(moved, [("ListenDrops", 4), ("ListenOverflows", 2)]);
+    }
+}

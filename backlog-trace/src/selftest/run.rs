@@ -1,0 +1,123 @@
+//! Plays scenarios one after another and says what came of them.
+
+use std::io::{Read, Write};
+
+use super::arena::{Arena, Kernel, Watch};
+use super::compare;
+use super::expectation::Expectation;
+use super::report::{self, Outcome, Verdict};
+use super::scenario::Scenario;
+use super::seen::Seen;
+use super::settings::Settings;
+use super::table::TABLE;
+use crate::cli::Format;
+use crate::failure::{Exit, Failure, Result};
+
+/// Lists every scenario.
+///
+/// # Errors
+/// Where the output cannot be written.
+pub fn list(format: Format, out: &mut dyn Write) -> Result<Exit> {
+    written(report::list(out, TABLE, format))?;
+    Ok(Exit::Success)
+}
+
+/// Plays one scenario without the tool, and prints what the kernel counted.
+///
+/// # Errors
+/// Where there is no such scenario, this machine cannot play it, or the output
+/// cannot be written.
+pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write) -> Result<Exit> {
+    let scenario = named(name)?;
+    if let Some(why) = scenario.missing(settings) {
+        return Err(Failure::new(Exit::KernelUnable, format!("{name} cannot be played: {why}")));
+    }
+    let (expected, kernel, _) = perform(scenario, settings, Watch::Nobody)?;
+    let why = compare::kernel(&expected, &kernel);
+    let verdict = if why.is_empty() { Verdict::Pass } else { Verdict::Fail(why) };
+    let outcome = Outcome { scenario, rung: None, verdict, expected: Some(expected), kernel, seen: None };
+    written(report::scenario(out, &outcome, format))?;
+    Ok(if outcome.failed() { Exit::SelftestFailed } else { Exit::Success })
+}
+
+/// Plays scenarios with the tool watching: all, or those that are named.
+///
+/// # Errors
+/// Where there is no such scenario, or the output cannot be written.
+pub fn run(names: &[String], settings: &Settings, format: Format, out: &mut dyn Write) -> Result<Exit> {
+    let chosen = names.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
+    let chosen = if chosen.is_empty() { TABLE.iter().collect() } else { chosen };
+    let mut outcomes = Vec::with_capacity(chosen.len());
+    for scenario in chosen {
+        let outcome = judge(scenario, settings)?;
+        written(report::scenario(out, &outcome, format))?;
+        outcomes.push(outcome);
+    }
+    written(report::summary(out, &outcomes, format))?;
+    Ok(if outcomes.iter().any(Outcome::failed) { Exit::SelftestFailed } else { Exit::Success })
+}
+
+/// Keeps what this process holds until its standard input ends: another
+/// process of a scenario, which owns a listener or stands in a namespace.
+pub fn hold() {
+    // An error ends the wait as well as the end of the input does.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+fn judge(scenario: &'static Scenario, settings: &Settings) -> Result<Outcome> {
+    let rung = settings.rung.clone();
+    let skipped = |verdict| Outcome {
+        scenario,
+        rung: rung.clone(),
+        verdict,
+        expected: None,
+        kernel: Kernel::default(),
+        seen: None,
+    };
+    if let Some(why) = scenario.missing(settings) {
+        return Ok(skipped(Verdict::Skip(why)));
+    }
+    let watch = if scenario.live { Watch::Events } else { Watch::Counts };
+    let (expected, kernel, seen) = match perform(scenario, settings, watch) {
+        Ok(played) => played,
+        Err(failure) if failure.exit == Exit::NotPermitted => return Err(failure),
+        Err(failure) => return Ok(skipped(Verdict::Fail(vec![failure.what]))),
+    };
+    let mut why = compare::kernel(&expected, &kernel);
+    let mut verdict = None;
+    if let Some(seen) = &seen {
+        verdict = compare::unseen(scenario.hooks, &seen.histogram).map(Verdict::Skip);
+        why.extend(compare::tool(&expected, &kernel, seen, scenario.live));
+    }
+    let verdict = verdict.unwrap_or_else(|| if why.is_empty() { Verdict::Pass } else { Verdict::Fail(why) });
+    let rung = seen.as_ref().and_then(|seen| seen.histogram.rung().map(str::to_owned)).or(rung);
+    Ok(Outcome { scenario, rung, verdict, expected: Some(expected), kernel, seen })
+}
+
+fn perform(
+    scenario: &Scenario,
+    settings: &Settings,
+    watch: Watch,
+) -> Result<(Expectation, Kernel, Option<Seen>)> {
+    let mut arena = Arena::new(settings.clone(), watch)?;
+    let expected = (scenario.play)(&mut arena)?;
+    let (kernel, seen) = arena.end()?;
+    Ok((expected, kernel, seen))
+}
+
+fn named(name: &str) -> Result<&'static Scenario> {
+    TABLE.iter().find(|scenario| scenario.name == name).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("there is no scenario '{name}'"))
+            .advise("backlog-trace selftest --list names them all")
+    })
+}
+
+/// A reader that went away has read enough: the scenarios go on for the exit code.
+fn written(done: std::io::Result<()>) -> Result<()> {
+    match done {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::OutputFailed, format!("the output cannot be written: {why}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,83 @@
+//! What a scenario is: a name, a sentence, what it needs, and how it is played.
+
+use super::arena::Arena;
+use super::expectation::Expectation;
+use super::network;
+use super::settings::Settings;
+use crate::failure::Result;
+
+/// One row of the table.
+pub(super) struct Scenario {
+    /// Its name on the command line and in JSON.
+    pub(super) name: &'static str,
+    /// What it shows, in a sentence without a full stop.
+    pub(super) shows: &'static str,
+    /// What the machine must have.
+    pub(super) needs: &'static [Need],
+    /// Hooks without which the tool cannot see it; where one of them is
+    /// missing the scenario is skipped and says so.
+    pub(super) hooks: &'static [&'static str],
+    /// Whether single events matter, so that `live` runs beside it too.
+    pub(super) live: bool,
+    /// Plays it and says what must have come of it.
+    pub(super) play: fn(&mut Arena) -> Result<Expectation>,
+}
+
+/// What a machine may lack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Need {
+    /// TUN devices.
+    Tun,
+    /// IPv6.
+    Ipv6,
+    /// SYN cookies (CONFIG_SYN_COOKIES).
+    Cookies,
+    /// One of these programs.
+    Program(&'static [&'static str]),
+}
+
+impl Scenario {
+    /// Why this machine cannot play it; `None` where it can.
+    pub(super) fn missing(&self, settings: &Settings) -> Option<String> {
+        self.needs.iter().find_map(|need| need.missing(settings))
+    }
+}
+
+impl Need {
+    fn missing(self, settings: &Settings) -> Option<String> {
+        match self {
+            Self::Tun => (!exists("/dev/net/tun"))
+                .then(|| "there is no /dev/net/tun: load the module tun (modprobe tun)".to_owned()),
+            Self::Ipv6 => (!network::has_ipv6()).then(|| "IPv6 is switched off on this machine".to_owned()),
+            Self::Cookies => (!exists("/proc/sys/net/ipv4/tcp_syncookies"))
+                .then(|| "this kernel has no SYN cookies (CONFIG_SYN_COOKIES)".to_owned()),
+            Self::Program(names) => names.iter().all(|name| settings.program(name).is_none()).then(|| {
+                format!("{} is not installed; --with NAME=PATH names another place", names.join(" or "))
+            }),
+        }
+    }
+}
+
+fn exists(path: &str) -> bool {
+    std::path::Path::new(path).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(names: &'static [&'static str], sentence: Option<&str>) {
+        assert_eq!(Need::Program(names).missing(&Settings::default()).as_deref(), sentence);
+    }
+
+    #[test]
+    fn an_absent_program_is_named() {
+        check(&["no-such-a", "sh"], None);
+        check(&["no-such-a"], Some("no-such-a is not installed; --with NAME=PATH names another place"));
+        check(
+            &["no-such-a", "no-such-b"],
+            Some("no-such-a or no-such-b is not installed; --with NAME=PATH names another place"),
+        );
+    }
+}

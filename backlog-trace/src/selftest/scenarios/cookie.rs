@@ -1,0 +1,40 @@
+//! Final ACKs whose handshake was kept in a cookie.
+
+use backlog_trace_common::reason::Reason;
+
+use super::moves::{half_open, refused};
+use crate::failure::Result;
+use crate::selftest::arena::Arena;
+use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::listener_socket::{Listen, Stack};
+use crate::selftest::patience::wait;
+
+/// Four cookies on listen(1), whose accept queue holds two: the third and the
+/// fourth ACK find it full, valid cookies or not.
+pub(in crate::selftest) fn accept_queue_full(arena: &mut Arena, stack: Stack) -> Result<Expectation> {
+    arena.sysctl("net/ipv4/tcp_syncookies", 2)?;
+    let listener = arena.listen(Listen::on(8080, 1).stack(stack))?;
+    arena.begin()?;
+    let mut clients = half_open(arena, &listener, 4, stack != Stack::V4)?;
+    let mut expected = Expected::on(&listener);
+    for client in &clients {
+        expected = expected.told(Reason::SynCookieSent, None, client.address());
+    }
+    for client in clients.iter_mut().take(2) {
+        client.ack()?;
+    }
+    wait("two connections in the accept queue", || Ok(listener.accept_queue()? == 2))?;
+    for client in clients.iter_mut().skip(2) {
+        refused(arena, &listener, || client.ack())?;
+        expected = expected.told(Reason::CookieAckAcceptQueueFull, Some("silent"), client.address());
+    }
+    Ok(Expectation::exactly([expected
+        .packets(Reason::SynCookieSent, 4)
+        .packets(Reason::CookieAckAcceptQueueFull, 2)
+        // Not doubled as at an ordinary final ACK: the listener itself took
+        // the packet, so tcp_v4_rcv() adds none.
+        .sk_drops(2)
+        .syns(4)
+        .established(2)
+        .accept_queue(2, 1)]))
+}

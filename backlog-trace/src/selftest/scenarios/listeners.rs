@@ -1,0 +1,143 @@
+//! Which listener a loss is charged to.
+
+use backlog_trace_common::reason::Reason;
+
+use super::moves::{accept_all, connect, refused};
+use crate::failure::{Failure, Result};
+use crate::selftest::arena::Arena;
+use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::listener_socket::{Listen, ListenerSocket};
+use crate::selftest::patience::wait;
+
+/// Overflows listen(1) by `losses` SYNs, and says what must come of it.
+fn overflow(arena: &mut Arena, listener: &ListenerSocket, losses: u64) -> Result<Expected> {
+    connect(arena, listener, 2, false)?;
+    for _ in 0..losses {
+        let mut client = arena.client(listener)?;
+        refused(arena, listener, || client.syn())?;
+    }
+    Ok(Expected::on(listener)
+        .packets(Reason::SynAcceptQueueFull, losses)
+        .sk_drops(losses)
+        .syns(2 + losses)
+        .established(2)
+        .accept_queue(2, 1))
+}
+
+/// Three clients are served by a listener that loses nothing.
+fn serve(arena: &mut Arena, listener: &ListenerSocket) -> Result<Expected> {
+    connect(arena, listener, 3, false)?;
+    let accepted = accept_all(listener)?;
+    Ok(Expected::on(listener).sk_drops(0).syns(3).established(3).accepted(accepted))
+}
+
+/// Two listeners at once: the losses of one are not the other's.
+pub(in crate::selftest) fn two_listeners(arena: &mut Arena) -> Result<Expectation> {
+    let full = arena.listen(Listen::on(8080, 1))?;
+    let idle = arena.listen(Listen::on(8081, 128))?;
+    arena.begin()?;
+    let served = serve(arena, &idle)?;
+    let lost = overflow(arena, &full, 3)?;
+    Ok(Expectation::exactly([lost, served]))
+}
+
+/// One port at one address in two namespaces: only one of them overflows.
+pub(in crate::selftest) fn two_namespaces(arena: &mut Arena) -> Result<Expectation> {
+    let other = arena.add_network()?;
+    let full = arena.listen_in(other, Listen::on(8080, 1))?;
+    let idle = arena.listen(Listen::on(8080, 128))?;
+    arena.begin()?;
+    let served = serve(arena, &idle)?;
+    let lost = overflow(arena, &full, 3)?;
+    Ok(Expectation::exactly([lost, served]))
+}
+
+/// A listener that opens when the tool is watching already.
+pub(in crate::selftest) fn opened_late(arena: &mut Arena) -> Result<Expectation> {
+    arena.begin()?;
+    let listener = arena.listen(Listen::on(8080, 1))?;
+    let lost = overflow(arena, &listener, 3)?;
+    Ok(Expectation::exactly([lost]))
+}
+
+/// A listener that has closed before the tool ends, so that only what the
+/// tool kept can name it. Its connections were accepted before.
+pub(in crate::selftest) fn closed_early(arena: &mut Arena) -> Result<Expectation> {
+    let listener = arena.listen(Listen::on(8080, 1))?;
+    arena.begin()?;
+    let lost = overflow(arena, &listener, 3)?;
+    let accepted = accept_all(&listener)?;
+    listener.close()?;
+    Ok(Expectation::exactly([lost.accepted(accepted)]))
+}
+
+/// A listener that opens, overflows and closes while the tool watches: nobody
+/// saw it at the start, nobody can ask it at the end.
+pub(in crate::selftest) fn opened_late_closed_early(arena: &mut Arena) -> Result<Expectation> {
+    arena.begin()?;
+    let listener = arena.listen(Listen::on(8080, 1))?;
+    let lost = overflow(arena, &listener, 3)?;
+    let accepted = accept_all(&listener)?;
+    listener.close()?;
+    Ok(Expectation::exactly([lost.accepted(accepted)]))
+}
+
+/// One socket of two processes, as a prefork server has it: both own it.
+pub(in crate::selftest) fn prefork(arena: &mut Arena) -> Result<Expectation> {
+    let listener = arena.listen(Listen::on(8080, 1))?;
+    let other = arena.share(&listener)?;
+    arena.begin()?;
+    let lost = overflow(arena, &listener, 3)?;
+    Ok(Expectation::exactly([lost.owner(std::process::id()).owner(other)]))
+}
+
+/// Two sockets of one port (SO_REUSEPORT), one small, one large. The kernel
+/// deals the clients out by their addresses, so clients come until the small
+/// one has refused three; which member met which is asked of both.
+pub(in crate::selftest) fn reuseport(arena: &mut Arena) -> Result<Expectation> {
+    const MOST_CLIENTS: u32 = 200;
+    let small = arena.listen(Listen::on(8080, 1).shared())?;
+    let large = arena.listen(Listen::on(8080, 1024).shared())?;
+    arena.begin()?;
+    let mut losses = 0;
+    for _ in 0..MOST_CLIENTS {
+        let mut client = arena.client(&small)?;
+        let queued = small.accept_queue()? + large.accept_queue()?;
+        client.syn()?;
+        let mut answered = false;
+        wait("an answer or a refusal", || {
+            answered = client.heard_synack(std::time::Duration::ZERO)?;
+            Ok(answered || arena.moved_at(&small, "ListenDrops")? > losses)
+        })?;
+        if answered {
+            client.ack()?;
+            wait("a connection in an accept queue", || {
+                Ok(small.accept_queue()? + large.accept_queue()? > queued)
+            })?;
+            continue;
+        }
+        losses += 1;
+        if losses == 3 {
+            break;
+        }
+    }
+    if losses < 3 {
+        let dealt = format!("{losses} of {MOST_CLIENTS} clients were refused");
+        return Err(Failure::internal("the small member of the group was not filled", dealt));
+    }
+    let [small_holds, large_holds] = [&small, &large].map(|member| member.accept_queue().map(u64::from));
+    let (small_holds, large_holds) = (small_holds?, large_holds?);
+    Ok(Expectation::exactly([
+        Expected::on(&small)
+            .packets(Reason::SynAcceptQueueFull, losses)
+            .sk_drops(losses)
+            .syns(small_holds + losses)
+            .established(small_holds)
+            .accept_queue(2, 1),
+        Expected::on(&large)
+            .sk_drops(0)
+            .syns(large_holds)
+            .established(large_holds)
+            .accept_queue(large_holds, 1024),
+    ]))
+}

@@ -1,0 +1,15 @@
+//! The scenarios, by step of the handshake.
+//!
+//! Each says what must come of it from how it was built. Where kernels differ
+//! by right (how many half-open requests fit), it
+//! finds out by what its clients were answered.
+
+pub(super) mod ack;
+pub(super) mod cookie;
+pub(super) mod demo;
+pub(super) mod listeners;
+pub(super) mod packaged;
+pub(super) mod syn;
+pub(super) mod synack;
+
+mod moves;

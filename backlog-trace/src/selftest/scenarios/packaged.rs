@@ -1,0 +1,123 @@
+//! A server and a load generator that nobody here wrote.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::failure::{Failure, Result};
+use crate::selftest::arena::Arena;
+use crate::selftest::child::Child;
+use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::patience::wait;
+
+const PORT: u16 = 8080;
+/// How long the load generator is told to run, in seconds, and may take.
+const LOAD_SECONDS: &str = "2";
+const LOAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// nginx with a backlog of four is stopped as by a debugger, and loaded. How
+/// many packets that loses only the kernel knows: all must be charged to it.
+pub(in crate::selftest) fn nginx_stopped(arena: &mut Arena) -> Result<Expectation> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+    let server = nginx(arena)?;
+    let inode = listening_inode(PORT)?.unwrap_or(0);
+    arena.begin()?;
+    server.signal(Signal::STOP)?;
+    let mut load = load_generator(arena)?;
+    arena.until_moved("ListenOverflows")?;
+    // It may hang on connections that never answer: then dropping it ends it.
+    let _ = load.wait(LOAD_PATIENCE);
+    drop(load);
+    arena.silence_loopback()?;
+    let expected = Expected::at(arena.netns(), inode, address)
+        .also("ListenOverflows", 1)
+        .also("ListenDrops", 1)
+        .owner(server.pid());
+    arena.keep(server);
+    Ok(Expectation::at_least([expected]))
+}
+
+fn nginx(arena: &Arena) -> Result<Child> {
+    let program = arena.settings.program("nginx").unwrap_or_default();
+    // Needed until nginx has read its configuration, and not after.
+    let directory =
+        tempfile::tempdir().map_err(|why| Failure::internal("no temporary directory for nginx", why))?;
+    let configuration = directory.path().join("nginx.conf");
+    std::fs::write(&configuration, configuration_in(directory.path()))
+        .map_err(|why| Failure::internal("the configuration of nginx cannot be written", why))?;
+    let mut command = Command::new(program);
+    command.arg("-p").arg(directory.path()).arg("-c").arg(&configuration);
+    let mut server = Child::spawn(&mut command, "nginx")?;
+    let listens =
+        wait("nginx to listen", || Ok(server.ended()?.is_some() || listening_inode(PORT)?.is_some()));
+    if server.ended()?.is_some() {
+        return Err(Failure::internal("nginx did not start", server.complaint()));
+    }
+    listens.map(|()| server)
+}
+
+/// One process, so that stopping it stops the one that accepts.
+fn configuration_in(directory: &Path) -> String {
+    let directory = directory.display();
+    format!(
+        "daemon off; master_process off; worker_processes 1; pid {directory}/pid; error_log stderr;\n\
+         events {{ worker_connections 128; }}\n\
+         http {{ access_log off; client_body_temp_path {directory}/body;\n\
+         server {{ listen 127.0.0.1:{PORT} backlog=4; location / {{ return 204; }} }} }}\n"
+    )
+}
+
+fn load_generator(arena: &Arena) -> Result<Child> {
+    let url = format!("http://127.0.0.1:{PORT}/");
+    if let Some(wrk) = arena.settings.program("wrk") {
+        let arguments = ["-t", "1", "-c", "32", "-d", LOAD_SECONDS, "--timeout", "1", &url];
+        return Child::spawn(Command::new(wrk).args(arguments), "wrk");
+    }
+    let ab = arena.settings.program("ab").unwrap_or_default();
+    Child::spawn(Command::new(ab).args(["-c", "32", "-t", LOAD_SECONDS, "-s", "1", &url]), "ab")
+}
+
+/// The inode of the socket that listens on a port, by this namespace's own list.
+fn listening_inode(port: u16) -> Result<Option<u64>> {
+    let path = "/proc/thread-self/net/tcp";
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| Failure::internal(format!("{path} cannot be read"), why))?;
+    Ok(text.lines().find_map(|line| inode_of_listener(line, port)))
+}
+
+/// A row: number, local end, remote end, state (0A: listening), four columns
+/// of queues and timers, uid, timeout, inode.
+fn inode_of_listener(line: &str, port: u16) -> Option<u64> {
+    let mut columns = line.split_whitespace();
+    let (_, local_port) = columns.nth(1)?.split_once(':')?;
+    let is_port = u16::from_str_radix(local_port, 16) == Ok(port);
+    let listens = columns.nth(1)? == "0A";
+    let inode = columns.nth(5)?.parse().ok()?;
+    (is_port && listens).then_some(inode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, inode: Option<u64>) {
+        assert_eq!(inode_of_listener(line, 8080), inode, "{line}");
+    }
+
+    #[test]
+    fn rows_of_the_kernels_list() {
+        let row = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 71234 1";
+        check(row, Some(71234));
+        check(&row.replace("1F90", "1F91"), None);
+        check(&row.replace(" 0A ", " 01 "), None);
+        check(
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+            None,
+        );
+        check("", None);
+    }
+}

@@ -1,0 +1,211 @@
+//! What the tool said: its JSON, read as any other program would read it.
+//!
+//! Only the contract's names are known here, none of the tool's own types.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+/// What the tool said of a scenario.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// The last object of `hist`.
+    pub(super) histogram: Histogram,
+    /// Every line of `live` that tells of a packet, where it ran.
+    pub(super) events: Vec<Event>,
+}
+
+/// `hist`, for the whole run.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Histogram {
+    pub(super) r#final: bool,
+    pub(super) listeners: Vec<Row>,
+    pub(super) audit: Vec<Audit>,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) details: Details,
+}
+
+/// One listener of `hist`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Row {
+    pub(super) listener: Who,
+    pub(super) packets: BTreeMap<String, u64>,
+    pub(super) syns: u64,
+    pub(super) established: u64,
+    pub(super) accepted: u64,
+    pub(super) accept_queue: Queue,
+    pub(super) sk_drops: Drops,
+}
+
+/// Who a listener is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Who {
+    pub(super) netns: u32,
+    pub(super) inode: u64,
+    pub(super) port: u16,
+    pub(super) address: Option<IpAddr>,
+    pub(super) owners: Vec<Owner>,
+}
+
+/// A process that holds a listener.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Owner {
+    pub(super) pid: u32,
+}
+
+/// A queue.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Queue {
+    pub(super) limit: u64,
+    pub(super) max: u64,
+}
+
+/// A listener's `sk_drops`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Drops {
+    pub(super) kernel: Option<u64>,
+    pub(super) attributed: u64,
+    pub(super) explained: u64,
+}
+
+/// One namespace's balance.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Audit {
+    pub(super) netns: u32,
+    pub(super) kernel: BTreeMap<String, u64>,
+    pub(super) unaccounted: BTreeMap<String, i64>,
+}
+
+/// What became of a hook.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Hook {
+    pub(super) hook: String,
+    pub(super) rung: Option<String>,
+    pub(super) state: String,
+    pub(super) why: Option<String>,
+}
+
+/// The details plane's own count.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Details {
+    pub(super) missed: u64,
+}
+
+/// One line of `live`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Event {
+    pub(super) r#type: String,
+    pub(super) stage: String,
+    pub(super) reason: String,
+    pub(super) outcome: Option<String>,
+    pub(super) cause: Option<String>,
+    pub(super) listener: Who,
+    pub(super) peer: Option<Peer>,
+}
+
+/// A client's end.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+}
+
+impl Event {
+    /// `stage/reason`.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.stage, self.reason)
+    }
+}
+
+impl Histogram {
+    /// The object of the whole run among the lines of `hist`.
+    pub(super) fn parse(lines: &str) -> Result<Self, String> {
+        for line in lines.lines().rev().filter(|line| !line.trim().is_empty()) {
+            let object: Self = serde_json::from_str(line)
+                .map_err(|why| format!("hist printed a line that breaks the contract: {why}"))?;
+            if object.r#final {
+                return Ok(object);
+            }
+        }
+        Err("hist printed no object for the whole run".to_owned())
+    }
+
+    /// The hook of this name where it is attached.
+    pub(super) fn attached(&self, hook: &str) -> Option<&Hook> {
+        self.hooks.iter().find(|row| row.hook == hook && row.state == "attached")
+    }
+
+    /// Whether a hook is attached on a rung that sees everything, not only verdicts.
+    pub(super) fn sees_all(&self, hook: &str) -> bool {
+        let rung = self.attached(hook).and_then(|hook| hook.rung.as_deref());
+        matches!(rung, Some("fentry" | "kprobe"))
+    }
+
+    /// The rung that verdicts were taken on.
+    pub(super) fn rung(&self) -> Option<&str> {
+        self.attached("syn").and_then(|hook| hook.rung.as_deref())
+    }
+}
+
+/// The lines of `live` that tell of a packet.
+pub(super) fn parse_events(lines: &str) -> Result<Vec<Event>, String> {
+    let mut events = Vec::new();
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        let event: Event = serde_json::from_str(line)
+            .map_err(|why| format!("live printed a line that breaks the contract: {why}"))?;
+        if matches!(event.r#type.as_str(), "loss" | "cookie" | "retransmit" | "expired") {
+            events.push(event);
+        }
+    }
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contracts_example_is_read() {
+        let text = r#"{"v":1,"type":"histogram","final":false,"listeners":[]}
+            {"v":1,"type":"histogram","final":true,"seconds":10.0,"listeners":[{"listener":{"netns":4026531840,"cookie":4129,"address":"0.0.0.0","port":8080,"inode":102322,"owners":[{"pid":812,"comm":"nginx"}]},"packets":{"syn/accept_queue_full":311},"connections":{"lost":90,"recovered":12},"syns":500,"established":185,"accepted":180,"accept_queue":{"limit":128,"max":129,"depth":[[0,1,33]]},"syn_queue":{"limit":128,"max":0,"depth":[]},"sk_drops":{"kernel":319,"attributed":319,"explained":0}}],"audit":[{"netns":4026531840,"kernel":{"ListenDrops":315},"attributed":{"ListenDrops":315},"unaccounted":{"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"}],"details":{"seen":315,"missed":0}}"#;
+        let text: Vec<&str> = text.lines().map(str::trim).collect();
+        let histogram = Histogram::parse(&text.join("\n")).unwrap();
+        assert_eq!(histogram.rung(), Some("fentry"));
+        let row = &histogram.listeners[0];
+        assert_eq!(
+            (row.listener.inode, row.listener.owners[0].pid, row.accept_queue.max),
+            (102_322, 812, 129)
+        );
+        assert_eq!(row.packets["syn/accept_queue_full"], 311);
+        assert_eq!((row.sk_drops.kernel, histogram.audit[0].kernel["ListenDrops"]), (Some(319), 315));
+    }
+
+    #[test]
+    fn an_event_is_read_and_other_lines_are_passed_over() {
+        let text = r#"{"v":1,"type":"loss","time":"2026-01-01T00:00:00Z","stage":"syn","reason":"accept_queue_full","outcome":"silent","listener":{"netns":1,"cookie":null,"address":"0.0.0.0","port":8080,"inode":7,"owners":[]},"peer":{"address":"10.0.0.7","port":51344},"accept_queue":{"length":129,"limit":128}}
+{"v":1,"type":"summary"}"#;
+        let events = parse_events(text).unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].name(), "syn/accept_queue_full");
+        assert_eq!(events[0].peer.as_ref().unwrap().port, 51344);
+    }
+
+    #[test]
+    fn no_final_object_and_no_json_are_errors() {
+        assert!(Histogram::parse("").is_err());
+        assert!(Histogram::parse(r#"{"final":false}"#).is_err());
+        assert!(Histogram::parse("backlog-trace: hello").is_err());
+        assert!(parse_events("{").is_err());
+    }
+}
