@@ -1,12 +1,21 @@
 //! The command line: one file per subcommand, arguments and `run()`, nothing else.
 
+mod child;
+mod drive;
+pub mod exit_codes;
+pub mod hist;
+mod interrupt;
 pub mod listeners;
+pub mod live;
 pub mod observe;
 pub mod selftest;
+mod output;
+pub mod record;
+pub mod report;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::{Exit, Result};
 
@@ -20,6 +29,14 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Print one line per loss as it happens.
+    Live(live::Live),
+    /// Print what each listener lost, at the end or each interval: reasons, queue depths, waits.
+    Hist(hist::Hist),
+    /// Write an observation into a file.
+    Record(record::Record),
+    /// Print recordings as `hist` or `live` would have.
+    Report(report::Report),
     /// Show every listener: both queues, limits and who sets them, owner, losses so far.
     Listeners(listeners::Listeners),
     Selftest(selftest::Selftest),
@@ -35,9 +52,15 @@ pub enum Format {
     Json,
 }
 
+/// The command line as clap knows it, for help and documents.
+pub fn command() -> clap::Command {
+    Cli::command().after_help(exit_codes::help())
+}
+
 /// Parses the command line, runs the command, prints what failed.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(&cli) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
@@ -49,6 +72,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
+        Command::Live(arguments) => live::run(arguments),
+        Command::Hist(arguments) => hist::run(arguments),
+        Command::Record(arguments) => record::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::Listeners(arguments) => listeners::run(arguments),
         Command::Selftest(args) => selftest::run(args),
     }

@@ -1,6 +1,7 @@
 //! Arguments shared by every command that observes: filters, duration, the
 //! command to run, the output format.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Format;
+use crate::failure::Result as Outcome;
+use crate::listener::Filter;
+use crate::tally::{ReasonFilter, Selection};
 
 /// Which listeners are shown. Counts and audit always cover the whole host.
 #[derive(Args, Clone, Debug, Default)]
@@ -33,6 +37,16 @@ pub struct Filters {
     pub reason: Vec<String>,
 }
 
+impl Filters {
+    /// Compiles them.
+    ///
+    /// # Errors
+    /// A reason or a namespace that does not exist.
+    pub fn selection(&self) -> Outcome<Selection> {
+        Ok(Selection { reasons: ReasonFilter::parse(&self.reason)?, listeners: Filter::new(self)? })
+    }
+}
+
 /// What to observe, how long, and how to print it.
 #[derive(Args, Clone, Debug)]
 pub struct Observe {
@@ -54,13 +68,18 @@ pub struct Observe {
     /// Create this file when everything is attached (for scripts).
     #[arg(long, value_name = "FILE", hide = true)]
     pub ready_file: Option<PathBuf>,
-    /// Run this command and observe for as long as it runs.
+    /// Run this command when everything is attached, and observe for as long as it runs.
+    ///
+    /// Its exit code does not become that of backlog-trace. Where --duration
+    /// or a signal ends the observation first, it is sent SIGTERM. With
+    /// --format json its standard output goes to standard error, so that
+    /// standard output holds nothing but JSON.
     #[arg(last = true, value_name = "CMD")]
-    pub command: Vec<std::ffi::OsString>,
+    pub command: Vec<OsString>,
 }
 
 /// Parses `10s`, `2m 30s`, `1h`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text
         .parse()
         .map_err(|_| format!("'{text}' is no duration; write a number with a unit, such as 10s, 5m or 1h"))?;
@@ -68,4 +87,27 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|d| !d.is_zero())
         .ok_or_else(|| "a duration must be above 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<Duration>) {
+        assert_eq!(parse_duration(text).ok(), expected, "{text}");
+    }
+
+    #[test]
+    fn durations() {
+        check("10s", Some(Duration::from_secs(10)));
+        check("2m 30s", Some(Duration::from_secs(150)));
+        check("250ms", Some(Duration::from_millis(250)));
+        check("0.5s", Some(Duration::from_millis(500)));
+        check("1h", Some(Duration::from_secs(3600)));
+        check("10", None);
+        check("0s", None);
+        check("-1s", None);
+        check("soon", None);
+    }
 }

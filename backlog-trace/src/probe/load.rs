@@ -47,7 +47,7 @@ impl Sizes {
 
 /// Creates the maps and prepares the programs.
 pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes) -> Result<Ebpf> {
-    let ring = settings.ring_mib.clamp(1, 1024).next_power_of_two() << 20;
+    let ring = settings.ring_bytes;
     let level: u8 = settings.kernel_log as u8;
     let flags = [("CPUS", sizes.cpus), ("RING_WAKE_BYTES", ring / 4)];
     let globals: Vec<(&str, u32)> = layout.globals().chain(flags).collect();

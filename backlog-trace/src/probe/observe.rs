@@ -130,7 +130,7 @@ impl Watch {
             drops: Drops::default(),
             events,
             seen: 0,
-            interval: settings.snapshot_interval,
+            interval: settings.snapshot_every,
         };
         if settings.kernel_log != log::LevelFilter::Off {
             kernel_log::forward(&mut watch.ebpf)?;

@@ -1,1 +1,35 @@
 //! Adding up and auditing what was observed.
+//!
+//! Consumes [`crate::event::Event`]s, from the kernel or from a recording
+//! alike, and answers with plain data that any view can print. Two planes are
+//! kept apart: counts and audit come from snapshots only, which are exact
+//! under any flood; connections and losses per second come from details, which
+//! may be missed, and never feed a count of packets.
+//!
+//! Refuses to do: I/O, formatting, and deciding again what the kernel decided.
+
+mod attribution;
+mod audit;
+mod connections;
+mod difference;
+mod peer;
+mod reason_filter;
+mod recovery;
+mod report;
+mod selection;
+mod series;
+mod tallied;
+mod who;
+
+pub use attribution::{Attributed, Attribution, HELD_DETAILS};
+pub use audit::{NamespaceAudit, SocketDrops, audit_namespaces, audit_socket};
+pub use connections::{Bounds, Connections, Encounter};
+pub use difference::{since, union};
+pub use peer::Peer;
+pub use reason_filter::ReasonFilter;
+pub use recovery::Recoveries;
+pub use report::{ConnectionCounts, DetailCounts, ListenerReport, Report};
+pub use selection::Selection;
+pub use series::{SERIES_CELLS, Series};
+pub use tallied::Tally;
+pub use who::Who;

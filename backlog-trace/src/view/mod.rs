@@ -1,4 +1,67 @@
-//! Printing: text and JSON. Views know no kernel.
+//! Printing what was observed, as text for a person or as JSON for a program.
+//!
+//! A view takes events one by one and writes to any [`std::io::Write`]; it
+//! cannot tell an observation from a replay. Refuses to do: anything with the
+//! kernel, anything that decides; names from the traced host are untrusted
+//! and leave only escaped.
 
+mod audit_text;
+mod bars;
 pub mod escape;
+mod hist_json;
+mod hist_text;
+mod intervals;
+mod json;
 pub mod listeners;
+mod live_json;
+mod live_text;
+mod names;
+mod paint;
+mod units;
+
+use std::io;
+
+use jiff::tz::TimeZone;
+
+use crate::event::Event;
+
+pub use hist_json::HistJson;
+pub use hist_text::HistText;
+pub use live_json::LiveJson;
+pub use live_text::LiveText;
+
+/// Something that prints events.
+pub trait View {
+    /// Takes in one event and prints what it calls for.
+    ///
+    /// # Errors
+    /// Those of the output; [`io::ErrorKind::BrokenPipe`] where nobody reads it any more.
+    fn take(&mut self, event: &Event) -> io::Result<()>;
+
+    /// What a recording lacks, one sentence without a full stop each; said
+    /// before [`Self::end`].
+    fn lacks(&mut self, gaps: Vec<String>);
+
+    /// No event follows, whether or not the observation ended by itself:
+    /// prints what comes last.
+    ///
+    /// # Errors
+    /// Those of the output.
+    fn end(&mut self) -> io::Result<()>;
+}
+
+/// What text looks like on this output.
+#[derive(Clone, Debug)]
+pub struct Screen {
+    /// Columns of the terminal; `None`: no terminal.
+    pub columns: Option<usize>,
+    /// Zone in which times are shown.
+    pub zone: TimeZone,
+}
+
+impl Screen {
+    /// No terminal: a file or a pipe.
+    pub const fn paper(zone: TimeZone) -> Self {
+        Self { columns: None, zone }
+    }
+}

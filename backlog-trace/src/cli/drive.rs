@@ -1,0 +1,246 @@
+//! Runs an observation: from the probe's events to a view, and a recording
+//! where there is one, until it is over for whichever reason comes first.
+
+use std::time::Duration;
+
+use tokio::process::Child;
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::child::{self, Prepared};
+use super::interrupt::{self, Interrupt};
+use super::observe::Observe;
+use super::output::{self, hint, talk};
+use crate::event::{Event, Session};
+use crate::failure::{Exit, Failure, Result};
+use crate::listener::Book;
+use crate::probe;
+use crate::tally::Selection;
+use crate::trace::Writer;
+use crate::view::View;
+use crate::view::escape::Sanitized;
+
+/// How often a run without losses looks whether anybody still reads them.
+const READER_CHECK: Duration = Duration::from_millis(500);
+
+/// How often the counts are read unless an interval asks for more.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+
+/// Where events go.
+pub(super) struct Sink<'a> {
+    /// Prints them.
+    pub(super) view: Box<dyn View + 'a>,
+    /// Keeps them.
+    pub(super) recording: Option<Writer>,
+}
+
+/// Observes as the arguments say.
+///
+/// # Errors
+/// Nothing can be attached, the command does not run, an output cannot be
+/// written, or something that was named does not exist.
+pub(super) fn run(
+    arguments: &Observe,
+    selection: &Selection,
+    interval: Option<Duration>,
+    sink: Sink<'_>,
+) -> Result<Exit> {
+    let command = child::find(&arguments.command, std::env::var_os("PATH").as_deref())?;
+    check_names(selection)?;
+    let settings = settings(arguments, interval)?;
+    let interrupt = interrupt::catch()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("cannot start", error))?;
+    runtime.block_on(observe(arguments, settings, command, interrupt, sink))
+}
+
+/// Says which of the named listeners are not there; what cannot come is an error.
+fn check_names(selection: &Selection) -> Result<()> {
+    if selection.listeners.is_empty() {
+        return Ok(());
+    }
+    let mut book = Book::new();
+    book.refresh();
+    selection.listeners.check(&book)?.iter().for_each(talk);
+    Ok(())
+}
+
+fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Settings> {
+    let ring_bytes =
+        arguments.ring_mib.checked_mul(1 << 20).filter(|bytes| bytes.is_power_of_two()).ok_or_else(|| {
+            let what = format!("a ring buffer of {} MiB cannot be made", arguments.ring_mib);
+            Failure::new(Exit::Usage, what).advise("give a power of two up to 2048")
+        })?;
+    Ok(probe::Settings {
+        snapshot_every: snapshot_every(interval),
+        ring_bytes,
+        kernel_log: arguments.kernel_log,
+        ready_file: arguments.ready_file.clone(),
+    })
+}
+
+/// About a second, and such that an interval ends with a snapshot.
+fn snapshot_every(interval: Option<Duration>) -> Duration {
+    let Some(interval) = interval else { return SNAPSHOT_EVERY };
+    let parts = interval.as_nanos().div_ceil(SNAPSHOT_EVERY.as_nanos());
+    interval / u32::try_from(parts).unwrap_or(u32::MAX).max(1)
+}
+
+async fn observe(
+    arguments: &Observe,
+    settings: probe::Settings,
+    command: Option<Prepared>,
+    mut interrupt: oneshot::Receiver<Interrupt>,
+    mut sink: Sink<'_>,
+) -> Result<Exit> {
+    let (stop, stopped) = oneshot::channel();
+    let attaching = probe::observe(settings, async {
+        // A sender that is gone asks to stop as well.
+        let _ = stopped.await;
+    });
+    let events = tokio::select! {
+        events = attaching => events?,
+        _ = &mut interrupt => return Ok(Exit::Success),
+    };
+    let child = command.map(|command| command.start(arguments.format)).transpose()?;
+    if child.is_none() && arguments.duration.is_none() {
+        hint("observing; press Ctrl-C to end");
+    }
+    let deadline = arguments.duration.map(|duration| Instant::now() + duration);
+    let run = Run { stop: Some(stop), child, had_int: false, unread: false, failure: None };
+    run.to_its_end(events, interrupt, deadline, &mut sink).await?;
+    Ok(Exit::Success)
+}
+
+/// An observation that goes on.
+struct Run {
+    stop: Option<oneshot::Sender<()>>,
+    child: Option<Child>,
+    had_int: bool,
+    /// Nobody reads standard output any more.
+    unread: bool,
+    failure: Option<Failure>,
+}
+
+impl Run {
+    async fn to_its_end(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        mut interrupt: oneshot::Receiver<Interrupt>,
+        deadline: Option<Instant>,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
+        let mut reader_check = interval(READER_CHECK);
+        reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let goes_on = self.stop.is_some();
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.take(&event, sink),
+                    None => break,
+                },
+                signal = &mut interrupt, if goes_on => {
+                    self.had_int = signal == Ok(Interrupt::Int);
+                    self.stop();
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if goes_on && deadline.is_some() => {
+                    self.stop();
+                }
+                status = wait(&mut self.child), if self.child.is_some() => {
+                    self.child = None;
+                    if let Some(sentence) = child::describe(status) {
+                        talk(sentence);
+                    }
+                    self.stop();
+                }
+                _ = reader_check.tick(), if goes_on && sink.recording.is_none() => {
+                    if output::is_unread() {
+                        self.unread = true;
+                        self.stop();
+                    }
+                }
+            }
+        }
+        if !self.unread {
+            let printed = sink.view.end();
+            self.note_output(printed);
+        }
+        if let Some(Err(failure)) = sink.recording.take().map(Writer::finish) {
+            self.failure.get_or_insert(failure);
+        }
+        if let Some(child) = self.child.take() {
+            child::end(child, self.had_int).await;
+        }
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // A probe that has ended by itself no longer listens.
+            let _ = stop.send(());
+        }
+    }
+
+    fn take(&mut self, event: &Event, sink: &mut Sink<'_>) {
+        if let Event::Started(session) = event {
+            say_what_is_missing(session);
+        }
+        if let Some(Err(failure)) = sink.recording.as_mut().map(|recording| recording.write(event)) {
+            self.failure.get_or_insert(failure);
+            self.stop();
+        }
+        if !self.unread {
+            let printed = sink.view.take(event);
+            self.note_output(printed);
+            if self.unread && sink.recording.is_none() {
+                self.stop();
+            }
+        }
+    }
+
+    fn note_output(&mut self, printed: std::io::Result<()>) {
+        if let Err(error) = printed {
+            self.unread = true;
+            if let Some(failure) = output::failure(&error) {
+                self.failure.get_or_insert(failure);
+            }
+        }
+    }
+}
+
+async fn wait(child: &mut Option<Child>) -> std::io::Result<std::process::ExitStatus> {
+    match child {
+        Some(child) => child.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn say_what_is_missing(session: &Session) {
+    for hook in session.hooks.iter().filter(|hook| hook.rung.is_none()) {
+        let why = hook.why.as_deref().unwrap_or("this kernel does not have it");
+        talk(format_args!("the hook {} is missing: {}", Sanitized(&hook.hook), Sanitized(why)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interval_ends_with_a_snapshot() {
+        for (interval, expected) in [
+            (None, 1000),
+            (Some(1000), 1000),
+            (Some(100), 100),
+            (Some(10_000), 1000),
+            (Some(1500), 750),
+            (Some(1001), 500),
+        ] {
+            let every = snapshot_every(interval.map(Duration::from_millis));
+            assert_eq!(every.as_millis(), expected, "{interval:?}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `backlog-trace hist`: what was lost and how deep the queues were, per listener.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Format;
+use super::drive::{self, Sink};
+use super::observe::{Observe, parse_duration};
+use super::output;
+use crate::failure::{Exit, Result};
+use crate::tally::Selection;
+use crate::view::{HistJson, HistText, View};
+
+const EXAMPLES: &str = "\
+Examples:
+  backlog-trace hist                                until Ctrl-C, then every listener's histogram
+  backlog-trace hist --duration 10s --port 8080
+  backlog-trace hist --interval 5s                  one every five seconds, and one of the whole run
+  backlog-trace hist --format json -- ./load-test   what the load test lost, as JSON (docs/json.md)";
+
+/// Arguments.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Hist {
+    /// What to observe.
+    #[command(flatten)]
+    pub observe: Observe,
+    /// Print a histogram of each stretch of this length too, e.g. 5s.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub interval: Option<Duration>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Nothing can be attached, or an output cannot be written.
+pub fn run(arguments: &Hist) -> Result<Exit> {
+    let selection = arguments.observe.filters.selection()?;
+    let view = view(arguments.observe.format, &selection, arguments.interval, None);
+    drive::run(&arguments.observe, &selection, arguments.interval, Sink { view, recording: None })
+}
+
+/// The histogram on standard output; `recording` names what is replayed.
+pub(super) fn view(
+    format: Format,
+    selection: &Selection,
+    interval: Option<Duration>,
+    recording: Option<String>,
+) -> Box<dyn View> {
+    let (out, selection) = (output::stdout(), selection.clone());
+    match format {
+        Format::Text => {
+            Box::new(HistText::new(out, output::screen(), selection, interval).of_recording(recording))
+        }
+        Format::Json => Box::new(HistJson::new(out, selection, interval).of_recording(recording)),
+    }
+}

@@ -1,0 +1,76 @@
+//! Ctrl-C and SIGTERM: the first ends the observation, the second the program.
+
+use std::thread;
+
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::failure::{Failure, Result};
+
+/// A signal that asks to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Interrupt {
+    /// SIGINT: from a terminal, every process in the foreground got it too.
+    Int,
+    /// SIGTERM: to this process alone.
+    Term,
+}
+
+impl Interrupt {
+    /// The exit code a shell gives for it.
+    const fn exit_code(self) -> i32 {
+        match self {
+            Self::Int => 130,
+            Self::Term => 143,
+        }
+    }
+}
+
+/// Catches both signals from now on; the first resolves what is returned, the
+/// second ends the program at once.
+///
+/// They are waited for on a thread of their own: the thread that prints may
+/// be stuck in a write to a pipe that nobody reads.
+///
+/// # Errors
+/// The thread or the handlers could not be made.
+pub(super) fn catch() -> Result<oneshot::Receiver<Interrupt>> {
+    let (first, receiver) = oneshot::channel();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let failed = |error: std::io::Error| Failure::internal("cannot catch signals", error);
+    thread::Builder::new().name("signals".to_owned()).spawn(move || watch(first, &ready)).map_err(failed)?;
+    match is_ready.recv() {
+        Ok(Ok(())) => Ok(receiver),
+        Ok(Err(error)) => Err(failed(error)),
+        Err(error) => Err(Failure::internal("cannot catch signals", error)),
+    }
+}
+
+fn watch(first: oneshot::Sender<Interrupt>, ready: &std::sync::mpsc::Sender<std::io::Result<()>>) {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(ready, Err(error)),
+    };
+    runtime.block_on(async {
+        let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(int), Ok(term)) => (int, term),
+            (Err(error), _) | (_, Err(error)) => return report(ready, Err(error)),
+        };
+        report(ready, Ok(()));
+        let mut next = async || {
+            tokio::select! {
+                _ = int.recv() => Interrupt::Int,
+                _ = term.recv() => Interrupt::Term,
+            }
+        };
+        // Where nobody waits for it any more, the observation is over already.
+        let _ = first.send(next().await);
+        std::process::exit(next().await.exit_code());
+    });
+}
+
+fn report(ready: &std::sync::mpsc::Sender<std::io::Result<()>>, result: std::io::Result<()>) {
+    // `catch()` waits for exactly this; it cannot be gone.
+    let _ = ready.send(result);
+}

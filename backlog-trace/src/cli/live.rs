@@ -1,0 +1,39 @@
+//! `backlog-trace live`: one line per loss as it happens.
+
+use clap::Args;
+
+use super::Format;
+use super::drive::{self, Sink};
+use super::observe::Observe;
+use super::output;
+use crate::failure::{Exit, Result};
+use crate::view::{LiveJson, LiveText, View};
+
+const EXAMPLES: &str = "\
+Examples:
+  backlog-trace live                                every loss on this host, until Ctrl-C
+  backlog-trace live --port 8080 --reason ack       connections of port 8080 that the client believes it has
+  backlog-trace live --format json --duration 1m    one JSON object a line, for a minute (docs/json.md)
+  backlog-trace live -- wrk -c 2000 http://10.0.0.7:8080/";
+
+/// Arguments.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Live {
+    /// What to observe.
+    #[command(flatten)]
+    pub observe: Observe,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Nothing can be attached, or an output cannot be written.
+pub fn run(arguments: &Live) -> Result<Exit> {
+    let selection = arguments.observe.filters.selection()?;
+    let view: Box<dyn View> = match arguments.observe.format {
+        Format::Text => Box::new(LiveText::new(output::stdout(), output::screen(), selection.clone())),
+        Format::Json => Box::new(LiveJson::new(output::stdout(), selection.clone())),
+    };
+    drive::run(&arguments.observe, &selection, None, Sink { view, recording: None })
+}

@@ -1,0 +1,79 @@
+//! `backlog-trace report`: recordings through the same views as an observation.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::observe::{Filters, parse_duration};
+use super::{Format, hist, output};
+use crate::failure::{Exit, Result};
+use crate::tally::Selection;
+use crate::trace::Reader;
+use crate::view::{LiveJson, LiveText, View};
+
+const EXAMPLES: &str = "\
+Examples:
+  backlog-trace report monday.trace                       what `hist` would have printed
+  backlog-trace report --events --port 8080 monday.trace  what `live` would have printed
+  backlog-trace report --format json *.trace              one JSON object per recording (docs/json.md)";
+
+/// Arguments.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Report {
+    /// Recordings to read, one after the other.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print every loss as `live` does.
+    #[arg(long, conflicts_with = "interval")]
+    pub events: bool,
+    /// Print a histogram of each stretch of this length too, e.g. 5s.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub interval: Option<Duration>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Which listeners are shown.
+    #[command(flatten)]
+    pub filters: Filters,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A file is no recording or cannot be read at all, or the output cannot be written.
+pub fn run(arguments: &Report) -> Result<Exit> {
+    let selection = arguments.filters.selection()?;
+    for file in &arguments.files {
+        let reader = Reader::open(file)?;
+        let view = view(arguments, &selection, file);
+        if let Err(error) = replay(reader, view) {
+            return output::failure(&error).map_or(Ok(Exit::Success), Err);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn view(arguments: &Report, selection: &Selection, file: &Path) -> Box<dyn View> {
+    let (out, selection) = (output::stdout, selection.clone());
+    match (arguments.events, arguments.format) {
+        (true, Format::Text) => Box::new(LiveText::new(out(), output::screen(), selection)),
+        (true, Format::Json) => Box::new(LiveJson::new(out(), selection)),
+        (false, format) => {
+            hist::view(format, &selection, arguments.interval, Some(file.display().to_string()))
+        }
+    }
+}
+
+/// What is missing from a recording is known when it was read to its end.
+fn replay(mut reader: Reader, mut view: Box<dyn View>) -> io::Result<()> {
+    for event in reader.by_ref() {
+        view.take(&event)?;
+    }
+    if !reader.damage().is_none() {
+        view.lacks(reader.damage().sentences());
+    }
+    view.end()
+}

@@ -1,0 +1,178 @@
+//! Joins details to the listeners they happened on.
+//!
+//! A detail carries a key of the kernel maps; the book tells which listener
+//! has it. A detail may overtake the event that introduces its listener, so
+//! one with an unknown key waits here until that event, or the next snapshot,
+//! which by contract comes later. The waiting room is bounded: when it is full
+//! the oldest goes on without a name rather than being lost.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use backlog_trace_common::detail::Detail;
+
+use crate::listener::Listener;
+
+use super::Who;
+
+/// Most details that wait for their listener (64 bytes each).
+pub const HELD_DETAILS: usize = 16_384;
+
+/// A detail with the listener it happened on.
+#[derive(Clone, Debug)]
+pub struct Attributed {
+    /// The listener.
+    pub who: Who,
+    /// What happened.
+    pub detail: Detail,
+}
+
+/// The listeners met so far, and the details that wait for theirs.
+#[derive(Default, Debug)]
+pub struct Attribution {
+    listeners: HashMap<u32, Arc<Listener>>,
+    by_key: HashMap<u64, u32>,
+    held: VecDeque<Detail>,
+}
+
+impl Attribution {
+    /// A listener entered the book or changed; details that waited for it go to `out`.
+    pub fn learn(&mut self, listener: &Arc<Listener>, out: &mut Vec<Attributed>) {
+        for key in &listener.keys {
+            self.by_key.insert(*key, listener.id);
+        }
+        self.listeners.insert(listener.id, Arc::clone(listener));
+        if self.held.iter().any(|detail| listener.keys.contains(&detail.listener)) {
+            for detail in std::mem::take(&mut self.held) {
+                self.place_one(detail, out);
+            }
+        }
+    }
+
+    /// Details arrived: those whose listener is known go to `out`, in order.
+    pub fn place(&mut self, details: &[Detail], out: &mut Vec<Attributed>) {
+        for detail in details {
+            self.place_one(*detail, out);
+        }
+    }
+
+    /// Nothing waits any longer: what is held goes on without a name.
+    pub fn release(&mut self, out: &mut Vec<Attributed>) {
+        let held = self.held.drain(..);
+        out.extend(held.map(|detail| Attributed { who: Who::unknown(&detail), detail }));
+    }
+
+    /// The listener with this number in the book.
+    pub fn listener(&self, id: u32) -> Option<&Arc<Listener>> {
+        self.listeners.get(&id)
+    }
+
+    fn place_one(&mut self, detail: Detail, out: &mut Vec<Attributed>) {
+        let listener = self.by_key.get(&detail.listener).and_then(|id| self.listeners.get(id));
+        if let Some(listener) = listener {
+            out.push(Attributed { who: Who::Known(Arc::clone(listener)), detail });
+            return;
+        }
+        if self.held.len() >= HELD_DETAILS
+            && let Some(oldest) = self.held.pop_front()
+        {
+            out.push(Attributed { who: Who::unknown(&oldest), detail: oldest });
+        }
+        self.held.push_back(detail);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A refused SYN of a listener's key.
+    pub(crate) fn detail(key: u64) -> Detail {
+        Detail {
+            time: 0,
+            listener: key,
+            peer: [0; 16],
+            netns: 5,
+            accept_queue: 0,
+            syn_queue: 0,
+            limit: 0,
+            peer_port: 0,
+            port: 8080,
+            kind: 0,
+            reason: 0,
+            outcome: 1,
+            cause: 0,
+            attempt: 0,
+            family: 0,
+            cpu: 0,
+            reserved: 0,
+        }
+    }
+
+    /// A listener with these keys.
+    pub(crate) fn listener(id: u32, keys: &[u64]) -> Arc<Listener> {
+        Arc::new(Listener {
+            id,
+            keys: keys.to_vec(),
+            netns: 5,
+            cookie: None,
+            address: "0.0.0.0".parse().expect("an address"),
+            port: 8080,
+            inode: 1,
+            owners: Vec::new(),
+            cgroup: None,
+            limit: 128,
+            somaxconn: None,
+            v6only: false,
+            closed: false,
+        })
+    }
+
+    fn names(out: &[Attributed]) -> Vec<(u64, Option<u32>)> {
+        out.iter().map(|item| (item.detail.listener, item.who.known().map(|listener| listener.id))).collect()
+    }
+
+    #[test]
+    fn both_keys_of_a_socket_lead_to_one_listener() {
+        let (mut attribution, mut out) = (Attribution::default(), Vec::new());
+        attribution.learn(&listener(3, &[10, 11]), &mut out);
+        attribution.place(&[detail(10), detail(11)], &mut out);
+        assert_eq!(names(&out), [(10, Some(3)), (11, Some(3))]);
+    }
+
+    #[test]
+    fn a_detail_waits_for_its_listener() {
+        let (mut attribution, mut out) = (Attribution::default(), Vec::new());
+        attribution.place(&[detail(10), detail(20), detail(10)], &mut out);
+        assert!(out.is_empty());
+        attribution.learn(&listener(4, &[20]), &mut out);
+        assert_eq!(names(&out), [(20, Some(4))]);
+        attribution.learn(&listener(3, &[10]), &mut out);
+        assert_eq!(names(&out), [(20, Some(4)), (10, Some(3)), (10, Some(3))]);
+    }
+
+    #[test]
+    fn what_nobody_introduces_goes_on_with_what_the_detail_tells() {
+        let (mut attribution, mut out) = (Attribution::default(), Vec::new());
+        attribution.place(&[detail(4129)], &mut out);
+        attribution.release(&mut out);
+        assert_eq!(
+            out.first().map(|item| &item.who),
+            Some(&Who::Unknown { netns: 5, port: 8080, cookie: Some(4129) })
+        );
+        out.clear();
+        attribution.release(&mut out);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_full_waiting_room_lets_the_oldest_go_on() {
+        let (mut attribution, mut out) = (Attribution::default(), Vec::new());
+        for key in 0..HELD_DETAILS as u64 + 2 {
+            attribution.place(&[detail(key)], &mut out);
+        }
+        assert_eq!(names(&out), [(0, None), (1, None)]);
+        attribution.release(&mut out);
+        assert_eq!(out.len(), HELD_DETAILS + 2);
+    }
+}

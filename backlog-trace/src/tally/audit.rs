@@ -1,0 +1,206 @@
+//! The balance: what the kernel counted against what was attributed.
+//!
+//! Pure functions from counts to balances. A rest is reported as such; nothing
+//! here decides that a rest is small enough.
+
+use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
+use backlog_trace_common::reason::{Reason, Stage};
+
+use crate::event::{NamespaceCounts, Reasons, Totals};
+
+/// One namespace's balance over a stretch of time; arrays are in the order of
+/// [`backlog_trace_common::counter::ALL`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamespaceAudit {
+    /// The namespace's inode number.
+    pub netns: u32,
+    /// How far the kernel's counters moved.
+    pub kernel: [u64; COUNTERS],
+    /// How much of that is attributed to packets.
+    pub attributed: [u64; COUNTERS],
+    /// The rest; negative where more was attributed than the kernel counted.
+    pub unaccounted: [i64; COUNTERS],
+    /// Occurrences on listeners that found no room in the kernel's map:
+    /// counted for the namespace, not named.
+    pub unlisted: Reasons,
+}
+
+impl NamespaceAudit {
+    /// Whether every counter balances.
+    pub fn balances(&self) -> bool {
+        self.unaccounted.iter().all(|rest| *rest == 0)
+    }
+}
+
+/// One socket's `sk_drops` balance.
+///
+/// `kernel = attributed + explained + unaccounted`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SocketDrops {
+    /// How far `sk_drops` moved; `None` where the socket closed before it was read.
+    pub kernel: Option<u64>,
+    /// Additions by packets that lost a connection.
+    pub attributed: u64,
+    /// Additions by packets that were seen and lost nothing: a duplicate SYN
+    /// that was answered, a deferred accept, an old timestamp.
+    pub explained: u64,
+    /// The rest: segments refused before the handshake looks at them (stray
+    /// RST, SYN+FIN, policy, signature, TTL). `None` where `kernel` is.
+    pub unaccounted: Option<i64>,
+}
+
+/// Balances of every namespace between two snapshots' shares.
+pub fn audit_namespaces(now: &[NamespaceCounts], base: &[NamespaceCounts]) -> Vec<NamespaceAudit> {
+    let nothing = NamespaceCounts::default();
+    let mut audits: Vec<NamespaceAudit> = now
+        .iter()
+        .map(|now| {
+            let base = base.iter().find(|base| base.netns == now.netns).unwrap_or(&nothing);
+            audit_namespace(now, base)
+        })
+        .collect();
+    audits.sort_by_key(|audit| audit.netns);
+    audits
+}
+
+fn audit_namespace(now: &NamespaceCounts, base: &NamespaceCounts) -> NamespaceAudit {
+    let moved = |of: &dyn Fn(&NamespaceCounts, Counter) -> u64| {
+        ALL.map(|counter| of(now, counter).saturating_sub(of(base, counter)))
+    };
+    let mut unlisted = now.unlisted;
+    unlisted.0.iter_mut().zip(base.unlisted.0).for_each(|(now, base)| *now = now.saturating_sub(base));
+    NamespaceAudit {
+        netns: now.netns,
+        kernel: moved(&|counts, counter| counts.kernel.get(counter.index()).copied().unwrap_or(0)),
+        attributed: moved(&attributed),
+        unaccounted: ALL.map(|counter| now.unaccounted(counter).saturating_sub(base.unaccounted(counter))),
+        unlisted,
+    }
+}
+
+/// What was attributed at the instant the kernel's counter was read, as far as
+/// the two readings around it tell: see [`NamespaceCounts::attributed`].
+fn attributed(counts: &NamespaceCounts, counter: Counter) -> u64 {
+    let at = |reading: &[u64; COUNTERS]| reading.get(counter.index()).copied().unwrap_or(0);
+    let [low, high] = &counts.attributed;
+    at(&counts.kernel).clamp(at(low), at(high).max(at(low)))
+}
+
+/// Balance of one listener's `sk_drops` between two readings.
+pub fn audit_socket(now: (&Totals, Option<u64>), base: (&Totals, Option<u64>)) -> SocketDrops {
+    let attributed = lost(now.0).saturating_sub(lost(base.0));
+    let seen = now.0.sk_drops.saturating_sub(base.0.sk_drops);
+    let explained = seen.saturating_sub(attributed);
+    let kernel = now.1.map(|now| now.saturating_sub(base.1.unwrap_or(0)));
+    let unaccounted = kernel.map(|kernel| {
+        let rest = i128::from(kernel) - i128::from(attributed) - i128::from(explained);
+        i64::try_from(rest).unwrap_or(i64::MAX)
+    });
+    SocketDrops { kernel, attributed, explained, unaccounted }
+}
+
+/// Additions to `sk_drops` that belong to losses: never more than were seen.
+fn lost(totals: &Totals) -> u64 {
+    let owed = totals
+        .reasons
+        .iter()
+        .fold(0u64, |sum, (reason, count)| sum.saturating_add(count.saturating_mul(additions(reason))));
+    owed.min(totals.sk_drops)
+}
+
+/// What one occurrence of a reason adds to the listener's `sk_drops`:
+/// `tcp_listendrop()` adds 1 together with `ListenDrops`, and for a packet on
+/// a half-open request that gave no socket tcp_v4_rcv()/tcp_v6_rcv() add 1
+/// more at `discard_and_relse` (5.10 to 7.2).
+fn additions(reason: Reason) -> u64 {
+    let row = reason.row();
+    let by_listendrop = u64::from(row.counters.contains(&Counter::ListenDrops));
+    let by_caller = u64::from(row.stage == Stage::Ack || reason == Reason::RequestReset);
+    by_listendrop + by_caller
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn additions_to_sk_drops_per_reason() {
+        for (reason, expected) in [
+            (Reason::SynAcceptQueueFull, 1),
+            (Reason::SynQueueFull, 1),
+            (Reason::SynDuplicate, 0),
+            (Reason::SynCookieSent, 0),
+            (Reason::AckAcceptQueueFull, 2),
+            (Reason::AckChildFailed, 2),
+            (Reason::AckListenerClosed, 1),
+            (Reason::CookieAckAcceptQueueFull, 1),
+            (Reason::CookieAckLost, 0),
+            (Reason::RequestAborted, 1),
+            (Reason::RequestReset, 1),
+            (Reason::ListenerClosed, 0),
+            (Reason::SynackExpired, 0),
+        ] {
+            assert_eq!(additions(reason), expected, "{}", reason.name());
+        }
+    }
+
+    /// `reasons` with `seen` additions against the kernel's `kernel`.
+    #[track_caller]
+    fn check_socket(reasons: &[(Reason, u64)], seen: u64, kernel: Option<u64>, expected: SocketDrops) {
+        let mut totals = Totals { sk_drops: seen, ..Totals::default() };
+        reasons.iter().for_each(|(reason, count)| totals.reasons[*reason] = *count);
+        assert_eq!(audit_socket((&totals, kernel), (&Totals::default(), None)), expected);
+    }
+
+    #[test]
+    fn socket_balances() {
+        let losses = [(Reason::SynAcceptQueueFull, 311), (Reason::AckAcceptQueueFull, 4)];
+        let drops = |kernel, attributed, explained, unaccounted| SocketDrops {
+            kernel,
+            attributed,
+            explained,
+            unaccounted,
+        };
+        check_socket(&[], 0, Some(0), drops(Some(0), 0, 0, Some(0)));
+        check_socket(&losses, 319, Some(319), drops(Some(319), 319, 0, Some(0)));
+        check_socket(&losses, 326, Some(326), drops(Some(326), 319, 7, Some(0)));
+        check_socket(&losses, 326, Some(329), drops(Some(329), 319, 7, Some(3)));
+        check_socket(&losses, 319, Some(318), drops(Some(318), 319, 0, Some(-1)));
+        check_socket(&losses, 319, None, drops(None, 319, 0, None));
+    }
+
+    fn namespace(kernel: u64, low: u64, high: u64) -> NamespaceCounts {
+        NamespaceCounts {
+            netns: 5,
+            kernel: [kernel, 0, 0, 0, 0],
+            attributed: [[low, 0, 0, 0, 0], [high, 0, 0, 0, 0]],
+            unlisted: Reasons::default(),
+        }
+    }
+
+    #[track_caller]
+    fn check(now: NamespaceCounts, base: NamespaceCounts, expected: (u64, u64, i64)) {
+        let audits = audit_namespaces(&[now], &[base]);
+        let audit = audits.first().expect("one namespace");
+        assert_eq!((audit.kernel[0], audit.attributed[0], audit.unaccounted[0]), expected);
+    }
+
+    #[test]
+    fn namespace_balances() {
+        check(namespace(315, 315, 315), namespace(0, 0, 0), (315, 315, 0));
+        check(namespace(315, 313, 317), namespace(0, 0, 0), (315, 315, 0));
+        check(namespace(315, 310, 312), namespace(0, 0, 0), (315, 312, 3));
+        check(namespace(315, 316, 318), namespace(0, 0, 0), (315, 316, -1));
+        check(namespace(315, 315, 315), namespace(300, 299, 299), (15, 16, -1));
+        check(namespace(9, 7, 3), namespace(0, 0, 0), (9, 7, 2));
+    }
+
+    #[test]
+    fn a_namespace_that_appears_later_starts_at_nothing_and_order_is_by_number() {
+        let other = NamespaceCounts { netns: 9, ..namespace(4, 4, 4) };
+        let audits = audit_namespaces(&[other, namespace(315, 315, 315)], &[namespace(300, 300, 300)]);
+        let seen: Vec<(u32, u64)> = audits.iter().map(|audit| (audit.netns, audit.kernel[0])).collect();
+        assert_eq!(seen, [(5, 15), (9, 4)]);
+        assert!(audits.iter().all(NamespaceAudit::balances));
+    }
+}

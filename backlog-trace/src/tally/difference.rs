@@ -1,0 +1,105 @@
+//! What happened between two absolute snapshots, and the sum of two counts.
+
+use backlog_trace_common::bucket::{DEPTH_BUCKETS, bounds};
+
+use crate::event::{Reasons, Totals};
+
+/// What was counted since `base`.
+///
+/// Counts are differences. The greatest queue lengths cannot be: see
+/// [`longest_since`]. The limit is the one last seen.
+pub fn since(now: &Totals, base: &Totals) -> Totals {
+    let accept_depth = subtract(&now.accept_depth, &base.accept_depth);
+    let syn_depth = subtract(&now.syn_depth, &base.syn_depth);
+    let accept_depth_at_ack = subtract(&now.accept_depth_at_ack, &base.accept_depth_at_ack);
+    let accept_depths = add(&accept_depth, &accept_depth_at_ack);
+    Totals {
+        syns: now.syns.saturating_sub(base.syns),
+        established: now.established.saturating_sub(base.established),
+        established_by_cookie: now.established_by_cookie.saturating_sub(base.established_by_cookie),
+        accepted: now.accepted.saturating_sub(base.accepted),
+        sk_drops: now.sk_drops.saturating_sub(base.sk_drops),
+        cookies_wanted_lost: now.cookies_wanted_lost.saturating_sub(base.cookies_wanted_lost),
+        cookies_made_lost: now.cookies_made_lost.saturating_sub(base.cookies_made_lost),
+        accept_queue_max: longest_since(now.accept_queue_max, base.accept_queue_max, &accept_depths),
+        syn_queue_max: longest_since(now.syn_queue_max, base.syn_queue_max, &syn_depth),
+        limit: now.limit,
+        reasons: Reasons(subtract(&now.reasons.0, &base.reasons.0)),
+        accept_wait_us: subtract(&now.accept_wait_us, &base.accept_wait_us),
+        accept_depth,
+        syn_depth,
+        accept_depth_at_ack,
+    }
+}
+
+/// The counts of two parts of one listener together.
+pub fn union(a: &Totals, b: &Totals) -> Totals {
+    Totals {
+        syns: a.syns.saturating_add(b.syns),
+        established: a.established.saturating_add(b.established),
+        established_by_cookie: a.established_by_cookie.saturating_add(b.established_by_cookie),
+        accepted: a.accepted.saturating_add(b.accepted),
+        sk_drops: a.sk_drops.saturating_add(b.sk_drops),
+        cookies_wanted_lost: a.cookies_wanted_lost.saturating_add(b.cookies_wanted_lost),
+        cookies_made_lost: a.cookies_made_lost.saturating_add(b.cookies_made_lost),
+        accept_queue_max: a.accept_queue_max.max(b.accept_queue_max),
+        syn_queue_max: a.syn_queue_max.max(b.syn_queue_max),
+        limit: a.limit.max(b.limit),
+        reasons: Reasons(add(&a.reasons.0, &b.reasons.0)),
+        accept_depth: add(&a.accept_depth, &b.accept_depth),
+        syn_depth: add(&a.syn_depth, &b.syn_depth),
+        accept_depth_at_ack: add(&a.accept_depth_at_ack, &b.accept_depth_at_ack),
+        accept_wait_us: add(&a.accept_wait_us, &b.accept_wait_us),
+    }
+}
+
+/// The longest queue of an interval, from the longest ever at its two ends.
+///
+/// Where a new record was set it is that one; otherwise the upper end of the
+/// highest bucket that anything fell into, which is an upper bound.
+fn longest_since(now: u32, base: u32, depths: &[u64; DEPTH_BUCKETS]) -> u32 {
+    if now > base {
+        return now;
+    }
+    let highest = depths.iter().rposition(|count| *count > 0);
+    highest.map_or(0, |bucket| bounds(bucket, DEPTH_BUCKETS).1.min(now))
+}
+
+fn subtract<const N: usize>(now: &[u64; N], base: &[u64; N]) -> [u64; N] {
+    let mut rest = *now;
+    rest.iter_mut().zip(base).for_each(|(now, base)| *now = now.saturating_sub(*base));
+    rest
+}
+
+fn add<const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
+    let mut sum = *a;
+    sum.iter_mut().zip(b).for_each(|(a, b)| *a = a.saturating_add(*b));
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(now: u32, base: u32, buckets: &[usize], longest: u32) {
+        let mut depths = [0; DEPTH_BUCKETS];
+        buckets.iter().for_each(|bucket| depths[*bucket] = 1);
+        assert_eq!(longest_since(now, base, &depths), longest);
+    }
+
+    #[test]
+    fn the_longest_queue_of_an_interval() {
+        check(129, 100, &[0, 7], 129);
+        check(129, 129, &[0, 7], 129);
+        check(129, 129, &[0, 3], 15);
+        check(129, 129, &[], 0);
+        check(0, 0, &[0], 0);
+    }
+
+    #[test]
+    fn a_counter_that_went_backwards_is_zero_not_huge() {
+        let base = Totals { syns: 5, ..Totals::default() };
+        assert_eq!(since(&Totals::default(), &base).syns, 0);
+    }
+}

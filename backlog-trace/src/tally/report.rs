@@ -1,0 +1,90 @@
+//! What a view prints: plain data for one stretch of an observation.
+
+use std::sync::Arc;
+
+use backlog_trace_common::reason::{Class, Reason};
+
+use crate::event::{Session, Totals};
+
+use super::{NamespaceAudit, Recoveries, Series, SocketDrops, Who};
+
+/// What was observed between two instants.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Who observed, with which hooks; `None` where a recording lost its start.
+    pub session: Option<Arc<Session>>,
+    /// The whole run, not an interval of it.
+    pub is_final: bool,
+    /// The observation ended by itself: a cut recording does not.
+    pub complete: bool,
+    /// Begin (`CLOCK_MONOTONIC`, ns).
+    pub from: u64,
+    /// End (`CLOCK_MONOTONIC`, ns).
+    pub to: u64,
+    /// Selected listeners that counted anything, most losses first.
+    pub listeners: Vec<ListenerReport>,
+    /// Every namespace, whatever is selected.
+    pub audit: Vec<NamespaceAudit>,
+    /// The details plane.
+    pub details: DetailCounts,
+}
+
+/// What was observed of one listener.
+#[derive(Clone, Debug)]
+pub struct ListenerReport {
+    /// The listener.
+    pub who: Who,
+    /// What was counted; only selected reasons.
+    pub totals: Totals,
+    /// Limit of both queues.
+    pub limit: u32,
+    /// Connections behind the losses.
+    pub connections: ConnectionCounts,
+    /// Its `sk_drops`.
+    pub sk_drops: SocketDrops,
+    /// Losses per second since the observation began; only in a final report.
+    pub series: Option<Series>,
+}
+
+/// Connections, from details.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ConnectionCounts {
+    /// Connections that met a loss.
+    pub lost: u64,
+    /// Of those, got in later.
+    pub recovered: Recoveries,
+    /// Of those, forgotten at the memory bound before they could come back.
+    pub not_followed: u64,
+}
+
+/// How complete the details are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DetailCounts {
+    /// Received.
+    pub seen: u64,
+    /// Found no room in the ring buffer.
+    pub missed: u64,
+}
+
+impl ListenerReport {
+    /// Packets of a class.
+    pub fn packets(&self, class: Class) -> u64 {
+        self.reasons(class).map(|(_, count)| count).fold(0, u64::saturating_add)
+    }
+
+    /// Reasons of a class that occurred, in the table's order.
+    pub fn reasons(&self, class: Class) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        self.totals.reasons.iter().filter(move |(reason, _)| reason.row().class == class)
+    }
+
+    /// Whether there is anything to say about the listener.
+    pub fn is_empty(&self) -> bool {
+        let totals = &self.totals;
+        totals.syns == 0
+            && totals.established == 0
+            && totals.accepted == 0
+            && totals.reasons.iter().next().is_none()
+            && self.sk_drops.kernel.unwrap_or(0) == 0
+            && self.connections.lost == 0
+    }
+}

@@ -1,0 +1,140 @@
+//! The balance, and how complete the observation was, in words.
+
+use backlog_trace_common::counter::Counter;
+
+use crate::event::{HookState, Rung, Session};
+use crate::tally::{NamespaceAudit, Report, SocketDrops};
+
+use super::bars::fold;
+use super::escape::Sanitized;
+use super::paint::{ALARM, painted};
+
+/// What is printed of each namespace: `attributed of kernel`.
+const SHOWN: [(Counter, &str); 4] = [
+    (Counter::ListenOverflows, "ListenOverflows"),
+    (Counter::ListenDrops, "ListenDrops"),
+    (Counter::ReqQFullDrop, "TCPReqQFullDrop"),
+    (Counter::ReqQFullDoCookies, "cookies"),
+];
+
+/// The audit of a report, one line per namespace that counted anything, and
+/// one on hooks where not all are attached in the best way.
+pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) -> Vec<String> {
+    let moved = |audit: &&NamespaceAudit| {
+        audit.kernel.iter().chain(&audit.attributed).any(|count| *count > 0) || !audit.balances()
+    };
+    let mut audits: Vec<&NamespaceAudit> = report.audit.iter().filter(moved).collect();
+    if audits.is_empty() {
+        audits.extend(report.audit.first());
+    }
+    let missed = format!("details missed {}", report.details.missed);
+    let mut lines = Vec::new();
+    for (at, audit) in audits.iter().enumerate() {
+        let intro = if audits.len() == 1 {
+            "audit: ".to_owned()
+        } else {
+            format!("audit of netns {}: ", audit.netns)
+        };
+        let end = if at + 1 == audits.len() { format!("; {missed}") } else { String::new() };
+        lines.push(line(audit, &intro, &end, columns));
+    }
+    if audits.is_empty() {
+        lines.push(format!("audit: no counts were received; {missed}"));
+    }
+    lines.extend(audits.iter().filter_map(|audit| unlisted(audit)));
+    lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
+    if report.is_final {
+        lines.extend(incomplete(report, gaps));
+    }
+    lines
+}
+
+/// What is not in a replay.
+fn incomplete(report: &Report, gaps: &[String]) -> Vec<String> {
+    if gaps.is_empty() && !report.complete {
+        return vec![painted(ALARM, "incomplete: the events stop before the observation ended")];
+    }
+    gaps.iter().map(|gap| painted(ALARM, &format!("incomplete: the recording {}", Sanitized(gap)))).collect()
+}
+
+fn line(audit: &NamespaceAudit, intro: &str, end: &str, columns: Option<usize>) -> String {
+    let sent = Counter::SyncookiesSent;
+    let is_shown = |counter: Counter| {
+        counter != sent || audit.unaccounted.get(sent.index()).is_some_and(|rest| *rest != 0)
+    };
+    let shown =
+        SHOWN.iter().copied().chain([(sent, "SyncookiesSent")]).filter(|(counter, _)| is_shown(*counter));
+    let mut parts: Vec<String> = shown.map(|(counter, name)| balance(audit, counter, name)).collect();
+    if let Some(first) = parts.first_mut() {
+        first.insert_str(0, intro);
+    }
+    if let Some(last) = parts.last_mut() {
+        last.push_str(end);
+    }
+    fold(&parts, ", ", columns)
+}
+
+fn balance(audit: &NamespaceAudit, counter: Counter, name: &str) -> String {
+    let at = counter.index();
+    let number = |counts: &[u64]| counts.get(at).copied().unwrap_or(0);
+    let (kernel, attributed) = (number(&audit.kernel), number(&audit.attributed));
+    format!("{name} {attributed} of {kernel}{}", rest(audit.unaccounted.get(at).copied().unwrap_or(0)))
+}
+
+/// What does not balance, loudly; nothing where it does.
+fn rest(unaccounted: i64) -> String {
+    match unaccounted {
+        0 => String::new(),
+        1.. => painted(ALARM, &format!(" ({unaccounted} unaccounted for)")),
+        _ => painted(ALARM, &format!(" ({} more than the kernel counted)", unaccounted.unsigned_abs())),
+    }
+}
+
+fn unlisted(audit: &NamespaceAudit) -> Option<String> {
+    let parts: Vec<String> =
+        audit.unlisted.iter().map(|(reason, count)| format!("{} {count}", reason.name())).collect();
+    (!parts.is_empty()).then(|| {
+        format!("netns {}: on listeners that found no room in the table: {}", audit.netns, parts.join(", "))
+    })
+}
+
+/// A listener's `sk_drops`; nothing where the kernel counted none.
+pub(super) fn socket(drops: SocketDrops) -> Option<String> {
+    let kernel = drops.kernel.filter(|kernel| *kernel > 0)?;
+    let mut text = format!("sk_drops {} of {kernel}", drops.attributed.saturating_add(drops.explained));
+    if drops.explained > 0 {
+        text.push_str(&format!(", {} of them by packets that lost nothing", drops.explained));
+    }
+    text.push_str(&rest(drops.unaccounted.unwrap_or(0)));
+    Some(text)
+}
+
+/// Hooks that are missing or not on the best rung; nothing where all are.
+pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String> {
+    let mut parts = Vec::new();
+    for rung in [Rung::Kprobe, Rung::Tracepoint, Rung::Counters] {
+        let on: Vec<&str> = session
+            .hooks
+            .iter()
+            .filter(|hook| hook.rung == Some(rung))
+            .map(|hook| hook.hook.as_str())
+            .collect();
+        if !on.is_empty() {
+            parts.push(format!("{} on {}", Sanitized(&on.join(" ")), rung.name()));
+        }
+    }
+    parts.extend(session.hooks.iter().filter(|hook| hook.rung.is_none()).map(missing));
+    let first = parts.first_mut()?;
+    first.insert_str(0, "hooks: ");
+    Some(fold(&parts, "; ", columns))
+}
+
+/// `accept missing (why)`.
+fn missing(hook: &HookState) -> String {
+    let name = Sanitized(&hook.hook);
+    let text = match &hook.why {
+        Some(why) => format!("{name} missing ({})", Sanitized(why)),
+        None => format!("{name} missing"),
+    };
+    painted(ALARM, &text)
+}

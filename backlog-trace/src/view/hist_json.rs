@@ -1,0 +1,181 @@
+//! `hist --format json`: one object per interval and a last one for the run.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::event::{Event, HookState};
+use crate::listener::{Cap, binding};
+use crate::tally::{ListenerReport, Report, Selection, Tally};
+
+use super::View;
+use super::escape::write_json_line;
+use super::intervals::Intervals;
+use super::json::{
+    AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, VERSION,
+    hooks, rows,
+};
+use super::units::{rfc3339, seconds};
+
+#[derive(Serialize)]
+struct HistogramLine<'a> {
+    v: u8,
+    r#type: &'static str,
+    r#final: bool,
+    complete: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    gaps: &'a [String],
+    start: String,
+    end: String,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording: Option<&'a str>,
+    host: Option<HostPart<'a>>,
+    listeners: Vec<ListenerLine<'a>>,
+    audit: Vec<AuditPart>,
+    hooks: &'a [HookState],
+    details: DetailsPart,
+}
+
+#[derive(Serialize)]
+struct ListenerLine<'a> {
+    listener: ListenerPart<'a>,
+    packets: Packets,
+    connections: ConnectionsPart,
+    syns: u64,
+    established: u64,
+    established_by_cookie: u64,
+    accepted: u64,
+    accept_queue: AcceptQueue,
+    syn_queue: SynQueue,
+    accept_wait_us: Vec<[u64; 3]>,
+    sk_drops: SocketDropsPart,
+}
+
+#[derive(Serialize)]
+struct AcceptQueue {
+    limit: u32,
+    limited_by: Option<Cap>,
+    max: u32,
+    depth: Vec<[u64; 3]>,
+    depth_at_ack: Vec<[u64; 3]>,
+}
+
+#[derive(Serialize)]
+struct SynQueue {
+    limit: u32,
+    max: u32,
+    depth: Vec<[u64; 3]>,
+}
+
+/// Prints histograms as JSON.
+pub struct HistJson<W> {
+    out: W,
+    tally: Tally,
+    selection: Selection,
+    intervals: Option<Intervals>,
+    recording: Option<String>,
+    gaps: Vec<String>,
+}
+
+impl<W: Write> HistJson<W> {
+    /// Prints to `out`, each `interval` if there is one, and at the end.
+    pub fn new(out: W, selection: Selection, interval: Option<Duration>) -> Self {
+        let tally = Tally::new(selection.clone());
+        Self {
+            out,
+            tally,
+            selection,
+            intervals: interval.map(Intervals::every),
+            recording: None,
+            gaps: Vec::new(),
+        }
+    }
+
+    /// Names the recording that is replayed, if one is.
+    #[must_use]
+    pub fn of_recording(mut self, name: Option<String>) -> Self {
+        self.recording = name;
+        self
+    }
+
+    fn print(&mut self, report: &Report) -> io::Result<()> {
+        let line = HistogramLine {
+            v: VERSION,
+            r#type: "histogram",
+            r#final: report.is_final,
+            complete: report.complete && self.gaps.is_empty(),
+            gaps: &self.gaps,
+            start: rfc3339(self.tally.unix_ns(report.from)),
+            end: rfc3339(self.tally.unix_ns(report.to)),
+            seconds: seconds(report.from, report.to),
+            recording: self.recording.as_deref(),
+            host: report.session.as_deref().map(HostPart::of),
+            listeners: report.listeners.iter().map(|listener| self.listener(listener)).collect(),
+            audit: report.audit.iter().map(AuditPart::from).collect(),
+            hooks: hooks(report.session.as_deref()),
+            details: report.details.into(),
+        };
+        write_json_line(&mut self.out, &line)?;
+        self.out.flush()
+    }
+
+    fn listener<'a>(&self, report: &'a ListenerReport) -> ListenerLine<'a> {
+        let totals = &report.totals;
+        let somaxconn = report.who.known().and_then(|listener| listener.somaxconn);
+        let (accept_max, syn_max) = (Some(totals.accept_queue_max), Some(totals.syn_queue_max));
+        ListenerLine {
+            listener: ListenerPart::of(&report.who),
+            packets: Packets::of(&totals.reasons, &self.selection),
+            connections: (&report.connections).into(),
+            syns: totals.syns,
+            established: totals.established,
+            established_by_cookie: totals.established_by_cookie,
+            accepted: totals.accepted,
+            accept_queue: AcceptQueue {
+                limit: report.limit,
+                limited_by: binding(report.limit, somaxconn),
+                max: totals.accept_queue_max,
+                depth: rows(&totals.accept_depth, accept_max),
+                depth_at_ack: rows(&totals.accept_depth_at_ack, accept_max),
+            },
+            syn_queue: SynQueue {
+                limit: report.limit,
+                max: totals.syn_queue_max,
+                depth: rows(&totals.syn_depth, syn_max),
+            },
+            accept_wait_us: rows(&totals.accept_wait_us, None),
+            sk_drops: report.sk_drops.into(),
+        }
+    }
+}
+
+impl<W: Write> View for HistJson<W> {
+    fn take(&mut self, event: &Event) -> io::Result<()> {
+        self.tally.take(event);
+        let Some(intervals) = &mut self.intervals else { return Ok(()) };
+        match event {
+            Event::Started(session) => intervals.begin(session.start),
+            Event::Snapshot(snapshot) if intervals.ends_at(snapshot.time) => {
+                let report = self.tally.cut();
+                return self.print(&report);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn lacks(&mut self, gaps: Vec<String>) {
+        self.gaps = gaps;
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.intervals.is_some() && self.tally.has_interval() {
+            let report = self.tally.cut();
+            self.print(&report)?;
+        }
+        let report = self.tally.whole();
+        self.print(&report)
+    }
+}

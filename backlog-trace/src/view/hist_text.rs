@@ -1,0 +1,253 @@
+//! `hist`: per listener what was lost and how deep its queues were, as text.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use backlog_trace_common::bucket::bounds;
+use backlog_trace_common::reason::Class;
+
+use crate::event::Event;
+use crate::listener::{Cap, binding};
+use crate::tally::{ConnectionCounts, ListenerReport, Report, Selection, Series, Tally};
+
+use super::bars::{bar_columns, fold, row, sparkline};
+use super::escape::Sanitized;
+use super::intervals::Intervals;
+use super::paint::{FAINT, HEADING, class, painted};
+use super::{Screen, View, audit_text, names, units};
+
+/// Columns of the sparkline's line that are not sparkline.
+const BESIDE_SPARKLINE: usize = 56;
+
+/// Prints histograms as text.
+pub struct HistText<W> {
+    out: W,
+    tally: Tally,
+    screen: Screen,
+    intervals: Option<Intervals>,
+    recording: Option<String>,
+    gaps: Vec<String>,
+}
+
+impl<W: Write> HistText<W> {
+    /// Prints to `out`, each `interval` if there is one, and at the end.
+    pub fn new(out: W, screen: Screen, selection: Selection, interval: Option<Duration>) -> Self {
+        let intervals = interval.map(Intervals::every);
+        Self { out, tally: Tally::new(selection), screen, intervals, recording: None, gaps: Vec::new() }
+    }
+
+    /// Names the recording that is replayed, if one is.
+    #[must_use]
+    pub fn of_recording(mut self, name: Option<String>) -> Self {
+        self.recording = name;
+        self
+    }
+
+    fn print(&mut self, report: &Report) -> io::Result<()> {
+        if let Some(title) = self.title(report) {
+            writeln!(self.out, "{}", painted(HEADING, &title))?;
+        }
+        for listener in &report.listeners {
+            for line in self.listener(listener) {
+                writeln!(self.out, "{line}")?;
+            }
+        }
+        if report.listeners.is_empty() {
+            writeln!(self.out, "no listener that was asked for saw a connection")?;
+        }
+        for line in audit_text::lines(report, &self.gaps, self.screen.columns) {
+            writeln!(self.out, "{line}")?;
+        }
+        if !report.is_final {
+            writeln!(self.out)?;
+        }
+        self.out.flush()
+    }
+
+    /// What stretch of time this is, where there is more than one or it is past.
+    fn title(&self, report: &Report) -> Option<String> {
+        if self.recording.is_none() && self.intervals.is_none() {
+            return None;
+        }
+        let from = units::clock(self.tally.unix_ns(report.from), 0, &self.screen.zone);
+        let to = units::clock(self.tally.unix_ns(report.to), 0, &self.screen.zone);
+        let stretch =
+            format!("{from} to {to} ({})", units::span(report.to.saturating_sub(report.from) / 1000));
+        Some(match (report.is_final, &self.recording) {
+            (true, Some(name)) => format!("{}: {}{stretch}", Sanitized(name), origin(report)),
+            (true, None) => format!("whole run: {stretch}"),
+            (false, _) => stretch,
+        })
+    }
+
+    fn listener(&self, report: &ListenerReport) -> Vec<String> {
+        let mut lines = vec![self.heading(report), losses(report), handshakes(report)];
+        lines.extend(self.reasons(report));
+        let totals = &report.totals;
+        let accept_max = Some(totals.accept_queue_max);
+        lines.extend(self.histogram(
+            "accept queue length when a SYN arrived",
+            &totals.accept_depth,
+            |bucket| depth_label(bucket, totals.accept_depth.len(), accept_max),
+        ));
+        lines.extend(self.histogram("SYN queue length when a SYN arrived", &totals.syn_depth, |bucket| {
+            depth_label(bucket, totals.syn_depth.len(), Some(totals.syn_queue_max))
+        }));
+        lines.extend(self.histogram("time from handshake to accept()", &totals.accept_wait_us, wait_label));
+        lines.extend(report.series.as_ref().and_then(|series| self.losses_per_second(series)));
+        lines.extend(audit_text::socket(report.sk_drops).map(|text| format!("  {text}")));
+        lines
+    }
+
+    fn heading(&self, report: &ListenerReport) -> String {
+        let known = report.who.known();
+        let mut parts = vec![names::listener(&report.who), names::owner(known)];
+        parts.extend(known.and_then(|known| known.cgroup.as_deref()).map(|path| Sanitized(path).to_string()));
+        parts.push(limit(report.limit, known.and_then(|known| known.somaxconn)));
+        parts.retain(|part| part != "-");
+        painted(HEADING, &fold(&parts, "   ", self.screen.columns))
+    }
+
+    fn reasons(&self, report: &ListenerReport) -> Vec<String> {
+        let columns = bar_columns(self.screen.columns);
+        let largest = report.totals.reasons.iter().map(|(_, count)| count).max().unwrap_or(0);
+        [Class::Loss, Class::Expired, Class::Retransmit, Class::Cookie, Class::Harmless]
+            .into_iter()
+            .flat_map(|of| report.reasons(of))
+            .map(|(reason, count)| row(reason.name(), count, largest, columns, class(reason.row().class)))
+            .collect()
+    }
+
+    fn histogram(&self, title: &str, counts: &[u64], label: impl Fn(usize) -> String) -> Vec<String> {
+        let largest = counts.iter().copied().max().unwrap_or(0);
+        if largest == 0 {
+            return Vec::new();
+        }
+        let columns = bar_columns(self.screen.columns);
+        let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let rows = filled.map(|(bucket, count)| row(&label(bucket), *count, largest, columns, FAINT));
+        std::iter::once(format!("  {title}")).chain(rows).collect()
+    }
+
+    fn losses_per_second(&self, series: &Series) -> Option<String> {
+        if series.cells().is_empty() {
+            return None;
+        }
+        let columns =
+            self.screen.columns.map_or(40, |columns| columns.saturating_sub(BESIDE_SPARKLINE).clamp(10, 120));
+        let zone = &self.screen.zone;
+        let at = |second: i64| units::clock(second.saturating_mul(1_000_000_000), 0, zone);
+        let line = sparkline(series.cells(), columns);
+        Some(format!(
+            "  losses per second    {} {} {}   most {}",
+            at(series.start()),
+            painted(class(Class::Loss), &line),
+            at(series.end()),
+            series.most()
+        ))
+    }
+}
+
+impl<W: Write> View for HistText<W> {
+    fn take(&mut self, event: &Event) -> io::Result<()> {
+        self.tally.take(event);
+        let Some(intervals) = &mut self.intervals else { return Ok(()) };
+        match event {
+            Event::Started(session) => intervals.begin(session.start),
+            Event::Snapshot(snapshot) if intervals.ends_at(snapshot.time) => {
+                let report = self.tally.cut();
+                return self.print(&report);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn lacks(&mut self, gaps: Vec<String>) {
+        self.gaps = gaps;
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.intervals.is_some() && self.tally.has_interval() {
+            let report = self.tally.cut();
+            self.print(&report)?;
+        }
+        let report = self.tally.whole();
+        self.print(&report)
+    }
+}
+
+/// `315 packets, 90 connections lost; 12 came back, after 1.0 s (median)`.
+pub(super) fn losses(report: &ListenerReport) -> String {
+    let packets = report.packets(Class::Loss);
+    if packets == 0 {
+        return "  nothing lost".to_owned();
+    }
+    format!("  {}, {}", counted(packets, "packet"), connections(&report.connections))
+}
+
+/// `90 connections lost; 12 came back, after 1.0 s (median)`.
+pub(super) fn connections(counts: &ConnectionCounts) -> String {
+    let mut text = format!("{} lost", counted(counts.lost, "connection"));
+    match counts.recovered.median_us() {
+        Some(median) => text.push_str(&format!(
+            "; {} came back, after {} (median)",
+            counts.recovered.count(),
+            units::span(median)
+        )),
+        None if counts.lost > 0 => text.push_str("; none came back"),
+        None => {}
+    }
+    if counts.not_followed > 0 {
+        text.push_str(&format!("; {} not followed to the end", counts.not_followed));
+    }
+    text
+}
+
+fn handshakes(report: &ListenerReport) -> String {
+    let totals = &report.totals;
+    let by_cookie = match totals.established_by_cookie {
+        0 => String::new(),
+        count => format!(" ({count} by cookie)"),
+    };
+    format!(
+        "  {}, {} finished{by_cookie}, {} accepted",
+        counted(totals.syns, "SYN"),
+        counted(totals.established, "handshake"),
+        totals.accepted
+    )
+}
+
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {
+    let (from, to) = bounds(bucket, buckets);
+    let to = most.map_or(to, |most| to.min(most).max(from));
+    format!("{from:>6} -> {to}")
+}
+
+fn wait_label(bucket: usize) -> String {
+    let from = if bucket == 0 { 0 } else { 1u64 << bucket.min(63) };
+    format!("{:>6} -> {}", units::span(from), units::span(2u64 << bucket.min(62)))
+}
+
+/// The limit and who sets it: `limit 128 (application; somaxconn 4096)`.
+fn limit(limit: u32, somaxconn: Option<u32>) -> String {
+    match (binding(limit, somaxconn), somaxconn) {
+        (Some(Cap::Application), Some(somaxconn)) => {
+            format!("limit {limit} (application; somaxconn {somaxconn})")
+        }
+        (Some(cap), _) => format!("limit {limit} ({})", cap.name()),
+        (None, Some(somaxconn)) => format!("limit {limit} (somaxconn {somaxconn} now)"),
+        (None, None) => format!("limit {limit}"),
+    }
+}
+
+/// `host, kernel, ` of a recording.
+fn origin(report: &Report) -> String {
+    report.session.as_deref().map_or_else(String::new, |session| {
+        format!("{}, {}, ", Sanitized(&session.host), Sanitized(&session.kernel))
+    })
+}

@@ -1,0 +1,241 @@
+//! Parts that JSON objects of every command share. Field names are a contract:
+//! add, never change (docs/json.md).
+
+use std::net::IpAddr;
+
+use backlog_trace_common::bucket::bounds;
+use backlog_trace_common::counter::{ALL, COUNTERS};
+use backlog_trace_common::reason::Reason;
+use serde::{Serialize, Serializer};
+
+use crate::event::{HookState, Reasons, Session};
+use crate::listener::Owner;
+use crate::tally::{
+    ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Peer, Selection, SocketDrops, Who,
+};
+
+/// Version of the JSON contract.
+pub(super) const VERSION: u8 = 1;
+
+/// A listener; `null` stands for what is not known.
+#[derive(Serialize)]
+pub(super) struct ListenerPart<'a> {
+    netns: u32,
+    cookie: Option<u64>,
+    address: Option<IpAddr>,
+    port: u16,
+    inode: Option<u64>,
+    owners: &'a [Owner],
+    cgroup: Option<&'a str>,
+}
+
+impl<'a> ListenerPart<'a> {
+    pub(super) fn of(who: &'a Who) -> Self {
+        match who {
+            Who::Known(listener) => Self {
+                netns: listener.netns,
+                cookie: listener.cookie,
+                address: Some(listener.address),
+                port: listener.port,
+                inode: Some(listener.inode),
+                owners: &listener.owners,
+                cgroup: listener.cgroup.as_deref(),
+            },
+            Who::Unknown { netns, port, cookie } => Self {
+                netns: *netns,
+                cookie: *cookie,
+                address: None,
+                port: *port,
+                inode: None,
+                owners: &[],
+                cgroup: None,
+            },
+        }
+    }
+}
+
+/// A client.
+#[derive(Serialize)]
+pub(super) struct PeerPart {
+    address: IpAddr,
+    port: u16,
+}
+
+impl From<Peer> for PeerPart {
+    fn from(peer: Peer) -> Self {
+        Self { address: peer.address, port: peer.port }
+    }
+}
+
+/// Occurrences per `stage/reason`.
+pub(super) struct Packets(Vec<(Reason, u64)>);
+
+impl Packets {
+    /// Reasons a program may look for without asking whether they are there.
+    const ALWAYS: [Reason; 3] =
+        [Reason::SynAcceptQueueFull, Reason::AckAcceptQueueFull, Reason::SynCookieSent];
+
+    pub(super) fn of(reasons: &Reasons, selection: &Selection) -> Self {
+        let table = backlog_trace_common::reason::TABLE.iter().map(|row| row.reason);
+        let listed = table.filter(|reason| reasons[*reason] > 0 || Self::ALWAYS.contains(reason));
+        let selected = listed.filter(|reason| selection.wants_reason(*reason));
+        Self(selected.map(|reason| (reason, reasons[reason])).collect())
+    }
+}
+
+impl Serialize for Packets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(reason, count)| (reason.name(), count)))
+    }
+}
+
+/// Connections behind the losses.
+#[derive(Serialize)]
+pub(super) struct ConnectionsPart {
+    lost: u64,
+    recovered: u64,
+    recovered_after_us: Option<u64>,
+    not_followed: u64,
+}
+
+impl From<&ConnectionCounts> for ConnectionsPart {
+    fn from(counts: &ConnectionCounts) -> Self {
+        Self {
+            lost: counts.lost,
+            recovered: counts.recovered.count(),
+            recovered_after_us: counts.recovered.median_us(),
+            not_followed: counts.not_followed,
+        }
+    }
+}
+
+/// A listener's `sk_drops`.
+#[derive(Serialize)]
+pub(super) struct SocketDropsPart {
+    kernel: Option<u64>,
+    attributed: u64,
+    explained: u64,
+    unaccounted: Option<i64>,
+}
+
+impl From<SocketDrops> for SocketDropsPart {
+    fn from(drops: SocketDrops) -> Self {
+        let SocketDrops { kernel, attributed, explained, unaccounted } = drops;
+        Self { kernel, attributed, explained, unaccounted }
+    }
+}
+
+/// `[from, to, count]`, both ends included; only buckets that hold something.
+/// Nothing lies above `most`, so the last bucket ends there.
+pub(super) fn rows(counts: &[u64], most: Option<u32>) -> Vec<[u64; 3]> {
+    let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    filled
+        .map(|(bucket, count)| {
+            let (from, to) = bounds(bucket, counts.len());
+            let to = most.map_or(to, |most| to.min(most).max(from));
+            [u64::from(from), u64::from(to), *count]
+        })
+        .collect()
+}
+
+/// Counters of the kernel by their names in `/proc/net/netstat`.
+struct Counters<T>([T; COUNTERS]);
+
+impl<T: Serialize> Serialize for Counters<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(ALL.iter().map(|counter| counter.name()).zip(&self.0))
+    }
+}
+
+/// One namespace's balance.
+#[derive(Serialize)]
+pub(super) struct AuditPart {
+    netns: u32,
+    kernel: Counters<u64>,
+    attributed: Counters<u64>,
+    unaccounted: Counters<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlisted: Option<Packets>,
+}
+
+impl From<&NamespaceAudit> for AuditPart {
+    fn from(audit: &NamespaceAudit) -> Self {
+        let occurred: Vec<_> = audit.unlisted.iter().collect();
+        Self {
+            netns: audit.netns,
+            kernel: Counters(audit.kernel),
+            attributed: Counters(audit.attributed),
+            unaccounted: Counters(audit.unaccounted),
+            unlisted: (!occurred.is_empty()).then_some(Packets(occurred)),
+        }
+    }
+}
+
+/// How complete the details are.
+#[derive(Serialize)]
+pub(super) struct DetailsPart {
+    seen: u64,
+    missed: u64,
+}
+
+impl From<DetailCounts> for DetailsPart {
+    fn from(counts: DetailCounts) -> Self {
+        Self { seen: counts.seen, missed: counts.missed }
+    }
+}
+
+/// Who observed.
+#[derive(Serialize)]
+pub(super) struct HostPart<'a> {
+    name: &'a str,
+    kernel: &'a str,
+    tool: &'a str,
+}
+
+impl<'a> HostPart<'a> {
+    pub(super) fn of(session: &'a Session) -> Self {
+        Self { name: &session.host, kernel: &session.kernel, tool: &session.version }
+    }
+}
+
+/// The hooks of a session; none where a recording lost its start.
+pub(super) fn hooks(session: Option<&Session>) -> &[HookState] {
+    session.map_or(&[], |session| &session.hooks)
+}
+
+/// Occurrences over all listeners of a report.
+pub(super) fn sum(listeners: &[ListenerReport]) -> Reasons {
+    let mut sum = Reasons::default();
+    for (reason, count) in listeners.iter().flat_map(|listener| listener.totals.reasons.iter()) {
+        sum[reason] = sum[reason].saturating_add(count);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS};
+
+    #[track_caller]
+    fn check(filled: &[(usize, u64)], buckets: usize, most: Option<u32>, expected: &[[u64; 3]]) {
+        let mut counts = vec![0; buckets];
+        filled.iter().for_each(|(bucket, count)| counts[*bucket] = *count);
+        assert_eq!(rows(&counts, most), expected);
+    }
+
+    #[test]
+    fn histogram_rows() {
+        check(&[], DEPTH_BUCKETS, Some(0), &[]);
+        check(
+            &[(0, 33), (1, 12), (7, 311)],
+            DEPTH_BUCKETS,
+            Some(129),
+            &[[0, 1, 33], [2, 3, 12], [128, 129, 311]],
+        );
+        check(&[(0, 5)], DEPTH_BUCKETS, Some(0), &[[0, 0, 5]]);
+        check(&[(3, 1)], DEPTH_BUCKETS, Some(2), &[[8, 8, 1]]);
+        check(&[(10, 4)], WAIT_BUCKETS, None, &[[1024, 2047, 4]]);
+        check(&[(31, 1)], WAIT_BUCKETS, None, &[[1 << 31, u64::from(u32::MAX), 1]]);
+    }
+}

@@ -1,0 +1,217 @@
+//! `live --format json`: one object a line, as it happens.
+
+use std::io::{self, Write};
+
+use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
+use backlog_trace_common::reason::{Class, Reason};
+use serde::Serialize;
+
+use crate::event::{Event, HookState};
+use crate::tally::{Attributed, Peer, Report, Selection, Tally};
+
+use super::View;
+use super::escape::write_json_line;
+use super::json::{AuditPart, DetailsPart, HostPart, ListenerPart, Packets, PeerPart, VERSION, hooks, sum};
+use super::units::{rfc3339, seconds};
+
+#[derive(Serialize)]
+struct OccurrenceLine<'a> {
+    v: u8,
+    r#type: &'static str,
+    time: String,
+    stage: &'static str,
+    reason: &'static str,
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u8>,
+    listener: ListenerPart<'a>,
+    peer: Option<PeerPart>,
+    accept_queue: QueuePart,
+    syn_queue: QueuePart,
+}
+
+#[derive(Serialize)]
+struct ListenerLine<'a> {
+    v: u8,
+    r#type: &'static str,
+    time: String,
+    event: &'static str,
+    listener: ListenerPart<'a>,
+    accept_queue: QueuePart,
+    syn_queue: QueuePart,
+}
+
+#[derive(Serialize)]
+struct MissedLine {
+    v: u8,
+    r#type: &'static str,
+    time: String,
+    count: u64,
+    total: u64,
+}
+
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    v: u8,
+    r#type: &'static str,
+    time: String,
+    seconds: f64,
+    complete: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    gaps: &'a [String],
+    host: Option<HostPart<'a>>,
+    listeners: usize,
+    packets: Packets,
+    connections: SummaryConnections,
+    audit: Vec<AuditPart>,
+    hooks: &'a [HookState],
+    details: DetailsPart,
+}
+
+#[derive(Serialize)]
+struct SummaryConnections {
+    lost: u64,
+    recovered: u64,
+    not_followed: u64,
+}
+
+#[derive(Serialize)]
+struct QueuePart {
+    length: u32,
+    limit: u32,
+}
+
+/// Prints each loss as JSON.
+pub struct LiveJson<W> {
+    out: W,
+    tally: Tally,
+    selection: Selection,
+    missed: u64,
+    gaps: Vec<String>,
+}
+
+impl<W: Write> LiveJson<W> {
+    /// Prints to `out` what is selected.
+    pub fn new(out: W, selection: Selection) -> Self {
+        Self { out, tally: Tally::new(selection.clone()), selection, missed: 0, gaps: Vec::new() }
+    }
+
+    fn print(&mut self, item: &Attributed) -> io::Result<()> {
+        let time = rfc3339(self.tally.unix_ns(item.detail.time));
+        match Kind::from_number(item.detail.kind) {
+            Some(Kind::Reason) => Reason::from_number(item.detail.reason)
+                .map_or(Ok(()), |reason| write_json_line(&mut self.out, &occurrence(time, reason, item))),
+            Some(Kind::Opened) => write_json_line(&mut self.out, &lifecycle(time, "opened", item)),
+            Some(Kind::Closed) => write_json_line(&mut self.out, &lifecycle(time, "closed", item)),
+            Some(Kind::Established) | None => Ok(()),
+        }
+    }
+
+    fn print_missed(&mut self) -> io::Result<()> {
+        let (time, total) = (self.tally.latest().time, self.tally.latest().details_missed);
+        let count = total.saturating_sub(std::mem::replace(&mut self.missed, total));
+        if count == 0 {
+            return Ok(());
+        }
+        let time = rfc3339(self.tally.unix_ns(time));
+        write_json_line(&mut self.out, &MissedLine { v: VERSION, r#type: "missed", time, count, total })
+    }
+}
+
+impl<W: Write> View for LiveJson<W> {
+    fn take(&mut self, event: &Event) -> io::Result<()> {
+        let items = self.tally.take(event);
+        for item in &items {
+            self.print(item)?;
+        }
+        if matches!(event, Event::Snapshot(_)) {
+            self.print_missed()?;
+        }
+        self.out.flush()
+    }
+
+    fn lacks(&mut self, gaps: Vec<String>) {
+        self.gaps = gaps;
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        let report = self.tally.whole();
+        let time = rfc3339(self.tally.unix_ns(report.to));
+        write_json_line(&mut self.out, &summary(time, &report, &self.selection, &self.gaps))?;
+        self.out.flush()
+    }
+}
+
+fn occurrence(time: String, reason: Reason, item: &Attributed) -> OccurrenceLine<'_> {
+    let detail = &item.detail;
+    OccurrenceLine {
+        v: VERSION,
+        r#type: match reason.row().class {
+            Class::Loss => "loss",
+            Class::Cookie => "cookie",
+            Class::Retransmit => "retransmit",
+            Class::Expired => "expired",
+            Class::Harmless => "harmless",
+        },
+        time,
+        stage: reason.stage_name(),
+        reason: reason.reason_name(),
+        outcome: Outcome::name(detail.outcome),
+        cause: Cause::name(detail.cause),
+        attempt: (detail.attempt > 0).then_some(detail.attempt),
+        listener: ListenerPart::of(&item.who),
+        peer: Peer::of(detail).map(PeerPart::from),
+        accept_queue: accept_queue(detail),
+        syn_queue: syn_queue(detail),
+    }
+}
+
+fn lifecycle<'a>(time: String, event: &'static str, item: &'a Attributed) -> ListenerLine<'a> {
+    ListenerLine {
+        v: VERSION,
+        r#type: "listener",
+        time,
+        event,
+        listener: ListenerPart::of(&item.who),
+        accept_queue: accept_queue(&item.detail),
+        syn_queue: syn_queue(&item.detail),
+    }
+}
+
+const fn accept_queue(detail: &Detail) -> QueuePart {
+    QueuePart { length: detail.accept_queue, limit: detail.limit }
+}
+
+const fn syn_queue(detail: &Detail) -> QueuePart {
+    QueuePart { length: detail.syn_queue, limit: detail.limit }
+}
+
+fn summary<'a>(
+    time: String,
+    report: &'a Report,
+    selection: &Selection,
+    gaps: &'a [String],
+) -> SummaryLine<'a> {
+    let connections = report.listeners.iter().map(|listener| &listener.connections);
+    SummaryLine {
+        v: VERSION,
+        r#type: "summary",
+        time,
+        seconds: seconds(report.from, report.to),
+        complete: report.complete && gaps.is_empty(),
+        gaps,
+        host: report.session.as_deref().map(HostPart::of),
+        listeners: report.listeners.len(),
+        packets: Packets::of(&sum(&report.listeners), selection),
+        connections: SummaryConnections {
+            lost: connections.clone().map(|counts| counts.lost).sum(),
+            recovered: connections.clone().map(|counts| counts.recovered.count()).sum(),
+            not_followed: connections.map(|counts| counts.not_followed).sum(),
+        },
+        audit: report.audit.iter().map(AuditPart::from).collect(),
+        hooks: hooks(report.session.as_deref()),
+        details: report.details.into(),
+    }
+}

@@ -1,0 +1,83 @@
+//! Instants and stretches of time as they are printed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// An instant of Unix time in ns; one that no calendar holds is its first or last.
+pub(super) fn instant(unix_ns: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(unix_ns)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// RFC 3339 in UTC with nine digits: `2026-11-20T10:00:01.123456789Z`.
+pub(super) fn rfc3339(unix_ns: i64) -> String {
+    format!("{:.9}", instant(unix_ns))
+}
+
+/// Time of day with `digits` of the second's fraction: `10:00:01.123456`.
+pub(super) fn clock(unix_ns: i64, digits: usize, zone: &TimeZone) -> String {
+    let local = instant(unix_ns).to_zoned(zone.clone());
+    match digits {
+        0 => local.strftime("%H:%M:%S").to_string(),
+        3 => local.strftime("%H:%M:%S%.3f").to_string(),
+        _ => local.strftime("%H:%M:%S%.6f").to_string(),
+    }
+}
+
+/// A stretch of time for a person, with two or three digits: `850 us`, `1.0 s`, `2.5 min`.
+pub(super) fn span(us: u64) -> String {
+    let (unit, name) = match us {
+        0..1_000 => return format!("{us} us"),
+        1_000..1_000_000 => (1_000, "ms"),
+        1_000_000..60_000_000 => (1_000_000, "s"),
+        60_000_000..3_600_000_000 => (60_000_000, "min"),
+        _ => (3_600_000_000, "h"),
+    };
+    let tenths = us.saturating_mul(10) / unit;
+    if tenths >= 100 {
+        format!("{} {name}", tenths / 10)
+    } else {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    }
+}
+
+/// Seconds between two stamps in ns, to the microsecond.
+pub(super) fn seconds(from: u64, to: u64) -> f64 {
+    Duration::from_micros(to.saturating_sub(from) / 1000).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_span(us: u64, expected: &str) {
+        assert_eq!(span(us), expected);
+    }
+
+    #[test]
+    fn spans() {
+        check_span(0, "0 us");
+        check_span(999, "999 us");
+        check_span(1_000, "1.0 ms");
+        check_span(1_024, "1.0 ms");
+        check_span(16_383, "16 ms");
+        check_span(999_999, "999 ms");
+        check_span(1_030_000, "1.0 s");
+        check_span(59_999_999, "59 s");
+        check_span(150_000_000, "2.5 min");
+        check_span(7_200_000_000, "2.0 h");
+        check_span(u64::MAX, "512409557 h");
+    }
+
+    #[test]
+    fn instants() {
+        assert_eq!(rfc3339(1_795_168_801_123_456_000), "2026-11-20T10:00:01.123456000Z");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(rfc3339(i64::MAX), "2262-04-11T23:47:16.854775807Z");
+        assert_eq!(clock(1_795_168_801_123_456_789, 6, &TimeZone::UTC), "10:00:01.123456");
+        assert_eq!(clock(1_795_168_801_123_456_789, 3, &TimeZone::UTC), "10:00:01.123");
+        assert_eq!(clock(1_795_168_801_123_456_789, 0, &TimeZone::UTC), "10:00:01");
+    }
+}
