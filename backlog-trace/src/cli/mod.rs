@@ -8,10 +8,10 @@ mod interrupt;
 pub mod listeners;
 pub mod live;
 pub mod observe;
-pub mod selftest;
 mod output;
 pub mod record;
 pub mod report;
+pub mod selftest;
 
 use std::process::ExitCode;
 
