@@ -111,7 +111,7 @@ async fn observe(
     }
     let deadline = arguments.duration.map(|duration| Instant::now() + duration);
     let run = Run { stop: Some(stop), child, had_int: false, unread: false, failure: None };
-    run.to_its_end(events, interrupt, deadline, &mut sink).await?;
+    run.until_over(events, interrupt, deadline, &mut sink).await?;
     Ok(Exit::Success)
 }
 
@@ -126,7 +126,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_its_end(
+    async fn until_over(
         mut self,
         mut events: mpsc::Receiver<Event>,
         mut interrupt: oneshot::Receiver<Interrupt>,

@@ -85,6 +85,6 @@ impl ListenerReport {
             && totals.accepted == 0
             && totals.reasons.iter().next().is_none()
             && self.sk_drops.kernel.unwrap_or(0) == 0
-            && self.connections.lost == 0
+            && self.connections == ConnectionCounts::default()
     }
 }

@@ -21,6 +21,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether everything is shown.
+    pub fn is_all(&self) -> bool {
+        self.reasons.is_all() && self.listeners.is_empty()
+    }
+
     /// Whether a listener is shown.
     ///
     /// One that is not in the book is judged by what its detail tells: a

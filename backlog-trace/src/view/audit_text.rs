@@ -101,12 +101,12 @@ fn unlisted(audit: &NamespaceAudit) -> Option<String> {
 /// A listener's `sk_drops`; nothing where the kernel counted none.
 pub(super) fn socket(drops: SocketDrops) -> Option<String> {
     let kernel = drops.kernel.filter(|kernel| *kernel > 0)?;
-    let mut text = format!("sk_drops {} of {kernel}", drops.attributed.saturating_add(drops.explained));
-    if drops.explained > 0 {
-        text.push_str(&format!(", {} of them by packets that lost nothing", drops.explained));
-    }
-    text.push_str(&rest(drops.unaccounted.unwrap_or(0)));
-    Some(text)
+    let seen = drops.attributed.saturating_add(drops.explained);
+    let harmless = match drops.explained {
+        0 => String::new(),
+        count => format!(", {count} of them by packets that lost nothing"),
+    };
+    Some(format!("sk_drops {seen} of {kernel}{harmless}{}", rest(drops.unaccounted.unwrap_or(0))))
 }
 
 /// Hooks that are missing or not on the best rung; nothing where all are.

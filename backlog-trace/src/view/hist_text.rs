@@ -27,13 +27,17 @@ pub struct HistText<W> {
     intervals: Option<Intervals>,
     recording: Option<String>,
     gaps: Vec<String>,
+    /// Filters hide listeners.
+    is_selective: bool,
 }
 
 impl<W: Write> HistText<W> {
     /// Prints to `out`, each `interval` if there is one, and at the end.
     pub fn new(out: W, screen: Screen, selection: Selection, interval: Option<Duration>) -> Self {
         let intervals = interval.map(Intervals::every);
-        Self { out, tally: Tally::new(selection), screen, intervals, recording: None, gaps: Vec::new() }
+        let is_selective = !selection.is_all();
+        let tally = Tally::new(selection);
+        Self { out, tally, screen, intervals, recording: None, gaps: Vec::new(), is_selective }
     }
 
     /// Names the recording that is replayed, if one is.
@@ -48,12 +52,13 @@ impl<W: Write> HistText<W> {
             writeln!(self.out, "{}", painted(HEADING, &title))?;
         }
         for listener in &report.listeners {
-            for line in self.listener(listener) {
+            for line in self.listener(listener, report) {
                 writeln!(self.out, "{line}")?;
             }
         }
         if report.listeners.is_empty() {
-            writeln!(self.out, "no listener that was asked for saw a connection")?;
+            let among = if self.is_selective { " that the filters let through" } else { "" };
+            writeln!(self.out, "no listener{among} saw a connection")?;
         }
         for line in audit_text::lines(report, &self.gaps, self.screen.columns) {
             writeln!(self.out, "{line}")?;
@@ -80,8 +85,8 @@ impl<W: Write> HistText<W> {
         })
     }
 
-    fn listener(&self, report: &ListenerReport) -> Vec<String> {
-        let mut lines = vec![self.heading(report), losses(report), handshakes(report)];
+    fn listener(&self, report: &ListenerReport, of: &Report) -> Vec<String> {
+        let mut lines = vec![self.heading(report), losses(report, of), handshakes(report)];
         lines.extend(self.reasons(report));
         let totals = &report.totals;
         let accept_max = Some(totals.accept_queue_max);
@@ -94,7 +99,7 @@ impl<W: Write> HistText<W> {
             depth_label(bucket, totals.syn_depth.len(), Some(totals.syn_queue_max))
         }));
         lines.extend(self.histogram("time from handshake to accept()", &totals.accept_wait_us, wait_label));
-        lines.extend(report.series.as_ref().and_then(|series| self.losses_per_second(series)));
+        lines.extend(report.series.as_ref().and_then(|series| self.losses_per_second(series, of)));
         lines.extend(audit_text::socket(report.sk_drops).map(|text| format!("  {text}")));
         lines
     }
@@ -129,7 +134,7 @@ impl<W: Write> HistText<W> {
         std::iter::once(format!("  {title}")).chain(rows).collect()
     }
 
-    fn losses_per_second(&self, series: &Series) -> Option<String> {
+    fn losses_per_second(&self, series: &Series, of: &Report) -> Option<String> {
         if series.cells().is_empty() {
             return None;
         }
@@ -139,11 +144,12 @@ impl<W: Write> HistText<W> {
         let at = |second: i64| units::clock(second.saturating_mul(1_000_000_000), 0, zone);
         let line = sparkline(series.cells(), columns);
         Some(format!(
-            "  losses per second    {} {} {}   most {}",
+            "  losses per second    {} {} {}   most {}{}",
             at(series.start()),
             painted(class(Class::Loss), &line),
             at(series.end()),
-            series.most()
+            series.most(),
+            if of.details.missed > 0 { " (without the details missed)" } else { "" }
         ))
     }
 }
@@ -178,30 +184,25 @@ impl<W: Write> View for HistText<W> {
 }
 
 /// `315 packets, 90 connections lost; 12 came back, after 1.0 s (median)`.
-pub(super) fn losses(report: &ListenerReport) -> String {
-    let packets = report.packets(Class::Loss);
-    if packets == 0 {
-        return "  nothing lost".to_owned();
-    }
-    format!("  {}, {}", counted(packets, "packet"), connections(&report.connections))
-}
-
-/// `90 connections lost; 12 came back, after 1.0 s (median)`.
-pub(super) fn connections(counts: &ConnectionCounts) -> String {
-    let mut text = format!("{} lost", counted(counts.lost, "connection"));
-    match counts.recovered.median_us() {
-        Some(median) => text.push_str(&format!(
-            "; {} came back, after {} (median)",
-            counts.recovered.count(),
-            units::span(median)
-        )),
-        None if counts.lost > 0 => text.push_str("; none came back"),
-        None => {}
-    }
-    if counts.not_followed > 0 {
-        text.push_str(&format!("; {} not followed to the end", counts.not_followed));
-    }
-    text
+fn losses(report: &ListenerReport, of: &Report) -> String {
+    let ConnectionCounts { lost, recovered, not_followed } = &report.connections;
+    // Packets are counted, connections are told by details: what is missed there is not in it.
+    let bound = if of.details.missed > 0 { "at least " } else { "" };
+    let noun = if of.is_final { "connection" } else { "new connection" };
+    let lost_text = match report.packets(Class::Loss) {
+        0 => "nothing lost".to_owned(),
+        packets => format!("{}, {bound}{} lost", counted(packets, "packet"), counted(*lost, noun)),
+    };
+    let back = match recovered.median_us() {
+        Some(median) => format!("; {} came back, after {} (median)", recovered.count(), units::span(median)),
+        None if *lost > 0 => "; none came back".to_owned(),
+        None => String::new(),
+    };
+    let not_followed = match not_followed {
+        0 => String::new(),
+        count => format!("; {count} not followed to the end"),
+    };
+    format!("  {lost_text}{back}{not_followed}")
 }
 
 fn handshakes(report: &ListenerReport) -> String {
@@ -230,7 +231,7 @@ fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {
 
 fn wait_label(bucket: usize) -> String {
     let from = if bucket == 0 { 0 } else { 1u64 << bucket.min(63) };
-    format!("{:>6} -> {}", units::span(from), units::span(2u64 << bucket.min(62)))
+    format!("{:>7} -> {}", units::span(from), units::span(2u64 << bucket.min(62)))
 }
 
 /// The limit and who sets it: `limit 128 (application; somaxconn 4096)`.

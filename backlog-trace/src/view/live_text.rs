@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::event::Event;
 use crate::tally::{Attributed, Peer, Report, Selection, Tally};
 
+use super::bars::fold;
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
 use super::{Screen, View, audit_text, hist_text, names, units};
 
@@ -148,7 +149,7 @@ impl<W: Write> View for LiveText<W> {
 
     fn end(&mut self) -> io::Result<()> {
         let report = self.tally.whole();
-        writeln!(self.out, "{}", summary(&report))?;
+        writeln!(self.out, "{}", fold(&summary(&report), "; ", self.screen.columns))?;
         for line in audit_text::lines(&report, &self.gaps, self.screen.columns) {
             writeln!(self.out, "{line}")?;
         }
@@ -167,7 +168,7 @@ fn outcome(detail: &Detail) -> String {
     }
 }
 
-fn summary(report: &Report) -> String {
+fn summary(report: &Report) -> Vec<String> {
     let packets =
         |class| report.listeners.iter().map(|listener| listener.packets(class)).fold(0, u64::saturating_add);
     let (lost, connections) =
@@ -198,5 +199,8 @@ fn summary(report: &Report) -> String {
             parts.push(format!("{words} {count}"));
         }
     }
-    format!("in {}: {}", units::span(report.to.saturating_sub(report.from) / 1000), parts.join("; "))
+    if let Some(first) = parts.first_mut() {
+        first.insert_str(0, &format!("in {}: ", units::span(report.to.saturating_sub(report.from) / 1000)));
+    }
+    parts
 }

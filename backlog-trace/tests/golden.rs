@@ -1,0 +1,149 @@
+//! What the views print, compared with files in `tests/golden`.
+//!
+//! `UPDATE=1 cargo test --test golden` writes them anew: read the difference.
+
+mod scene;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anstream::adapter::strip_str;
+use backlog_trace::event::Event;
+use backlog_trace::tally::{ReasonFilter, Selection};
+use backlog_trace::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
+use jiff::tz::TimeZone;
+
+const EVERY: Option<Duration> = Some(Duration::from_secs(5));
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+#[track_caller]
+fn check(name: &str, printed: &str) {
+    let path = directory().join(name);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, printed).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert!(printed == expected, "{name} differs; it is now:\n{printed}");
+}
+
+fn play(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> String {
+    let mut out = Vec::new();
+    let mut view = make(&mut out);
+    events.iter().for_each(|event| view.take(event).unwrap());
+    view.end().unwrap();
+    drop(view);
+    String::from_utf8(out).unwrap()
+}
+
+fn screen(columns: Option<usize>) -> Screen {
+    Screen { columns, zone: TimeZone::UTC }
+}
+
+fn hist_text(
+    events: &[Event],
+    columns: Option<usize>,
+    selection: Selection,
+    every: Option<Duration>,
+) -> String {
+    play(events, |out| Box::new(HistText::new(out, screen(columns), selection, every)))
+}
+
+fn hist_json(events: &[Event], selection: Selection, every: Option<Duration>) -> String {
+    play(events, |out| Box::new(HistJson::new(out, selection, every)))
+}
+
+fn live_text(events: &[Event], columns: Option<usize>) -> String {
+    play(events, |out| Box::new(LiveText::new(out, screen(columns), Selection::default())))
+}
+
+fn live_json(events: &[Event]) -> String {
+    play(events, |out| Box::new(LiveJson::new(out, Selection::default())))
+}
+
+fn only(reason: &str) -> Selection {
+    Selection { reasons: ReasonFilter::parse(&[reason.to_owned()]).unwrap(), ..Selection::default() }
+}
+
+#[test]
+fn hist_of_an_overload() {
+    let events = scene::overload();
+    let text = hist_text(&events, None, Selection::default(), None);
+    check("hist.txt", &strip_str(&text).to_string());
+    check("hist.ansi", &text);
+    check("hist_80.txt", &strip_str(&hist_text(&events, Some(80), Selection::default(), None)).to_string());
+    check(
+        "hist_intervals.txt",
+        &strip_str(&hist_text(&events, None, Selection::default(), EVERY)).to_string(),
+    );
+    check("hist_only_ack.txt", &strip_str(&hist_text(&events, None, only("ack"), None)).to_string());
+    check("hist.json", &hist_json(&events, Selection::default(), None));
+    check("hist_intervals.json", &hist_json(&events, Selection::default(), EVERY));
+    check("hist_only_ack.json", &hist_json(&events, only("ack"), None));
+}
+
+#[test]
+fn hist_of_oddities() {
+    let events = scene::oddities();
+    check("hist_oddities.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
+    check("hist_oddities.json", &hist_json(&events, Selection::default(), None));
+}
+
+#[test]
+fn live_of_oddities() {
+    let events = scene::oddities();
+    let text = live_text(&events, None);
+    check("live.txt", &strip_str(&text).to_string());
+    check("live.ansi", &text);
+    check("live_80.txt", &strip_str(&live_text(&events, Some(80))).to_string());
+    check("live.json", &live_json(&events));
+}
+
+#[test]
+fn nothing_observed() {
+    let events = [scene::overload().swap_remove(0), Event::Finished];
+    check("hist_nothing.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
+    check("hist_nothing.json", &hist_json(&events, Selection::default(), None));
+    check("live_nothing.txt", &strip_str(&live_text(&events, None)).to_string());
+    check("live_nothing.json", &live_json(&events));
+}
+
+/// A recording that is cut has no end, and says what it lacks.
+#[test]
+fn what_a_recording_lacks_is_said() {
+    let events = scene::overload();
+    let (_, cut) = events.split_last().unwrap();
+    let gaps = vec!["ends within a frame: its first 12 bytes are left out".to_owned()];
+    let text = play(cut, |out| {
+        let view = HistText::new(out, screen(None), only("ack"), None);
+        let mut view = Box::new(view.of_recording(Some("monday\u{1b}.trace".to_owned())));
+        view.lacks(gaps.clone());
+        view
+    });
+    check("hist_cut.txt", &strip_str(&text).to_string());
+    let json = play(cut, |out| {
+        let mut view =
+            Box::new(HistJson::new(out, only("ack"), None).of_recording(Some("monday.trace".to_owned())));
+        view.lacks(gaps.clone());
+        view
+    });
+    check("hist_cut.json", &json);
+}
+
+/// Text is printable, whatever the names on the traced host are.
+#[test]
+fn nothing_printed_steers_a_terminal() {
+    let events = scene::oddities();
+    let steers = |text: &str| text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}'));
+    for text in [
+        strip_str(&hist_text(&events, None, Selection::default(), None)).to_string(),
+        strip_str(&live_text(&events, None)).to_string(),
+        hist_json(&events, Selection::default(), None),
+        live_json(&events),
+    ] {
+        assert!(!steers(&text), "{text:?}");
+    }
+}

@@ -1,0 +1,215 @@
+//! The JSON contract: field names that programs rely on, and docs/json.md.
+//!
+//! `UPDATE=1 cargo test --test json_contract` writes the document's examples anew.
+
+mod scene;
+
+use std::fs;
+use std::path::Path;
+
+use backlog_trace::event::Event;
+use backlog_trace::tally::Selection;
+use backlog_trace::view::{HistJson, LiveJson, View};
+use serde_json::Value;
+
+fn lines(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> Vec<Value> {
+    let mut out = Vec::new();
+    let mut view = make(&mut out);
+    events.iter().for_each(|event| view.take(event).unwrap());
+    view.end().unwrap();
+    drop(view);
+    String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn hist() -> Value {
+    lines(&scene::overload(), |out| Box::new(HistJson::new(out, Selection::default(), None))).remove(0)
+}
+
+fn live() -> Vec<Value> {
+    lines(&scene::oddities(), |out| Box::new(LiveJson::new(out, Selection::default())))
+}
+
+fn live_of(kind: &str) -> Value {
+    live().into_iter().find(|line| line["type"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+}
+
+/// `path` leads to a value that is not null; `n` stands for the first of an array.
+#[track_caller]
+fn check(value: &Value, paths: &[&str]) {
+    for path in paths {
+        let pointer = format!("/{}", path.replace('.', "/").replace("~", "~1"));
+        assert!(value.pointer(&pointer).is_some_and(|found| !found.is_null()), "{path} in {value:#}");
+    }
+}
+
+const LISTENER: [&str; 10] = [
+    "listener.netns",
+    "listener.cookie",
+    "listener.address",
+    "listener.port",
+    "listener.inode",
+    "listener.owners",
+    "listener.owners.0.pid",
+    "listener.owners.0.comm",
+    "listener.cgroup",
+    "listener",
+];
+
+#[test]
+fn a_loss() {
+    let loss = live_of("loss");
+    check(&loss, &LISTENER);
+    check(
+        &loss,
+        &[
+            "v",
+            "type",
+            "time",
+            "stage",
+            "reason",
+            "outcome",
+            "peer.address",
+            "peer.port",
+            "accept_queue.length",
+            "accept_queue.limit",
+            "syn_queue.length",
+            "syn_queue.limit",
+        ],
+    );
+    assert_eq!(loss["v"], 1);
+    assert_eq!(loss["stage"], "syn");
+    assert_eq!(loss["reason"], "accept_queue_full");
+    assert_eq!(loss["outcome"], "silent");
+    assert_eq!(loss["time"], "2026-11-20T10:00:01.123456000Z");
+    assert_eq!(loss["peer"], serde_json::json!({"address": "10.0.0.7", "port": 51344}));
+    assert_eq!(loss["accept_queue"], serde_json::json!({"length": 129, "limit": 128}));
+}
+
+#[test]
+fn the_other_lines_of_live() {
+    check(&live_of("cookie"), &["stage", "reason", "peer.port", "listener.port"]);
+    let retransmit = live_of("retransmit");
+    assert_eq!((&retransmit["cause"], &retransmit["attempt"]), (&"ack_refused".into(), &3.into()));
+    assert_eq!(live_of("expired")["cause"], "client_silent");
+    check(&live_of("listener"), &["event", "listener.port", "accept_queue.limit"]);
+    assert_eq!(live_of("missed")["count"], 12);
+    let summary = live_of("summary");
+    check(
+        &summary,
+        &["seconds", "packets", "connections.lost", "audit.0.unaccounted", "hooks.0.rung", "details.missed"],
+    );
+    assert_eq!(summary["packets"]["syn/cookie_sent"], 2);
+    let types: std::collections::BTreeSet<String> =
+        live().iter().map(|line| line["type"].as_str().unwrap().to_owned()).collect();
+    let known = ["cookie", "expired", "listener", "loss", "missed", "retransmit", "summary"];
+    assert_eq!(types.into_iter().collect::<Vec<_>>(), known);
+}
+
+#[test]
+fn a_histogram() {
+    let hist = hist();
+    check(
+        &hist,
+        &[
+            "v",
+            "type",
+            "final",
+            "seconds",
+            "listeners.0.packets",
+            "listeners.0.connections.lost",
+            "listeners.0.connections.recovered",
+            "listeners.0.syns",
+            "listeners.0.established",
+            "listeners.0.accepted",
+            "listeners.0.accept_queue.limit",
+            "listeners.0.accept_queue.max",
+            "listeners.0.accept_queue.depth",
+            "listeners.0.syn_queue.limit",
+            "listeners.0.syn_queue.max",
+            "listeners.0.syn_queue.depth",
+            "listeners.0.accept_wait_us",
+            "listeners.0.sk_drops.kernel",
+            "listeners.0.sk_drops.attributed",
+            "listeners.0.sk_drops.explained",
+            "audit.0.netns",
+            "hooks.0.hook",
+            "hooks.0.rung",
+            "hooks.0.state",
+            "details.seen",
+            "details.missed",
+        ],
+    );
+    check(&hist["listeners"][0], &LISTENER);
+    for part in ["kernel", "attributed", "unaccounted"] {
+        for counter in ["ListenOverflows", "ListenDrops", "TCPReqQFullDrop", "TCPReqQFullDoCookies"] {
+            assert!(hist["audit"][0][part][counter].is_i64(), "{part} {counter}");
+        }
+    }
+    assert_eq!((&hist["type"], &hist["final"]), (&"histogram".into(), &true.into()));
+    assert_eq!(hist["seconds"], 10.0);
+    let nginx = &hist["listeners"][0];
+    let packets = serde_json::json!(
+        {"syn/accept_queue_full": 311, "ack/accept_queue_full": 4, "syn/cookie_sent": 0});
+    assert_eq!(nginx["packets"], packets);
+    assert_eq!((&nginx["connections"]["lost"], &nginx["connections"]["recovered"]), (&90.into(), &12.into()));
+    assert_eq!(nginx["accept_queue"]["depth"][2], serde_json::json!([128, 129, 311]));
+    assert_eq!(nginx["sk_drops"]["kernel"], 319);
+    assert_eq!(nginx["sk_drops"]["attributed"], 319);
+    assert_eq!(hist["audit"][0]["kernel"]["ListenDrops"], 315);
+    assert_eq!(hist["details"]["seen"], 327);
+}
+
+/// Each example of the document is what the views print.
+#[test]
+fn the_document_shows_what_is_printed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
+    let document = fs::read_to_string(&path).unwrap();
+    let mut renewed = String::new();
+    let mut examples = 0;
+    let mut rest = document.as_str();
+    while let Some((before, after)) = rest.split_once("<!-- example: ") {
+        let (name, after) = after.split_once(" -->\n```json\n").unwrap();
+        let (_, after) = after.split_once("```\n").unwrap();
+        let example = if name == "histogram" { hist() } else { live_of(name) };
+        renewed += &format!("{before}<!-- example: {name} -->\n```json\n{}\n```\n", pretty(&example));
+        rest = after;
+        examples += 1;
+    }
+    renewed += rest;
+    assert_eq!(examples, 8, "one per type");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &renewed).unwrap();
+    }
+    assert!(renewed == fs::read_to_string(&path).unwrap(), "docs/json.md differs; it should be:\n{renewed}");
+}
+
+/// Indented, with whatever fits into a line kept on it.
+fn pretty(value: &Value) -> String {
+    fn write(value: &Value, indent: usize, out: &mut String) {
+        let flat = value.to_string();
+        let pad = " ".repeat(indent + 1);
+        match value {
+            _ if indent + flat.len() <= 108 && indent > 0 => out.push_str(&flat),
+            Value::Object(fields) => {
+                out.push('{');
+                for (at, (name, field)) in fields.iter().enumerate() {
+                    out.push_str(&format!("{}{pad}\"{name}\": ", if at > 0 { ",\n" } else { "\n" }));
+                    write(field, indent + 1, out);
+                }
+                out.push_str(&format!("\n{}}}", " ".repeat(indent)));
+            }
+            Value::Array(items) => {
+                out.push('[');
+                for (at, item) in items.iter().enumerate() {
+                    out.push_str(&format!("{}{pad}", if at > 0 { ",\n" } else { "\n" }));
+                    write(item, indent + 1, out);
+                }
+                out.push(']');
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&flat),
+        }
+    }
+    let mut out = String::new();
+    write(value, 0, &mut out);
+    out
+}
