@@ -87,14 +87,14 @@ fn hist_of_an_overload() {
 
 #[test]
 fn hist_of_oddities() {
-    let events = scene::oddities();
+    let events = scene::oddities(scene::evil());
     check("hist_oddities.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
     check("hist_oddities.json", &hist_json(&events, Selection::default(), None));
 }
 
 #[test]
 fn live_of_oddities() {
-    let events = scene::oddities();
+    let events = scene::oddities(scene::evil());
     let text = live_text(&events, None);
     check("live.txt", &strip_str(&text).to_string());
     check("live.ansi", &text);
@@ -136,7 +136,7 @@ fn what_a_recording_lacks_is_said() {
 /// Text is printable, whatever the names on the traced host are.
 #[test]
 fn nothing_printed_steers_a_terminal() {
-    let events = scene::oddities();
+    let events = scene::oddities(scene::evil());
     let steers = |text: &str| text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}'));
     for text in [
         strip_str(&hist_text(&events, None, Selection::default(), None)).to_string(),

@@ -2,35 +2,48 @@
 //!
 //! `UPDATE=1 cargo test --test json_contract` writes the document's examples anew.
 
+#[expect(dead_code, reason = "each test uses a part of the scene")]
 mod scene;
 
 use std::fs;
 use std::path::Path;
 
+use backlog_trace::cli::observe::Filters;
 use backlog_trace::event::Event;
 use backlog_trace::tally::Selection;
 use backlog_trace::view::{HistJson, LiveJson, View};
 use serde_json::Value;
 
-fn lines(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> Vec<Value> {
+fn lines(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> Vec<String> {
     let mut out = Vec::new();
     let mut view = make(&mut out);
     events.iter().for_each(|event| view.take(event).unwrap());
     view.end().unwrap();
     drop(view);
-    String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
 }
 
-fn hist() -> Value {
-    lines(&scene::overload(), |out| Box::new(HistJson::new(out, Selection::default(), None))).remove(0)
+fn hist_line() -> String {
+    let filters = Filters { port: vec![8080], ..Filters::default() };
+    let selection = filters.selection().unwrap();
+    lines(&scene::overload(), |out| Box::new(HistJson::new(out, selection, None))).remove(0)
 }
 
-fn live() -> Vec<Value> {
-    lines(&scene::oddities(), |out| Box::new(LiveJson::new(out, Selection::default())))
+fn live_lines() -> Vec<String> {
+    let events = scene::oddities(scene::nginx());
+    lines(&events, |out| Box::new(LiveJson::new(out, Selection::default())))
+}
+
+fn live_line(kind: &str) -> String {
+    live_lines().into_iter().find(|line| json(line)["type"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap()
 }
 
 fn live_of(kind: &str) -> Value {
-    live().into_iter().find(|line| line["type"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+    json(&live_line(kind))
 }
 
 /// `path` leads to a value that is not null; `n` stands for the first of an array.
@@ -100,14 +113,14 @@ fn the_other_lines_of_live() {
     );
     assert_eq!(summary["packets"]["syn/cookie_sent"], 2);
     let types: std::collections::BTreeSet<String> =
-        live().iter().map(|line| line["type"].as_str().unwrap().to_owned()).collect();
+        live_lines().iter().map(|line| json(line)["type"].as_str().unwrap().to_owned()).collect();
     let known = ["cookie", "expired", "listener", "loss", "missed", "retransmit", "summary"];
     assert_eq!(types.into_iter().collect::<Vec<_>>(), known);
 }
 
 #[test]
 fn a_histogram() {
-    let hist = hist();
+    let hist = json(&hist_line());
     check(
         &hist,
         &[
@@ -170,8 +183,8 @@ fn the_document_shows_what_is_printed() {
     while let Some((before, after)) = rest.split_once("<!-- example: ") {
         let (name, after) = after.split_once(" -->\n```json\n").unwrap();
         let (_, after) = after.split_once("```\n").unwrap();
-        let example = if name == "histogram" { hist() } else { live_of(name) };
-        renewed += &format!("{before}<!-- example: {name} -->\n```json\n{}\n```\n", pretty(&example));
+        let example = if name == "histogram" { hist_line() } else { live_line(name) };
+        renewed += &format!("{before}<!-- example: {name} -->\n```json\n{}\n```\n", pretty(&example, 0));
         rest = after;
         examples += 1;
     }
@@ -183,33 +196,44 @@ fn the_document_shows_what_is_printed() {
     assert!(renewed == fs::read_to_string(&path).unwrap(), "docs/json.md differs; it should be:\n{renewed}");
 }
 
-/// Indented, with whatever fits into a line kept on it.
-fn pretty(value: &Value) -> String {
-    fn write(value: &Value, indent: usize, out: &mut String) {
-        let flat = value.to_string();
-        let pad = " ".repeat(indent + 1);
-        match value {
-            _ if indent + flat.len() <= 108 && indent > 0 => out.push_str(&flat),
-            Value::Object(fields) => {
-                out.push('{');
-                for (at, (name, field)) in fields.iter().enumerate() {
-                    out.push_str(&format!("{}{pad}\"{name}\": ", if at > 0 { ",\n" } else { "\n" }));
-                    write(field, indent + 1, out);
-                }
-                out.push_str(&format!("\n{}}}", " ".repeat(indent)));
+/// Indented, in the order of the line, with whatever fits kept together.
+fn pretty(json: &str, indent: usize) -> String {
+    let is_nested = json.starts_with(['{', '[']) && json.len() > 2;
+    if !is_nested || (indent > 0 && indent + json.len() <= 108) {
+        return json.to_owned();
+    }
+    let (open, rest) = json.split_at(1);
+    let (inner, close) = rest.split_at(rest.len() - 1);
+    let pad = " ".repeat(indent + 1);
+    let parts: Vec<String> = split(inner, ',')
+        .into_iter()
+        .map(|part| match split(part, ':').as_slice() {
+            [name, value] if open == "{" => format!("{pad}{name}: {}", pretty(value, indent + 1)),
+            _ => format!("{pad}{}", pretty(part, indent + 1)),
+        })
+        .collect();
+    format!("{open}\n{}\n{}{close}", parts.join(",\n"), " ".repeat(indent))
+}
+
+/// Splits at a character where it stands neither in brackets nor in a string.
+fn split(text: &str, at: char) -> Vec<&str> {
+    let (mut depth, mut in_string, mut escaped, mut start) = (0, false, false, 0);
+    let mut parts = Vec::new();
+    for (here, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => in_string = !in_string,
+            _ if in_string => {}
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth -= 1,
+            _ if character == at && depth == 0 => {
+                parts.push(&text[start..here]);
+                start = here + 1;
             }
-            Value::Array(items) => {
-                out.push('[');
-                for (at, item) in items.iter().enumerate() {
-                    out.push_str(&format!("{}{pad}", if at > 0 { ",\n" } else { "\n" }));
-                    write(item, indent + 1, out);
-                }
-                out.push(']');
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&flat),
+            _ => {}
         }
     }
-    let mut out = String::new();
-    write(value, 0, &mut out);
-    out
+    parts.push(&text[start..]);
+    parts
 }

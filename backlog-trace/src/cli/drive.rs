@@ -226,21 +226,4 @@ fn say_what_is_missing(session: &Session) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_interval_ends_with_a_snapshot() {
-        for (interval, expected) in [
-            (None, 1000),
-            (Some(1000), 1000),
-            (Some(100), 100),
-            (Some(10_000), 1000),
-            (Some(1500), 750),
-            (Some(1001), 500),
-        ] {
-            let every = snapshot_every(interval.map(Duration::from_millis));
-            assert_eq!(every.as_millis(), expected, "{interval:?}");
-        }
-    }
-}
+mod tests;

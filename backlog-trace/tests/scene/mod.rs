@@ -223,9 +223,18 @@ fn counts(now: u64, second: u64, seen: &[Detail]) -> Snapshot {
     }
 }
 
-/// One of each kind of line, hostile names, unknown listeners, a rest in the
-/// audit, hooks on lower rungs.
-pub(crate) fn oddities() -> Vec<Event> {
+/// Somebody chose these names.
+pub(crate) fn evil() -> Listener {
+    Listener {
+        owners: vec![Owner { pid: 9, comm: "\u{1b}[2J\u{202e}evil\n".to_owned() }],
+        cgroup: Some("/kube\u{9b}31mpods".to_owned()),
+        ..nginx()
+    }
+}
+
+/// One of each kind of line on a listener; details of unknown ones, a rest in
+/// the audit, hooks on lower rungs.
+pub(crate) fn oddities(listener: Listener) -> Vec<Event> {
     let mut session = session();
     session.hooks = vec![
         hook_state("syn", Some(Rung::Kprobe), Some("no trampolines")),
@@ -233,11 +242,6 @@ pub(crate) fn oddities() -> Vec<Event> {
         hook_state("cookie", Some(Rung::Tracepoint), None),
         hook_state("accept", None, Some("inet_csk_accept is \u{1b}[31mnot\u{1b}[0m in BTF")),
     ];
-    let evil = Listener {
-        owners: vec![Owner { pid: 9, comm: "\u{1b}[2J\u{202e}evil\n".to_owned() }],
-        cgroup: Some("/kube\u{9b}31mpods".to_owned()),
-        ..nginx()
-    };
     let kind =
         |us, kind| Detail { family: 0, ..detail(us, kind, Reason::SynAcceptQueueFull, ("10.0.0.7", 0)) };
     let reason = |us, reason| detail(us, Kind::Reason, reason, ("10.0.0.7", 51_344));
@@ -292,7 +296,7 @@ pub(crate) fn oddities() -> Vec<Event> {
     vec![
         Event::Started(Arc::new(session)),
         Event::Details(vec![stray]),
-        Event::Listener(Arc::new(evil)),
+        Event::Listener(Arc::new(listener)),
         Event::Details(vec![
             kind(1_000_000, Kind::Opened),
             reason(1_123_456, Reason::SynAcceptQueueFull),

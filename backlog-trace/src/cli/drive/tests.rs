@@ -1,0 +1,150 @@
+//! Each way an observation ends, with a probe made of a channel.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::process::ExitStatus;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Receiver;
+
+use super::*;
+use crate::event::Snapshot;
+
+/// Keeps what it was given; fails as it is told to.
+#[derive(Default)]
+struct Seen {
+    snapshots: usize,
+    finished: bool,
+    ended: bool,
+    fails: Option<ErrorKind>,
+}
+
+struct Witness(Rc<RefCell<Seen>>);
+
+impl View for Witness {
+    fn take(&mut self, event: &Event) -> io::Result<()> {
+        let mut seen = self.0.borrow_mut();
+        match event {
+            Event::Snapshot(_) => seen.snapshots += 1,
+            Event::Finished => seen.finished = true,
+            Event::Started(_) | Event::Listener(_) | Event::Details(_) => {}
+        }
+        seen.fails.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+
+    fn lacks(&mut self, _gaps: Vec<String>) {}
+
+    fn end(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().ended = true;
+        Ok(())
+    }
+}
+
+/// Sends one snapshot; when it is stopped, another one and the end.
+fn probe() -> (oneshot::Sender<()>, Receiver<Event>) {
+    let (stop, stopped) = oneshot::channel();
+    let (events, receiver) = mpsc::channel(4);
+    tokio::spawn(async move {
+        let snapshot = || Event::Snapshot(Arc::new(Snapshot::default()));
+        events.send(snapshot()).await.expect("a reader");
+        stopped.await.expect("a stop");
+        events.send(snapshot()).await.expect("a reader");
+        events.send(Event::Finished).await.expect("a reader");
+    });
+    (stop, receiver)
+}
+
+struct Ended {
+    result: Result<()>,
+    seen: Rc<RefCell<Seen>>,
+}
+
+/// Runs an observation that nothing ends but what is given.
+async fn run(
+    deadline: Option<Duration>,
+    command: Option<&str>,
+    interrupt: Option<Interrupt>,
+    fails: Option<ErrorKind>,
+) -> Ended {
+    let seen = Rc::new(RefCell::new(Seen { fails, ..Seen::default() }));
+    let mut sink = Sink { view: Box::new(Witness(Rc::clone(&seen))), recording: None };
+    let (stop, events) = probe();
+    let (signal, interrupted) = oneshot::channel();
+    let child = command.map(|script| {
+        tokio::process::Command::new("/bin/sh").arg("-c").arg(script).spawn().expect("a shell")
+    });
+    // Kept until the run is over: a sender that is gone counts as a signal.
+    let _signal = match interrupt {
+        Some(interrupt) => {
+            signal.send(interrupt).expect("a receiver");
+            None
+        }
+        None => Some(signal),
+    };
+    let run = Run { stop: Some(stop), child, had_int: false, unread: false, failure: None };
+    let deadline = deadline.map(|after| Instant::now() + after);
+    let result = run.until_over(events, interrupted, deadline, &mut sink).await;
+    Ended { result, seen }
+}
+
+#[track_caller]
+fn check_whole(ended: &Ended) {
+    let seen = ended.seen.borrow();
+    assert!(ended.result.is_ok(), "{:?}", ended.result);
+    assert_eq!((seen.snapshots, seen.finished, seen.ended), (2, true, true), "the last snapshot is seen");
+}
+
+#[tokio::test]
+async fn it_ends_at_its_time_with_its_command_or_by_a_signal() {
+    check_whole(&run(Some(Duration::from_millis(5)), None, None, None).await);
+    check_whole(&run(None, Some("exit 0"), None, None).await);
+    check_whole(&run(None, Some("exit 3"), None, None).await);
+    check_whole(&run(None, None, Some(Interrupt::Int), None).await);
+    check_whole(&run(None, None, Some(Interrupt::Term), None).await);
+}
+
+#[tokio::test]
+async fn a_command_that_outlives_the_observation_is_ended() {
+    let begun = Instant::now();
+    check_whole(&run(Some(Duration::from_millis(5)), Some("exec sleep 30"), None, None).await);
+    check_whole(&run(None, Some("exec sleep 30"), Some(Interrupt::Term), None).await);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_reader_that_went_away_ends_it_in_silence() {
+    let ended = run(None, None, None, Some(ErrorKind::BrokenPipe)).await;
+    assert!(ended.result.is_ok());
+    assert!(!ended.seen.borrow().ended, "nobody reads the end");
+}
+
+#[tokio::test]
+async fn an_output_that_fails_ends_it_with_its_code() {
+    let ended = run(None, None, None, Some(ErrorKind::StorageFull)).await;
+    let failure = ended.result.expect_err("the output failed");
+    assert_eq!(failure.exit, Exit::OutputFailed);
+}
+
+#[test]
+fn the_way_a_command_ended_is_said_unless_it_succeeded() {
+    use std::os::unix::process::ExitStatusExt;
+    assert_eq!(child::describe(Ok(ExitStatus::from_raw(0))), None);
+    let failed = child::describe(Ok(ExitStatus::from_raw(3 << 8)));
+    assert_eq!(failed.as_deref(), Some("the command ended with exit status: 3"));
+}
+
+#[test]
+fn every_interval_ends_with_a_snapshot() {
+    for (interval, expected) in [
+        (None, 1000),
+        (Some(1000), 1000),
+        (Some(100), 100),
+        (Some(10_000), 1000),
+        (Some(1500), 750),
+        (Some(1001), 500),
+    ] {
+        let every = snapshot_every(interval.map(Duration::from_millis));
+        assert_eq!(every.as_millis(), expected, "{interval:?}");
+    }
+}

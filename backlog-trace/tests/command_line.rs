@@ -1,0 +1,164 @@
+//! The program itself: what it prints, where, and its exit codes, as far as
+//! that needs no kernel.
+
+mod scene;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use backlog_trace::event::Event;
+use backlog_trace::failure::Exit;
+use backlog_trace::trace::{Overwrite, Writer};
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backlog-trace"));
+    command.args(arguments).env("TZ", "UTC").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().unwrap()
+}
+
+fn record(path: &Path, events: &[Event]) {
+    let mut writer = Writer::create(path, Overwrite::Refuse).unwrap();
+    events.iter().for_each(|event| writer.write(event).unwrap());
+    writer.finish().unwrap();
+}
+
+fn golden(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
+}
+
+/// Fails with this code and a sentence on standard error, and prints nothing.
+#[track_caller]
+fn check_fails(arguments: &[&str], exit: Exit, words: &str) {
+    let output = run(arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(exit as i32), "{arguments:?}: {said}");
+    assert!(said.contains(words), "{arguments:?}: {said}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{arguments:?}");
+}
+
+#[test]
+fn a_recording_is_printed_as_the_observation_would_have_been() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("overload.trace");
+    record(&path, &scene::overload());
+    let file = path.to_str().unwrap();
+    let output = run(&["report", file]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (title, text) = text.split_once('\n').unwrap();
+    assert_eq!(title, format!("{file}: web1, 6.12.107, 10:00:00 to 10:00:10 (10 s)"));
+    assert_eq!(text, golden("hist.txt"), "no colours in a pipe");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+
+    let json = String::from_utf8(run(&["report", "--format", "json", file]).stdout).unwrap();
+    assert_eq!(json.replace(&format!("\"recording\":\"{file}\","), ""), golden("hist.json"));
+
+    let odd = directory.path().join("odd.trace");
+    record(&odd, &scene::oddities(scene::evil()));
+    let odd = odd.to_str().unwrap();
+    let events = run(&["report", "--events", odd]);
+    assert_eq!(String::from_utf8(events.stdout).unwrap(), golden("live.txt"));
+    let events = run(&["report", "--events", "--format", "json", odd]);
+    assert_eq!(String::from_utf8(events.stdout).unwrap(), golden("live.json"));
+}
+
+#[test]
+fn a_cut_recording_is_printed_with_what_it_lacks() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cut.trace");
+    record(&path, &scene::overload());
+    let length = path.metadata().unwrap().len();
+    File::options().write(true).open(&path).unwrap().set_len(length - 20).unwrap();
+    let file = path.to_str().unwrap();
+    let output = run(&["report", file]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("incomplete: the recording ended without its last frame"), "{text}");
+    assert!(text.contains("315 packets, 90 connections lost"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+    let json = String::from_utf8(run(&["report", "--format", "json", file]).stdout).unwrap();
+    assert!(json.contains("\"complete\":false,\"gaps\":[\"ended without"), "{json}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_success_in_silence() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("long.trace");
+    let mut events = scene::overload();
+    // More than a pipe holds.
+    let details: Vec<Event> = events.iter().filter(|e| matches!(e, Event::Details(_))).cloned().collect();
+    for _ in 0..30 {
+        events.splice(3..3, details.iter().cloned());
+    }
+    record(&path, &events);
+    for format in ["text", "json"] {
+        let mut child = program(&["report", "--events", "--format", format, path.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{format}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{format}");
+    }
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("overload.trace");
+    record(&path, &scene::overload());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = program(&["report", path.to_str().unwrap()]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(Exit::OutputFailed as i32));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot write to standard output"));
+}
+
+#[test]
+fn wrong_arguments_are_answered_with_what_is_right() {
+    check_fails(&["hist", "--reason", "sin"], Exit::Usage, "syn/accept_queue_full");
+    check_fails(&["live", "--duration", "10"], Exit::Usage, "10s, 5m or 1h");
+    check_fails(&["hist", "--interval", "0s"], Exit::Usage, "above 0");
+    check_fails(&["hist", "--port", "99999"], Exit::Usage, "99999");
+    check_fails(&["live", "--ring-mib", "3"], Exit::Usage, "power of two");
+    check_fails(&["live", "--ring-mib", "4096"], Exit::Usage, "power of two");
+    check_fails(&["report"], Exit::Usage, "FILE");
+    check_fails(&["hist", "--netns", "no-such-namespace"], Exit::NotFound, "no-such-namespace");
+    check_fails(&["hist", "--pid", "4194305"], Exit::NotFound, "4194305");
+}
+
+#[test]
+fn a_file_that_is_no_recording_is_refused() {
+    check_fails(&["report", "/no/such/file"], Exit::BadInput, "/no/such/file");
+    check_fails(&["report", env!("CARGO_BIN_EXE_backlog-trace")], Exit::BadInput, "backlog-trace");
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_said_before_anything_is_observed() {
+    check_fails(&["live", "--", "no-such-command"], Exit::CommandFailed, "no-such-command");
+    check_fails(&["hist", "--format", "json", "--", "./no-such"], Exit::CommandFailed, "./no-such");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.trace");
+    check_fails(
+        &["record", "-o", path.to_str().unwrap(), "--", "no-such-command"],
+        Exit::CommandFailed,
+        "no-such-command",
+    );
+    assert!(!path.exists(), "an empty recording is left");
+}
+
+#[test]
+fn a_recording_that_cannot_be_made_is_said_before_anything_is_observed() {
+    check_fails(&["record", "-o", "/no/such/directory/file"], Exit::OutputFailed, "/no/such/directory/file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("precious");
+    std::fs::write(&path, "precious").unwrap();
+    check_fails(&["record", "-o", path.to_str().unwrap()], Exit::OutputFailed, "precious");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+}
