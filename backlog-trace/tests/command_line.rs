@@ -1,5 +1,6 @@
 //! The program itself: what it prints, where, and its exit codes, as far as
 //! that needs no kernel.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scene;
 

@@ -1,6 +1,7 @@
 //! What the views print, compared with files in `tests/golden`.
 //!
 //! `UPDATE=1 cargo test --test golden` writes them anew: read the difference.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scene;
 

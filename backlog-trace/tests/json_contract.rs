@@ -1,6 +1,7 @@
 //! The JSON contract: field names that programs rely on, and docs/json.md.
 //!
 //! `UPDATE=1 cargo test --test json_contract` writes the document's examples anew.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[expect(dead_code, reason = "each test uses a part of the scene")]
 mod scene;
@@ -35,7 +36,7 @@ fn live_lines() -> Vec<String> {
 }
 
 fn live_line(kind: &str) -> String {
-    live_lines().into_iter().find(|line| json(line)["type"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+    live_lines().into_iter().find(|line| json(line)["type"] == kind).unwrap()
 }
 
 fn json(line: &str) -> Value {
@@ -177,18 +178,35 @@ fn a_histogram() {
 fn the_document_shows_what_is_printed() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
     let document = fs::read_to_string(&path).unwrap();
-    let mut renewed = String::new();
-    let mut examples = 0;
+    let mut parts = Vec::new();
     let mut rest = document.as_str();
     while let Some((before, after)) = rest.split_once("<!-- example: ") {
-        let (name, after) = after.split_once(" -->\n```json\n").unwrap();
-        let (_, after) = after.split_once("```\n").unwrap();
+        let (name, after) = after
+            .split_once(
+                " -->
+```json
+",
+            )
+            .unwrap();
+        let (_, after) = after
+            .split_once(
+                "```
+",
+            )
+            .unwrap();
         let example = if name == "histogram" { hist_line() } else { live_line(name) };
-        renewed += &format!("{before}<!-- example: {name} -->\n```json\n{}\n```\n", pretty(&example, 0));
+        parts.push(format!(
+            "{before}<!-- example: {name} -->
+```json
+{}
+```
+",
+            pretty(&example, 0)
+        ));
         rest = after;
-        examples += 1;
     }
-    renewed += rest;
+    let examples = parts.len();
+    let renewed = parts.concat() + rest;
     assert_eq!(examples, 8, "one per type");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &renewed).unwrap();

@@ -93,9 +93,8 @@ fn rest(unaccounted: i64) -> String {
 fn unlisted(audit: &NamespaceAudit) -> Option<String> {
     let parts: Vec<String> =
         audit.unlisted.iter().map(|(reason, count)| format!("{} {count}", reason.name())).collect();
-    (!parts.is_empty()).then(|| {
-        format!("netns {}: on listeners that found no room in the table: {}", audit.netns, parts.join(", "))
-    })
+    (!parts.is_empty())
+        .then(|| format!("netns {}: on listeners beyond the table: {}", audit.netns, parts.join(", ")))
 }
 
 /// A listener's `sk_drops`; nothing where the kernel counted none.

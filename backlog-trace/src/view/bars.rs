@@ -1,5 +1,6 @@
 //! Bars, sparklines and lines that fold at the terminal's edge.
 
+use anstream::adapter::strip_str;
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::painted;
@@ -58,17 +59,22 @@ pub(super) fn fold(parts: &[String], separator: &str, columns: Option<usize>) ->
     let mut used = 0;
     for (at, part) in parts.iter().enumerate() {
         let separator = if at + 1 == parts.len() { "" } else { separator };
-        let width = part.width() + separator.trim_end().width();
-        if at > 0 && columns.is_some_and(|columns| used + width > columns) {
+        let width = visible(part);
+        if at > 0 && columns.is_some_and(|columns| used + width + separator.trim_end().width() > columns) {
             text.truncate(text.trim_end().len());
             text.push_str("\n    ");
             used = 4;
         }
         text.push_str(part);
         text.push_str(separator);
-        used += part.width() + separator.width();
+        used += width + separator.width();
     }
     text
+}
+
+/// Columns of a text that may hold colours.
+fn visible(text: &str) -> usize {
+    strip_str(text).map(UnicodeWidthStr::width).sum()
 }
 
 #[cfg(test)]
@@ -131,5 +137,7 @@ mod tests {
         assert_eq!(fold(&parts, ", ", Some(15)), "one, two, three");
         assert_eq!(fold(&parts, ", ", Some(14)), "one, two,\n    three");
         assert_eq!(fold(&parts, ", ", Some(1)), "one,\n    two,\n    three");
+        let red = parts.map(|part| painted(super::super::paint::ALARM, &part));
+        assert!(!fold(&red, ", ", Some(15)).contains('\n'), "colours take no room");
     }
 }

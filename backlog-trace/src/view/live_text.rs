@@ -17,8 +17,7 @@ use super::{Screen, View, audit_text, hist_text, names, units};
 /// owner, the SYN queue and the second's fraction are left out.
 const WIDE: usize = 118;
 
-/// A column: its heading, and the width it starts with. It grows, and never
-/// shrinks, when something longer is printed.
+/// A column: its heading, and the width it starts with.
 type Column = (&'static str, usize);
 
 const WIDE_COLUMNS: [Column; 8] = [
@@ -95,13 +94,24 @@ impl<W: Write> LiveText<W> {
         }
         let lost_at = cells.len() - if self.is_narrow() { 3 } else { 4 };
         let last = cells.len() - 1;
-        for (at, (cell, width)) in cells.iter().zip(&mut self.widths).enumerate() {
-            *width = (*width).max(cell.width());
-            let padding = if at == last { 0 } else { *width - cell.width() };
+        self.widen(&cells, gap.len());
+        for (at, (cell, width)) in cells.iter().zip(&self.widths).enumerate() {
+            let padding = if at == last { 0 } else { width.saturating_sub(cell.width()) };
             let text = if at == lost_at { painted(style, cell) } else { cell.clone() };
             write!(self.out, "{text}{:padding$}{}", "", if at == last { "\n" } else { gap })?;
         }
         Ok(())
+    }
+
+    /// Columns grow with what is in them, unless every line after this one
+    /// would cross the terminal's edge for it.
+    fn widen(&mut self, cells: &[String], gap: usize) {
+        let grown: Vec<usize> =
+            cells.iter().zip(&self.widths).map(|(cell, width)| cell.width().max(*width)).collect();
+        let line = grown.iter().sum::<usize>() + gap * grown.len().saturating_sub(1);
+        if self.screen.columns.is_none_or(|columns| line <= columns) {
+            self.widths = grown;
+        }
     }
 
     fn print_heading(&mut self) -> io::Result<()> {
@@ -126,7 +136,7 @@ impl<W: Write> LiveText<W> {
         }
         let digits = if self.is_narrow() { 0 } else { 6 };
         let time = units::clock(self.tally.unix_ns(time), digits, &self.screen.zone);
-        let text = format!("{count} lines missing here: no room in the ring buffer; they are counted below");
+        let text = format!("{count} lines missing: no room in the ring buffer; counted all the same");
         writeln!(self.out, "{time}  {}", painted(ALARM, &text))
     }
 }
