@@ -23,12 +23,12 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Hist {
-    /// What to observe.
-    #[command(flatten)]
-    pub observe: Observe,
     /// Print a histogram of each stretch of this length too, e.g. 5s.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub interval: Option<Duration>,
+    /// What to observe.
+    #[command(flatten)]
+    pub observe: Observe,
 }
 
 /// Runs it.

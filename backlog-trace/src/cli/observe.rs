@@ -50,9 +50,6 @@ impl Filters {
 /// What to observe, how long, and how to print it.
 #[derive(Args, Clone, Debug)]
 pub struct Observe {
-    /// Which listeners are shown.
-    #[command(flatten)]
-    pub filters: Filters,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -76,6 +73,10 @@ pub struct Observe {
     /// standard output holds nothing but JSON.
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+    // Last: its heading holds for every option that follows.
+    /// Which listeners are shown.
+    #[command(flatten)]
+    pub filters: Filters,
 }
 
 /// Parses `10s`, `2m 30s`, `1h`.
