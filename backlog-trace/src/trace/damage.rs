@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn each_loss_is_damage_and_has_its_sentence() {
-        let changes: [(fn(&mut Damage), &str); 10] = [
+        type Change = fn(&mut Damage);
+        let changes: [(Change, &str); 10] = [
             (|d| d.unfinished = true, "ended without its last frame"),
             (|d| d.cut_bytes = 12, "12 bytes"),
             (|d| d.damaged_bytes = 13, "13 bytes are damaged; frames lost: 0"),

@@ -140,8 +140,6 @@ fn child_that_meets_the_limit() {
         .expect("the limit");
     assert_eq!(failure.exit, Exit::OutputFailed);
     assert!(failure.advice.as_deref().unwrap().contains("ulimit"), "{failure}");
-    println!("saved {:?}", writer.saved());
-    std::fs::write(path.to_str().unwrap().to_owned() + ".saved", writer.saved().snapshots.to_string()).ok();
 }
 
 /// The real refusal of a real file system: RLIMIT_FSIZE, with SIGXFSZ ignored,
