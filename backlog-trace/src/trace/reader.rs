@@ -85,7 +85,7 @@ impl<R: Read> Reader<R> {
             None if frames.damage.damaged_bytes == 0 && frames.damage.lost_frames == 0 => {
                 Err(nothing_recorded(name))
             }
-            Some(Frame { kind: Kind::Session, payload }) => {
+            Some(Frame { kind: Kind::Session, payload, .. }) => {
                 let Some(session) = json(&payload) else { return Err(uninterpretable(name)) };
                 let (state, assembly) = (State::Start, Assembly::default());
                 Ok(Self { frames, session: Arc::new(session), assembly, state, details: 0, snapshots: 0 })
@@ -105,10 +105,13 @@ impl<R: Read> Reader<R> {
     }
 
     fn middle(&mut self) -> Event {
-        while let Some(Frame { kind, payload }) = self.frames.next() {
+        while let Some(Frame { kind, payload, repeated }) = self.frames.next() {
             let event = match kind {
                 Kind::Session => match json::<Session>(&payload) {
-                    Some(session) if session == *self.session => continue,
+                    Some(session) if session == *self.session => {
+                        self.frames.damage.repeated_frames += u64::from(repeated);
+                        continue;
+                    }
                     Some(_) => {
                         self.frames.damage.trailing = true;
                         break;
@@ -199,6 +202,10 @@ fn uninterpretable(name: &str) -> Failure {
 struct Frame {
     kind: Kind,
     payload: Bytes,
+    /// A session, and its number has been passed. It is looked at all the
+    /// same: where another recording was appended to one that was cut, this is
+    /// what tells the frames of the one from those of the other.
+    repeated: bool,
 }
 
 /// The sound frames of a file, in the order of their numbers.
@@ -281,13 +288,15 @@ impl<R: Read> Frames<R> {
 
     fn accept(&mut self, header: &FrameHeader, stored: Bytes) -> Option<Frame> {
         let sequence = header.sequence.get();
-        if sequence < self.expected {
+        let kind = Kind::from_number(header.kind);
+        let repeated = sequence < self.expected;
+        if repeated && kind != Some(Kind::Session) {
             self.damage.repeated_frames += 1;
             return None;
         }
-        self.damage.lost_frames = self.damage.lost_frames.saturating_add(sequence - self.expected);
-        self.expected = sequence.saturating_add(1);
-        let kind = Kind::from_number(header.kind);
+        let missing = sequence.saturating_sub(self.expected);
+        self.damage.lost_frames = self.damage.lost_frames.saturating_add(missing);
+        self.expected = self.expected.max(sequence.saturating_add(1));
         if !frame::is_intact(header, &stored) {
             self.damage.damaged_bytes += (FRAME_HEADER + stored.len()) as u64;
             self.damage.lose(kind);
@@ -298,7 +307,7 @@ impl<R: Read> Frames<R> {
             return None;
         };
         match frame::decode(header, stored) {
-            Ok(payload) => Some(Frame { kind, payload }),
+            Ok(payload) => Some(Frame { kind, payload, repeated }),
             Err(Undecodable::UnknownCodec) => {
                 self.damage.newer_frames += 1;
                 None

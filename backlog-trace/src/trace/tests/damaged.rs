@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::sample::{Seen, replayed, seen, session, small};
+use super::sample::{self, Seen, replayed, seen, session, small};
 use crate::event::Event;
 use crate::trace::format::FRAME_HEADER;
 use crate::trace::{Damage, Reader};
@@ -144,15 +144,20 @@ fn of_two_recordings_in_one_file_the_first_is_shown() {
     assert_eq!(now, expected(|_| false));
     assert!(damage.trailing && !damage.unfinished);
 
-    // The first one was cut: the second one's session is met as a frame.
+    // The first one was cut. The numbers of the second one's frames start below
+    // and end above those of the first one's.
     let mut other = session();
     other.host = "web-2".to_owned();
-    let events = [Event::Started(other.into()), Event::Finished];
-    let second = super::sample::recorded(&events);
-    let cut = joined(writes().into_iter().take(3));
-    let (now, damage) = replayed(&[cut, second].concat());
-    assert_eq!(now, expected(|at| at >= 3));
-    assert!(!damage.is_none(), "{damage:?}");
+    let snapshots = (0..20).map(|time| Event::Snapshot(sample::snapshot(time).into()));
+    let events: Vec<_> = [Event::Started(other.into())].into_iter().chain(snapshots).collect();
+    let second = sample::recorded(&events);
+    for kept in 2..writes().len() - 1 {
+        let cut = joined(writes().into_iter().take(kept));
+        let (now, damage) = replayed(&[cut, second.clone()].concat());
+        assert_eq!(now, expected(|at| at >= kept));
+        assert!(damage.trailing && damage.unfinished);
+        assert_eq!((damage.lost_frames, damage.repeated_frames), (0, 0));
+    }
 }
 
 #[test]
