@@ -11,10 +11,9 @@ use std::rc::Rc;
 use super::child::Child;
 use super::client::Client;
 use super::counters::Counters;
-use super::interface;
 use super::listener_socket::{Listen, ListenerSocket, Stack};
 use super::namespace::Namespace;
-use super::network::{self, Network};
+use super::network::Network;
 use super::observer::Observer;
 use super::patience;
 use super::seen::Seen;
@@ -113,11 +112,6 @@ impl Arena {
         made.map(|_| number)
     }
 
-    /// Sets a sysctl of the first network.
-    pub(super) fn sysctl(&self, name: &str, value: i64) -> Result<()> {
-        network::set_sysctl(name, value)
-    }
-
     /// Opens a listener in the first network.
     pub(super) fn listen(&mut self, listen: Listen) -> Result<Rc<ListenerSocket>> {
         self.listen_in(0, listen)
@@ -203,11 +197,6 @@ impl Arena {
     /// Waits until a counter of the first network has moved at all.
     pub(super) fn until_moved(&self, counter: &str) -> Result<()> {
         patience::wait(&format!("{counter} to move"), || Ok(self.movement_of(0)?.get(counter) > 0))
-    }
-
-    /// Takes the loopback down, so that clients of the kernel's own fall silent.
-    pub(super) fn silence_loopback(&self) -> Result<()> {
-        interface::set_up(interface::LOOPBACK, false)
     }
 
     /// Reads what the kernel counted, stops the tool and reads what it said.

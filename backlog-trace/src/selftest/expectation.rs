@@ -11,6 +11,7 @@ use backlog_trace_common::reason::Reason;
 
 use super::counters::Counters;
 use super::listener_socket::ListenerSocket;
+use super::seen::Who;
 
 /// What must have come of a scenario.
 #[derive(Clone, Debug)]
@@ -107,6 +108,11 @@ impl Expected {
             told: Vec::new(),
             retransmit_cause: None,
         }
+    }
+
+    /// Whether the tool speaks of this listener.
+    pub(super) fn is(&self, who: &Who) -> bool {
+        who.netns == self.netns && who.inode == Some(self.inode)
     }
 
     /// So many packets met this fate.

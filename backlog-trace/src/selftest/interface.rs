@@ -2,13 +2,13 @@
 //!
 //! By ioctl, because three requests need no netlink library.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 
-use rustix::ioctl::{Opcode, Setter, ioctl};
+use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::failure::{Failure, Result};
@@ -18,10 +18,13 @@ pub(super) const LOOPBACK: &str = "lo";
 /// Name of the TUN device; the namespace is private, so the name is free.
 pub(super) const TUN: &str = "tun0";
 
-const SET_TUN: Opcode = libc::TUNSETIFF as Opcode;
-const SET_FLAGS: Opcode = libc::SIOCSIFFLAGS as Opcode;
-const SET_ADDRESS: Opcode = libc::SIOCSIFADDR as Opcode;
-const SET_NETMASK: Opcode = libc::SIOCSIFNETMASK as Opcode;
+// From the kernel's headers: libc gives these in types that differ by C library.
+const SET_TUN: Opcode = opcode::write::<c_int>(b'T', 202);
+const SET_FLAGS: Opcode = 0x8914;
+const SET_ADDRESS: Opcode = 0x8916;
+const SET_NETMASK: Opcode = 0x891c;
+/// AF_INET as the kernel keeps it in an address.
+const FAMILY_IPV4: libc::sa_family_t = 2;
 
 /// Opens a new TUN device in this thread's namespace. It is gone with its file.
 pub(super) fn open_tun() -> Result<File> {
@@ -95,7 +98,7 @@ fn named(name: &str) -> libc::ifreq {
     };
     // The last byte stays NUL.
     for (slot, byte) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
-        *slot = byte.cast_signed();
+        *slot = c_char::from_ne_bytes([byte]);
     }
     request
 }
@@ -108,7 +111,7 @@ fn short_flags(flags: c_int) -> libc::c_short {
 fn socket_address(address: Ipv4Addr) -> libc::sockaddr {
     let mut data = [0; 14];
     for (slot, byte) in data.iter_mut().skip(2).zip(address.octets()) {
-        *slot = byte.cast_signed();
+        *slot = c_char::from_ne_bytes([byte]);
     }
-    libc::sockaddr { sa_family: libc::AF_INET as libc::sa_family_t, sa_data: data }
+    libc::sockaddr { sa_family: FAMILY_IPV4, sa_data: data }
 }

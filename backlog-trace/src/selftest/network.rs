@@ -45,7 +45,7 @@ impl Network {
     pub(super) fn create() -> Result<Self> {
         let namespace = Namespace::create()?;
         for (name, value) in DEFAULTS {
-            set_sysctl(name, value)?;
+            sysctl(name, value)?;
         }
         interface::set_up(interface::LOOPBACK, true)?;
         let tun = Tun::open()?;
@@ -75,10 +75,16 @@ impl Network {
 }
 
 /// Writes a sysctl of this thread's namespace.
-pub(super) fn set_sysctl(name: &str, value: i64) -> Result<()> {
+pub(super) fn sysctl(name: &str, value: i64) -> Result<()> {
     let path = format!("/proc/sys/{name}");
     std::fs::write(&path, value.to_string())
         .map_err(|why| Failure::internal(format!("{path} cannot be set to {value}"), why))
+}
+
+/// Takes the loopback of this thread's namespace down, so that clients of the
+/// kernel's own fall silent.
+pub(super) fn silence_loopback() -> Result<()> {
+    interface::set_up(interface::LOOPBACK, false)
 }
 
 /// Whether this thread's namespace has IPv6.

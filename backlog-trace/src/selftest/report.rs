@@ -1,13 +1,16 @@
 //! What is printed of scenarios: one line each, or one JSON object each.
 
+use std::collections::BTreeSet;
 use std::io::{Result, Write};
 
+use backlog_trace_common::reason::Reason;
 use serde_json::{Map, Value, json};
 
 use super::arena::Kernel;
 use super::expectation::{Expectation, Expected};
 use super::scenario::Scenario;
-use super::seen::Seen;
+use super::seen::{Row, Seen};
+use super::table::TABLE;
 use crate::cli::Format;
 
 /// What came of a scenario.
@@ -18,6 +21,13 @@ pub(super) enum Verdict {
     Fail(Vec<String>),
     /// It could not be played or seen here, for this reason.
     Skip(String),
+}
+
+impl Verdict {
+    /// Pass, unless there is a complaint.
+    pub(super) fn of(complaints: Vec<String>) -> Self {
+        if complaints.is_empty() { Self::Pass } else { Self::Fail(complaints) }
+    }
 }
 
 /// A scenario that was played or skipped.
@@ -55,13 +65,13 @@ impl Outcome {
 }
 
 /// The table of scenarios.
-pub(super) fn list(out: &mut dyn Write, table: &[Scenario], format: Format) -> Result<()> {
-    let width = table.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
-    for Scenario { name, shows, .. } in table {
+pub(super) fn list(out: &mut dyn Write, format: Format) -> Result<()> {
+    let width = TABLE.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    for Scenario { name, shows, .. } in TABLE {
         match format {
             Format::Text => writeln!(out, "{name:width$}  {shows}")?,
             Format::Json => {
-                writeln!(out, "{}", json!({"v": 1, "type": "scenario", "name": name, "shows": shows}))?
+                writeln!(out, "{}", json!({"v": 1, "type": "scenario", "name": name, "shows": shows}))?;
             }
         }
     }
@@ -73,23 +83,14 @@ pub(super) fn scenario(out: &mut dyn Write, outcome: &Outcome, format: Format) -
     if format == Format::Json {
         return writeln!(out, "{}", object(outcome));
     }
-    writeln!(out, "{}  {:34} {}", outcome.word(), outcome.scenario.name, outcome.scenario.shows)?;
-    if let Some(expected) = &outcome.expected {
-        for listener in &expected.listeners {
-            writeln!(out, "        {}", line(listener, expected.at_least, outcome))?;
-        }
-        let moved: Vec<String> = outcome
-            .kernel
-            .networks
-            .iter()
-            .flat_map(|network| network.high.moved())
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        let moved = if moved.is_empty() { "nothing".to_owned() } else { moved.join(", ") };
-        writeln!(out, "        kernel counted {moved}")?;
+    let width = TABLE.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    write!(out, "{}  {:width$}", outcome.word(), outcome.scenario.name)?;
+    match &outcome.expected {
+        Some(expected) => writeln!(out, "  {}", line(expected, outcome))?,
+        None => writeln!(out)?,
     }
     for sentence in outcome.sentences() {
-        writeln!(out, "        {sentence}")?;
+        writeln!(out, "      {sentence}")?;
     }
     out.flush()
 }
@@ -106,32 +107,48 @@ pub(super) fn summary(out: &mut dyn Write, outcomes: &[Outcome], format: Format)
     }
 }
 
-/// Expected, seen and counted of one listener, beside each other.
-fn line(listener: &Expected, at_least: bool, outcome: &Outcome) -> String {
-    let least = if at_least { "at least " } else { "" };
-    let mut parts: Vec<String> = Vec::new();
-    let rows = seen_rows(listener, outcome);
-    for (reason, must) in &listener.packets {
-        let name = reason.name();
-        let seen = rows.as_ref().map(|rows| rows.iter().filter_map(|row| row.packets.get(name)).sum::<u64>());
-        let seen = seen.map(|seen| format!(", seen {seen}")).unwrap_or_default();
-        parts.push(format!("{name} expected {least}{must}{seen}"));
-    }
+/// Expected, seen and counted, beside each other.
+fn line(expected: &Expectation, outcome: &Outcome) -> String {
+    let mut parts: Vec<String> =
+        expected.listeners.iter().flat_map(|listener| fates(listener, expected.at_least, outcome)).collect();
     if parts.is_empty() {
         parts.push("no loss expected".to_owned());
     }
-    if let Some(drops) = outcome.kernel.listeners.iter().find(|row| row.inode == listener.inode) {
-        parts.push(format!("sk_drops {}", drops.high));
-    }
-    format!("{}: {}", listener.address, parts.join("; "))
+    let kernel = &outcome.kernel;
+    let drops = kernel.listeners.iter().map(|row| row.high).sum::<u64>();
+    let counted: Vec<String> = kernel
+        .networks
+        .iter()
+        .flat_map(|network| network.high.moved())
+        .chain((drops > 0).then_some(("sk_drops", drops)))
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    let counted = if counted.is_empty() { "nothing".to_owned() } else { counted.join(", ") };
+    format!("{}; kernel counted {counted}", parts.join("; "))
 }
 
-fn seen_rows<'a>(listener: &Expected, outcome: &'a Outcome) -> Option<Vec<&'a super::seen::Row>> {
+/// What packets met on one listener: expected, and seen where the tool ran.
+fn fates(listener: &Expected, at_least: bool, outcome: &Outcome) -> Vec<String> {
+    let rows = seen_rows(listener, outcome);
+    let seen = |name: &str| rows.iter().flatten().filter_map(|row| row.packets.get(name)).sum::<u64>();
+    let expected = listener.packets.keys().map(|reason| reason.name());
+    let surprises = rows.iter().flatten().flat_map(|row| &row.packets).filter(|(_, count)| **count > 0);
+    let names: BTreeSet<&str> = expected.chain(surprises.map(|(name, _)| name.as_str())).collect();
+    let port = listener.address.port();
+    let least = if at_least { "at least " } else { "" };
+    names
+        .into_iter()
+        .map(|name| {
+            let must = Reason::from_name(name).and_then(|reason| listener.packets.get(&reason)).unwrap_or(&0);
+            let seen = rows.as_ref().map(|_| format!(", seen {}", seen(name))).unwrap_or_default();
+            format!(":{port} {name} expected {least}{must}{seen}")
+        })
+        .collect()
+}
+
+fn seen_rows<'a>(listener: &Expected, outcome: &'a Outcome) -> Option<Vec<&'a Row>> {
     let seen = outcome.seen.as_ref()?;
-    let is = |row: &&super::seen::Row| {
-        row.listener.netns == listener.netns && row.listener.inode == listener.inode
-    };
-    Some(seen.histogram.listeners.iter().filter(is).collect())
+    Some(seen.histogram.listeners.iter().filter(|row| listener.is(&row.listener)).collect())
 }
 
 fn object(outcome: &Outcome) -> Value {
@@ -181,7 +198,7 @@ fn object(outcome: &Outcome) -> Value {
         "v": 1,
         "type": "scenario",
         "name": outcome.scenario.name,
-        "rung": outcome.rung,
+        "rung": outcome.rung.as_deref().unwrap_or_default(),
         "verdict": outcome.word(),
         "expected": expected.map(|expected| json!({"at_least": expected.at_least, "listeners": expectations})),
         "seen": seen,

@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure, Result};
 /// # Errors
 /// Where the output cannot be written.
 pub fn list(format: Format, out: &mut dyn Write) -> Result<Exit> {
-    written(report::list(out, TABLE, format))?;
+    written(report::list(out, format))?;
     Ok(Exit::Success)
 }
 
@@ -33,8 +33,7 @@ pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write
         return Err(Failure::new(Exit::KernelUnable, format!("{name} cannot be played: {why}")));
     }
     let (expected, kernel, _) = perform(scenario, settings, Watch::Nobody)?;
-    let why = compare::kernel(&expected, &kernel);
-    let verdict = if why.is_empty() { Verdict::Pass } else { Verdict::Fail(why) };
+    let verdict = Verdict::of(compare::kernel(&expected, &kernel));
     let outcome = Outcome { scenario, rung: None, verdict, expected: Some(expected), kernel, seen: None };
     written(report::scenario(out, &outcome, format))?;
     Ok(if outcome.failed() { Exit::SelftestFailed } else { Exit::Success })
@@ -84,12 +83,15 @@ fn judge(scenario: &'static Scenario, settings: &Settings) -> Result<Outcome> {
         Err(failure) => return Ok(skipped(Verdict::Fail(vec![failure.what]))),
     };
     let mut why = compare::kernel(&expected, &kernel);
-    let mut verdict = None;
+    let mut unseen = None;
     if let Some(seen) = &seen {
-        verdict = compare::unseen(scenario.hooks, &seen.histogram).map(Verdict::Skip);
+        unseen = compare::unseen(scenario.hooks, &seen.histogram);
         why.extend(compare::tool(&expected, &kernel, seen, scenario.live));
     }
-    let verdict = verdict.unwrap_or_else(|| if why.is_empty() { Verdict::Pass } else { Verdict::Fail(why) });
+    let verdict = match unseen {
+        Some(missing) => Verdict::Skip(missing),
+        None => Verdict::of(why),
+    };
     let rung = seen.as_ref().and_then(|seen| seen.histogram.rung().map(str::to_owned)).or(rung);
     Ok(Outcome { scenario, rung, verdict, expected: Some(expected), kernel, seen })
 }

@@ -45,7 +45,8 @@ pub(super) struct Row {
 #[serde(default)]
 pub(super) struct Who {
     pub(super) netns: u32,
-    pub(super) inode: u64,
+    /// `None` where the tool could not learn it.
+    pub(super) inode: Option<u64>,
     pub(super) port: u16,
     pub(super) address: Option<IpAddr>,
     pub(super) owners: Vec<Owner>,
@@ -184,7 +185,7 @@ mod tests {
         assert_eq!(histogram.rung(), Some("fentry"));
         let row = &histogram.listeners[0];
         assert_eq!(
-            (row.listener.inode, row.listener.owners[0].pid, row.accept_queue.max),
+            (row.listener.inode.unwrap(), row.listener.owners[0].pid, row.accept_queue.max),
             (102_322, 812, 129)
         );
         assert_eq!(row.packets["syn/accept_queue_full"], 311);

@@ -17,7 +17,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "syn_accept_queue_full_ipv6",
-        shows: "the same by IPv6",
+        shows: "SYNs refused by a full accept queue, by IPv6",
         needs: &[Tun, Ipv6],
         hooks: &["syn"],
         live: false,
@@ -25,7 +25,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "syn_accept_queue_full_dual_stack",
-        shows: "the same of IPv4 clients on a dual-stack listener, counted once",
+        shows: "SYNs of IPv4 clients refused by a dual-stack listener, counted once",
         needs: &[Tun, Ipv6],
         hooks: &["syn"],
         live: true,
@@ -49,7 +49,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "syn_queue_full_ipv6",
-        shows: "the same by IPv6",
+        shows: "SYNs refused by a full SYN queue, by IPv6",
         needs: &[Tun, Ipv6, Cookies],
         hooks: &["syn"],
         live: false,
@@ -65,7 +65,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "syn_queue_full_cookie_ipv6",
-        shows: "the same by IPv6",
+        shows: "SYNs answered by cookie for a full SYN queue, by IPv6",
         needs: &[Tun, Ipv6, Cookies],
         hooks: &["syn"],
         live: false,
@@ -97,7 +97,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "ack_accept_queue_full_ipv6",
-        shows: "the same by IPv6",
+        shows: "final ACKs refused by a full accept queue, by IPv6",
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: false,
@@ -105,7 +105,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "ack_accept_queue_full_dual_stack",
-        shows: "the same of IPv4 clients on a dual-stack listener, counted once",
+        shows: "final ACKs of IPv4 clients refused by a dual-stack listener, counted once",
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: true,
@@ -121,7 +121,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "ack_abort_on_overflow_ipv6",
-        shows: "the same by IPv6",
+        shows: "final ACKs answered by RST for a full accept queue, by IPv6",
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: false,
@@ -129,7 +129,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "ack_abort_on_overflow_dual_stack",
-        shows: "the same of IPv4 clients on a dual-stack listener, counted once",
+        shows: "final ACKs of IPv4 clients answered by RST by a dual-stack listener, counted once",
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: true,
@@ -153,7 +153,7 @@ pub(super) const TABLE: &[Scenario] = &[
     },
     Scenario {
         name: "cookie_ack_accept_queue_full_ipv6",
-        shows: "the same by IPv6",
+        shows: "final ACKs with valid cookies refused by a full accept queue, by IPv6",
         needs: &[Tun, Ipv6, Cookies],
         hooks: &["syn", "cookie"],
         live: false,

@@ -44,10 +44,11 @@ pub(super) fn packets(expected: &Expectation, seen: &Histogram, why: &mut Vec<St
     let strangers = seen.listeners.iter().filter(|row| {
         row.packets.iter().any(|(name, count)| *count > 0 && counts_as_loss(name))
             && expected.listeners.iter().any(|listener| listener.netns == row.listener.netns)
-            && !expected.listeners.iter().any(|listener| is_row(row, listener))
+            && !expected.listeners.iter().any(|listener| listener.is(&row.listener))
     });
     for row in strangers {
-        let (port, inode) = (row.listener.port, row.listener.inode);
+        let port = row.listener.port;
+        let inode = row.listener.inode.map_or("unknown".to_owned(), |inode| inode.to_string());
         why.push(format!(
             "losses were charged to port {port}, inode {inode}, which is no listener of the scenario"
         ));
@@ -180,11 +181,7 @@ fn within(is: u64, network: &NetworkMovement, name: &str, what: &str, why: &mut 
 }
 
 fn rows<'a>(seen: &'a Histogram, listener: &Expected) -> Vec<&'a Row> {
-    seen.listeners.iter().filter(|row| is_row(row, listener)).collect()
-}
-
-fn is_row(row: &Row, listener: &Expected) -> bool {
-    row.listener.netns == listener.netns && row.listener.inode == listener.inode
+    seen.listeners.iter().filter(|row| listener.is(&row.listener)).collect()
 }
 
 fn in_network(seen: &Histogram, netns: u32) -> impl Iterator<Item = &Row> {

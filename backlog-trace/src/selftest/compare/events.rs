@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use backlog_trace_common::reason::Reason;
 
-use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::expectation::Expectation;
 use crate::selftest::seen::{Event, Histogram};
 
 /// An event as it is compared: reason, outcome, peer.
@@ -20,7 +20,7 @@ pub(super) fn told(expected: &Expectation, events: &[Event], why: &mut Vec<Strin
             *balance.entry((told.reason.name().to_owned(), outcome, end(Some(told.peer)))).or_default() -= 1;
         }
         let of_packets = |event: &&Event| matches!(event.r#type.as_str(), "loss" | "cookie");
-        for event in events.iter().filter(|event| is_of(event, listener)).filter(of_packets) {
+        for event in events.iter().filter(|event| listener.is(&event.listener)).filter(of_packets) {
             if event.name() == Reason::ListenerClosed.name() {
                 continue;
             }
@@ -50,8 +50,10 @@ pub(super) fn retransmits(
     for listener in &expected.listeners {
         let Some((cause, but)) = listener.retransmit_cause else { continue };
         let address = listener.address;
-        let told: Vec<&Event> =
-            events.iter().filter(|event| event.r#type == "retransmit" && is_of(event, listener)).collect();
+        let told: Vec<&Event> = events
+            .iter()
+            .filter(|event| event.r#type == "retransmit" && listener.is(&event.listener))
+            .collect();
         if !told.iter().any(|event| event.cause.as_deref() == Some(cause)) {
             why.push(format!("{address}: no SYN+ACK sent again for the cause {cause} was told"));
         }
@@ -72,17 +74,13 @@ pub(super) fn retransmits(
         let counted = histogram
             .listeners
             .iter()
-            .filter(|row| row.listener.netns == listener.netns && row.listener.inode == listener.inode)
+            .filter(|row| listener.is(&row.listener))
             .filter_map(|row| row.packets.get(Reason::SynackRetransmit.name()))
             .sum::<u64>();
         if counted.abs_diff(told.len() as u64) > 1 {
             why.push(format!("{address}: {counted} SYN+ACKs sent again were counted, {} told", told.len()));
         }
     }
-}
-
-fn is_of(event: &Event, listener: &Expected) -> bool {
-    event.listener.netns == listener.netns && event.listener.inode == listener.inode
 }
 
 /// An IPv4 client of an IPv6 socket is the same by either of its names.

@@ -1,1 +1,188 @@
-//! Verdicts on scenarios that never happened.
+//! Verdicts on scenarios that never happened: one that all agree on, and every
+//! way of disagreeing, each of which must be a complaint.
+
+use backlog_trace_common::reason::Reason;
+
+use super::*;
+use crate::selftest::arena::{DropsMovement, NetworkMovement};
+use crate::selftest::expectation::Expected;
+use crate::selftest::seen::parse_events;
+
+const NETNS: u32 = 7;
+const INODE: u64 = 9;
+
+struct Case {
+    expected: Expectation,
+    kernel: Kernel,
+    seen: Seen,
+}
+
+/// Three SYNs and two final ACKs refused, a SYN+ACK sent again: all agree.
+fn agreed() -> Case {
+    let address = "0.0.0.0:8080".parse().unwrap();
+    let peer = "198.19.0.1:20001".parse().unwrap();
+    let expected = Expectation::exactly([Expected::at(NETNS, INODE, address)
+        .packets(Reason::SynAcceptQueueFull, 3)
+        .packets(Reason::AckAcceptQueueFull, 1)
+        .sk_drops(5)
+        .syns(6)
+        .established(2)
+        .accepted(1)
+        .accept_queue(2, 1)
+        .owner(812)
+        .told(Reason::AckAcceptQueueFull, Some("silent"), peer)
+        .retransmits_because("ack_refused", 0)]);
+    let moved: crate::selftest::counters::Counters =
+        [("ListenOverflows", 4), ("ListenDrops", 4), ("TCPSynRetrans", 1)].into_iter().collect();
+    let kernel = Kernel {
+        networks: vec![NetworkMovement { netns: NETNS, low: moved.clone(), high: moved }],
+        listeners: vec![DropsMovement { inode: INODE, low: 5, high: 5 }],
+    };
+    let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0}}"#;
+    let events = r#"{"type":"loss","stage":"ack","reason":"accept_queue_full","outcome":"silent","listener":{"netns":7,"inode":9},"peer":{"address":"::ffff:198.19.0.1","port":20001}}
+{"type":"retransmit","stage":"synack","reason":"retransmit","cause":"ack_refused","listener":{"netns":7,"inode":9}}"#;
+    let seen =
+        Seen { histogram: Histogram::parse(histogram).unwrap(), events: parse_events(events).unwrap() };
+    Case { expected, kernel, seen }
+}
+
+/// Changes the case that all agree on; there must be a complaint that says `what`.
+#[track_caller]
+fn check(what: &str, change: impl FnOnce(&mut Case)) {
+    let mut case = agreed();
+    change(&mut case);
+    let mut why = kernel(&case.expected, &case.kernel);
+    why.extend(tool(&case.expected, &case.kernel, &case.seen, true));
+    assert!(why.iter().any(|why| why.contains(what)), "no '{what}' in {why:#?}");
+}
+
+#[test]
+fn agreement_is_no_complaint() {
+    let Case { expected, kernel, seen } = agreed();
+    assert_eq!(super::kernel(&expected, &kernel), Vec::<String>::new());
+    assert_eq!(tool(&expected, &kernel, &seen, true), Vec::<String>::new());
+}
+
+#[test]
+fn the_kernel_counted_something_else_than_was_built() {
+    check("the kernel's ListenDrops moved by 5, not by 4", |case| {
+        case.kernel.networks[0].high.add("ListenDrops", 1);
+    });
+    check("the kernel's TCPReqQFullDrop moved by 1, not by 0", |case| {
+        case.kernel.networks[0].high.add("TCPReqQFullDrop", 1);
+    });
+    check("the kernel's sk_drops of 0.0.0.0:8080 moved by 6", |case| case.kernel.listeners[0].high = 6);
+}
+
+#[test]
+fn the_tool_saw_other_packets() {
+    let set = |name: &'static str, count: u64| {
+        move |case: &mut Case| {
+            case.seen.histogram.listeners[0].packets.insert(name.to_owned(), count);
+        }
+    };
+    check("2 syn/accept_queue_full were seen, not 3", set("syn/accept_queue_full", 2));
+    check("while the kernel's ListenOverflows moved by 4", set("syn/accept_queue_full", 4));
+    check("1 ack/child_failed were seen, of which the scenario made none", set("ack/child_failed", 1));
+    check("1 syn/unheard_of were seen", set("syn/unheard_of", 1));
+    check("2 SYN+ACKs sent again were seen", set("synack/retransmit", 2));
+    check("0.0.0.0:8080 is not listed", |case| case.seen.histogram.listeners.clear());
+    check("0.0.0.0:8080 is listed 2 times", |case| {
+        let row = case.seen.histogram.listeners[0].clone();
+        case.seen.histogram.listeners.push(row);
+    });
+    check("losses were charged to port 8080, inode unknown", |case| {
+        case.seen.histogram.listeners[0].listener.inode = None;
+    });
+}
+
+#[test]
+fn the_tools_balance_does_not_close() {
+    check("does not account for -1 of ListenDrops", |case| {
+        case.seen.histogram.audit[0].unaccounted.insert("ListenDrops".to_owned(), -1);
+    });
+    check("5 is what the audit says of it, while the kernel's ListenDrops moved by 4", |case| {
+        case.seen.histogram.audit[0].kernel.insert("ListenDrops".to_owned(), 5);
+    });
+    check("the audit says nothing of TCPReqQFullDrop", |case| {
+        case.seen.histogram.audit[0].kernel.remove("TCPReqQFullDrop");
+    });
+    check("the audit has no line for namespace 7", |case| case.seen.histogram.audit.clear());
+    check("3 details were missed", |case| case.seen.histogram.details.missed = 3);
+    check("4 of 5 sk_drops are accounted for", |case| {
+        case.seen.histogram.listeners[0].sk_drops.attributed = 4;
+    });
+    check("sk_drops of 6 were read, the socket counted 5", |case| {
+        case.seen.histogram.listeners[0].sk_drops.kernel = Some(6);
+    });
+}
+
+#[test]
+fn the_tool_says_something_else_of_the_listener() {
+    check("the number of SYNs is 7, not 6", |case| case.seen.histogram.listeners[0].syns = 7);
+    check("handshakes is 1, not 2", |case| case.seen.histogram.listeners[0].established = 1);
+    check("accepts is 0, not 1", |case| case.seen.histogram.listeners[0].accepted = 0);
+    check("the longest accept queue is 1, not 2", |case| {
+        case.seen.histogram.listeners[0].accept_queue.max = 1;
+    });
+    check("the limit is 2, not 1", |case| case.seen.histogram.listeners[0].accept_queue.limit = 2);
+    check("its port is given as 1", |case| case.seen.histogram.listeners[0].listener.port = 1);
+    check("its address is given as", |case| {
+        case.seen.histogram.listeners[0].listener.address = Some("127.0.0.1".parse().unwrap());
+    });
+    check("process 812 holds it", |case| case.seen.histogram.listeners[0].listener.owners.clear());
+}
+
+#[test]
+fn live_told_something_else() {
+    check("silent, of 198.19.0.1:20001 was not told (1 times)", |case| case.seen.events.clear());
+    check("reset, of 198.19.0.1:20001 was told and did not happen", |case| {
+        case.seen.events[0].outcome = Some("reset".to_owned());
+    });
+    check("no SYN+ACK sent again for the cause ack_refused was told", |case| case.seen.events.truncate(1));
+    check("have a cause other than ack_refused, not 0: client_silent", |case| {
+        case.seen.events[1].cause = Some("client_silent".to_owned());
+    });
+    check("1 SYN+ACKs sent again were counted, 3 told", |case| {
+        let event = case.seen.events[1].clone();
+        case.seen.events.extend([event.clone(), event]);
+    });
+}
+
+#[test]
+fn a_rung_that_sees_verdicts_alone_is_not_asked_for_more() {
+    let mut case = agreed();
+    for hook in &mut case.seen.histogram.hooks {
+        hook.rung = Some("tracepoint".to_owned());
+    }
+    let row = &mut case.seen.histogram.listeners[0];
+    (row.established, row.accepted, row.accept_queue.max) = (0, 0, 0);
+    assert_eq!(tool(&case.expected, &case.kernel, &case.seen, true), Vec::<String>::new());
+}
+
+#[test]
+fn where_the_kernels_own_clients_retry_only_the_least_is_known() {
+    let mut case = agreed();
+    case.expected.at_least = true;
+    case.kernel.networks[0].high.add("ListenDrops", 3);
+    case.kernel.networks[0].low.add("ListenDrops", 3);
+    case.kernel.networks[0].high.add("ListenOverflows", 3);
+    case.kernel.networks[0].low.add("ListenOverflows", 3);
+    // Enough for how it was built, too few for what the kernel counted.
+    assert_eq!(kernel(&case.expected, &case.kernel), Vec::<String>::new());
+    let why = tool(&case.expected, &case.kernel, &case.seen, false);
+    assert!(why.iter().any(|why| why.contains("ListenOverflows moved by 7")), "{why:#?}");
+}
+
+#[test]
+fn a_missing_hook_is_named_with_its_reason() {
+    let mut histogram = agreed().seen.histogram;
+    assert_eq!(unseen(&["syn", "ack"], &histogram), None);
+    histogram.hooks[1].state = "missing".to_owned();
+    histogram.hooks[1].why = Some("no such function".to_owned());
+    assert_eq!(
+        unseen(&["syn", "ack"], &histogram).as_deref(),
+        Some("the hook ack is not attached: no such function")
+    );
+    assert!(unseen(&["listen"], &histogram).is_some());
+}

@@ -7,6 +7,7 @@ use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, Stack};
+use crate::selftest::network::sysctl;
 use crate::selftest::patience::wait;
 
 /// Three connections and four half-open requests on listen(4), whose accept
@@ -57,7 +58,7 @@ pub(in crate::selftest) fn abort_on_overflow(
     stack: Stack,
     ipv6: bool,
 ) -> Result<Expectation> {
-    arena.sysctl("net/ipv4/tcp_abort_on_overflow", 1)?;
+    sysctl("net/ipv4/tcp_abort_on_overflow", 1)?;
     let listener = arena.listen(Listen::on(8080, 4).stack(stack))?;
     arena.begin()?;
     connect(arena, &listener, 3, ipv6)?;

@@ -7,12 +7,13 @@ use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, Stack};
+use crate::selftest::network::sysctl;
 use crate::selftest::patience::wait;
 
 /// Four cookies on listen(1), whose accept queue holds two: the third and the
 /// fourth ACK find it full, valid cookies or not.
 pub(in crate::selftest) fn accept_queue_full(arena: &mut Arena, stack: Stack) -> Result<Expectation> {
-    arena.sysctl("net/ipv4/tcp_syncookies", 2)?;
+    sysctl("net/ipv4/tcp_syncookies", 2)?;
     let listener = arena.listen(Listen::on(8080, 1).stack(stack))?;
     arena.begin()?;
     let mut clients = half_open(arena, &listener, 4, stack != Stack::V4)?;

@@ -11,6 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::child::Child;
 use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::network::silence_loopback;
 use crate::selftest::patience::wait;
 
 const PORT: u16 = 8080;
@@ -31,7 +32,7 @@ pub(in crate::selftest) fn nginx_stopped(arena: &mut Arena) -> Result<Expectatio
     // It may hang on connections that never answer: then dropping it ends it.
     let _ = load.wait(LOAD_PATIENCE);
     drop(load);
-    arena.silence_loopback()?;
+    silence_loopback()?;
     let expected = Expected::at(arena.netns(), inode, address)
         .also("ListenOverflows", 1)
         .also("ListenDrops", 1)

@@ -9,6 +9,7 @@ use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, Stack};
+use crate::selftest::network::sysctl;
 use crate::selftest::patience::wait;
 
 /// listen(2) holds three connections; every SYN after them is refused, until
@@ -47,7 +48,7 @@ pub(in crate::selftest) fn accept_queue_full(
 /// The same where every SYN wants a cookie: the kernel counts the wish and
 /// then refuses all the same, since it looks at the accept queue second.
 pub(in crate::selftest) fn accept_queue_full_cookie_wanted(arena: &mut Arena) -> Result<Expectation> {
-    arena.sysctl("net/ipv4/tcp_syncookies", 2)?;
+    sysctl("net/ipv4/tcp_syncookies", 2)?;
     let listener = arena.listen(Listen::on(8080, 1))?;
     arena.begin()?;
     connect(arena, &listener, 2, false)?;
@@ -69,7 +70,7 @@ pub(in crate::selftest) fn accept_queue_full_cookie_wanted(arena: &mut Arena) ->
 /// kernels: those before "allow a connection when sk_max_ack_backlog is zero"
 /// compare by `>=`. Without cookies the SYNs that follow are refused.
 pub(in crate::selftest) fn queue_full(arena: &mut Arena, stack: Stack) -> Result<Expectation> {
-    arena.sysctl("net/ipv4/tcp_syncookies", 0)?;
+    sysctl("net/ipv4/tcp_syncookies", 0)?;
     let listener = arena.listen(Listen::on(8080, 4).stack(stack))?;
     arena.begin()?;
     half_open(arena, &listener, 4, stack != Stack::V4)?;
@@ -125,7 +126,7 @@ pub(in crate::selftest) fn queue_full_cookie(arena: &mut Arena, stack: Stack) ->
 
 /// tcp_syncookies 2: every SYN is answered by cookie, whatever the queues hold.
 pub(in crate::selftest) fn cookie_always(arena: &mut Arena) -> Result<Expectation> {
-    arena.sysctl("net/ipv4/tcp_syncookies", 2)?;
+    sysctl("net/ipv4/tcp_syncookies", 2)?;
     let listener = arena.listen(Listen::on(8080, 8))?;
     arena.begin()?;
     connect(arena, &listener, 3, false)?;
@@ -141,8 +142,8 @@ pub(in crate::selftest) fn cookie_always(arena: &mut Arena) -> Result<Expectatio
 /// Without cookies the last quarter of tcp_max_syn_backlog is kept for peers
 /// known from before: of eight, seven fit, as 8 - 7 is less than 8 / 4.
 pub(in crate::selftest) fn queue_reserved(arena: &mut Arena) -> Result<Expectation> {
-    arena.sysctl("net/ipv4/tcp_syncookies", 0)?;
-    arena.sysctl("net/ipv4/tcp_max_syn_backlog", 8)?;
+    sysctl("net/ipv4/tcp_syncookies", 0)?;
+    sysctl("net/ipv4/tcp_max_syn_backlog", 8)?;
     let listener = arena.listen(Listen::on(8080, 64))?;
     arena.begin()?;
     half_open(arena, &listener, 7, false)?;
