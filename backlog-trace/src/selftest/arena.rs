@@ -12,6 +12,7 @@ use super::child::Child;
 use super::client::Client;
 use super::counters::Counters;
 use super::listener_socket::{Listen, ListenerSocket, Stack};
+use super::movement::{DropsMovement, Kernel, NetworkMovement};
 use super::namespace::Namespace;
 use super::network::Network;
 use super::observer::Observer;
@@ -19,30 +20,6 @@ use super::patience;
 use super::seen::Seen;
 use super::settings::Settings;
 use crate::failure::{Failure, Result};
-
-/// What the kernel counted while a scenario was played, read before the tool
-/// was stopped and after: the tool's last look lies between the two.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Kernel {
-    pub(super) networks: Vec<NetworkMovement>,
-    pub(super) listeners: Vec<DropsMovement>,
-}
-
-/// How far one namespace's counters moved.
-#[derive(Clone, Debug)]
-pub(super) struct NetworkMovement {
-    pub(super) netns: u32,
-    pub(super) low: Counters,
-    pub(super) high: Counters,
-}
-
-/// How far one listener's `sk_drops` moved.
-#[derive(Clone, Debug)]
-pub(super) struct DropsMovement {
-    pub(super) inode: u64,
-    pub(super) low: u64,
-    pub(super) high: u64,
-}
 
 /// The place where a scenario is played.
 pub(super) struct Arena {

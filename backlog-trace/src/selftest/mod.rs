@@ -18,6 +18,7 @@ mod counters;
 mod expectation;
 mod interface;
 mod listener_socket;
+mod movement;
 mod namespace;
 mod network;
 mod observer;

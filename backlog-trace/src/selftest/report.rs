@@ -6,8 +6,8 @@ use std::io::{Result, Write};
 use backlog_trace_common::reason::Reason;
 use serde_json::{Map, Value, json};
 
-use super::arena::Kernel;
 use super::expectation::{Expectation, Expected};
+use super::movement::Kernel;
 use super::scenario::Scenario;
 use super::seen::{Row, Seen};
 use super::table::TABLE;
@@ -112,7 +112,8 @@ fn line(expected: &Expectation, outcome: &Outcome) -> String {
     let mut parts: Vec<String> =
         expected.listeners.iter().flat_map(|listener| fates(listener, expected.at_least, outcome)).collect();
     if parts.is_empty() {
-        parts.push("no loss expected".to_owned());
+        let what = if expected.at_least { "as many losses as the kernel counts" } else { "no loss" };
+        parts.push(format!("expected {what}"));
     }
     let kernel = &outcome.kernel;
     let drops = kernel.listeners.iter().map(|row| row.high).sum::<u64>();
@@ -139,9 +140,11 @@ fn fates(listener: &Expected, at_least: bool, outcome: &Outcome) -> Vec<String> 
     names
         .into_iter()
         .map(|name| {
-            let must = Reason::from_name(name).and_then(|reason| listener.packets.get(&reason)).unwrap_or(&0);
-            let seen = rows.as_ref().map(|_| format!(", seen {}", seen(name))).unwrap_or_default();
-            format!(":{port} {name} expected {least}{must}{seen}")
+            let must = Reason::from_name(name).and_then(|reason| listener.packets.get(&reason));
+            let must = must.map(|must| format!("expected {least}{must}"));
+            let seen = rows.as_ref().map(|_| format!("seen {}", seen(name)));
+            let both: Vec<String> = must.into_iter().chain(seen).collect();
+            format!(":{port} {name} {}", both.join(", "))
         })
         .collect()
 }

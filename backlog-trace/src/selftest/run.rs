@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 
-use super::arena::{Arena, Kernel, Watch};
+use super::arena::{Arena, Watch};
 use super::compare;
 use super::expectation::Expectation;
+use super::movement::Kernel;
 use super::report::{self, Outcome, Verdict};
 use super::scenario::Scenario;
 use super::seen::Seen;
@@ -83,14 +84,15 @@ fn judge(scenario: &'static Scenario, settings: &Settings) -> Result<Outcome> {
         Err(failure) => return Ok(skipped(Verdict::Fail(vec![failure.what]))),
     };
     let mut why = compare::kernel(&expected, &kernel);
-    let mut unseen = None;
-    if let Some(seen) = &seen {
-        unseen = compare::unseen(scenario.hooks, &seen.histogram);
-        why.extend(compare::tool(&expected, &kernel, seen, scenario.live));
-    }
-    let verdict = match unseen {
-        Some(missing) => Verdict::Skip(missing),
-        None => Verdict::of(why),
+    let unseen = seen.as_ref().and_then(|seen| compare::unseen(scenario.hooks, &seen.histogram));
+    let verdict = match (unseen, &seen) {
+        (Some(missing), _) if why.is_empty() => Verdict::Skip(missing),
+        (None, Some(seen)) => {
+            why.extend(compare::rung(scenario.hooks, settings.rung.as_deref(), &seen.histogram));
+            why.extend(compare::tool(&expected, &kernel, seen, scenario.live));
+            Verdict::of(why)
+        }
+        _ => Verdict::of(why),
     };
     let rung = seen.as_ref().and_then(|seen| seen.histogram.rung().map(str::to_owned)).or(rung);
     Ok(Outcome { scenario, rung, verdict, expected: Some(expected), kernel, seen })

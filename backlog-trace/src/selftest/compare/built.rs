@@ -1,8 +1,8 @@
 //! The kernel's counters against how the scenario was built.
 
-use crate::selftest::arena::Kernel;
 use crate::selftest::counters::AUDITED;
 use crate::selftest::expectation::Expectation;
+use crate::selftest::movement::Kernel;
 
 /// Counters of every namespace.
 pub(super) fn counters(expected: &Expectation, kernel: &Kernel, why: &mut Vec<String>) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use backlog_trace_common::reason::Reason;
 
-use crate::selftest::arena::{Kernel, NetworkMovement};
 use crate::selftest::counters::{AUDITED, SYN_RETRANSMITS};
 use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::movement::{Kernel, NetworkMovement};
 use crate::selftest::seen::{Histogram, Row};
 
 /// Fates that time brings, or the end of the scenario: nothing is built on how

@@ -7,8 +7,8 @@ mod built;
 mod counts;
 mod events;
 
-use super::arena::Kernel;
 use super::expectation::Expectation;
+use super::movement::Kernel;
 use super::seen::{Histogram, Seen};
 
 /// What the kernel counted against how the scenario was built: a complaint
@@ -37,6 +37,19 @@ pub(super) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: b
         events::retransmits(expected, histogram, &seen.events, &mut why);
     }
     why
+}
+
+/// Hooks that are not on the rung that the tool was told to take.
+pub(super) fn rung(hooks: &[&str], forced: Option<&str>, histogram: &Histogram) -> Vec<String> {
+    let Some(forced) = forced else { return Vec::new() };
+    let attached = hooks.iter().filter_map(|hook| histogram.attached(hook));
+    let elsewhere = attached.filter(|row| row.rung.as_deref() != Some(forced));
+    elsewhere
+        .map(|row| {
+            let is = row.rung.as_deref().unwrap_or("none");
+            format!("the hook {} is on the rung {is} although {forced} was asked for", row.hook)
+        })
+        .collect()
 }
 
 /// The hook that is needed and that this kernel did not let the tool have;

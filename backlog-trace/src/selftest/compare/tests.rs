@@ -4,8 +4,8 @@
 use backlog_trace_common::reason::Reason;
 
 use super::*;
-use crate::selftest::arena::{DropsMovement, NetworkMovement};
 use crate::selftest::expectation::Expected;
+use crate::selftest::movement::{DropsMovement, NetworkMovement};
 use crate::selftest::seen::parse_events;
 
 const NETNS: u32 = 7;
@@ -185,4 +185,15 @@ fn a_missing_hook_is_named_with_its_reason() {
         Some("the hook ack is not attached: no such function")
     );
     assert!(unseen(&["listen"], &histogram).is_some());
+}
+
+#[test]
+fn a_rung_that_was_asked_for_must_have_been_taken() {
+    let histogram = agreed().seen.histogram;
+    assert_eq!(rung(&["syn"], None, &histogram), Vec::<String>::new());
+    assert_eq!(rung(&["syn"], Some("fentry"), &histogram), Vec::<String>::new());
+    assert_eq!(
+        rung(&["syn"], Some("kprobe"), &histogram),
+        ["the hook syn is on the rung fentry although kprobe was asked for"]
+    );
 }
