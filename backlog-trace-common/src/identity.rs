@@ -2,7 +2,7 @@
 
 /// A listener, recorded when the kernel side first met it: enough to name it
 /// after it has closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 #[cfg_attr(
     feature = "user",

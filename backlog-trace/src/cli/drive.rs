@@ -128,7 +128,7 @@ struct Run {
 impl Run {
     async fn until_over(
         mut self,
-        mut events: mpsc::Receiver<Event>,
+        mut events: mpsc::Receiver<probe::Sent>,
         mut interrupt: oneshot::Receiver<Interrupt>,
         deadline: Option<Instant>,
         sink: &mut Sink<'_>,
@@ -139,7 +139,10 @@ impl Run {
             let goes_on = self.stop.is_some();
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(event) => self.take(&event, sink),
+                    Some(Ok(event)) => self.take(&event, sink),
+                    Some(Err(failure)) => {
+                        self.failure.get_or_insert(failure);
+                    }
                     None => break,
                 },
                 signal = &mut interrupt, if goes_on => {

@@ -61,6 +61,12 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let matches = command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    // Talk on stderr; what the kernel side may log was decided when it was loaded.
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Warn)
+        .filter_module("backlog_trace_ebpf", log::LevelFilter::Trace)
+        .parse_env("BACKLOG_TRACE_LOG")
+        .init();
     match run(&cli) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {

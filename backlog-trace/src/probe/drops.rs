@@ -49,22 +49,11 @@ mod tests {
 
     fn identity(time: u64, drops: u32, closed: Option<u32>) -> Identity {
         Identity {
-            cookie: 1,
-            inode: 1,
             time,
-            cgroup: 0,
-            address: [0; 16],
-            netns: 1,
-            pid: 0,
             drops,
-            limit: 0,
-            port: 0,
-            family: 2,
-            comm: [0; 16],
-            closed_drops: closed.unwrap_or(0),
             closed: u64::from(closed.is_some()),
-            closed_accept_queue: 0,
-            closed_syn_queue: 0,
+            closed_drops: closed.unwrap_or(0),
+            ..Identity::default()
         }
     }
 

@@ -21,5 +21,5 @@ mod settings;
 mod snapshot;
 
 pub use hook::{HOOKS, Hook};
-pub use observe::observe;
+pub use observe::{Sent, observe};
 pub use settings::Settings;

@@ -32,8 +32,12 @@ use crate::listener::{Book, Listener};
 /// and what overflows is the ring buffer, where it is counted.
 const QUEUE: usize = 1024;
 
+/// What an observation sends: events, and at most one failure, after which
+/// nothing comes.
+pub type Sent = Result<Event>;
+
 /// Attaches and observes until `stop` is done. The events end with
-/// [`Event::Finished`].
+/// [`Event::Finished`], or with the failure that ended the observation.
 ///
 /// # Errors
 /// What the user must change before anything can be observed: privileges, the
@@ -41,7 +45,7 @@ const QUEUE: usize = 1024;
 pub async fn observe(
     settings: Settings,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<mpsc::Receiver<Event>> {
+) -> Result<mpsc::Receiver<Sent>> {
     let (events, receiver) = mpsc::channel(QUEUE);
     let (attached, outcome) = oneshot::channel();
     let (stopper, stopped) = oneshot::channel();
@@ -63,7 +67,7 @@ pub async fn observe(
 
 fn thread(
     settings: &Settings,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Sent>,
     attached: oneshot::Sender<Result<()>>,
     stopped: oneshot::Receiver<()>,
 ) {
@@ -84,7 +88,8 @@ fn thread(
         };
         let _ = attached.send(Ok(()));
         if let Err(failure) = watch.run(stopped).await {
-            log::error!("the observation broke off: {failure}");
+            // A consumer that is gone needs no reason any more.
+            let _ = watch.events.send(Err(failure)).await;
         }
     });
 }
@@ -96,13 +101,13 @@ struct Watch {
     details: Details,
     book: Book,
     drops: Drops,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Sent>,
     seen: u64,
     interval: Duration,
 }
 
 impl Watch {
-    async fn begin(settings: &Settings, events: mpsc::Sender<Event>) -> Result<Self> {
+    async fn begin(settings: &Settings, events: mpsc::Sender<Sent>) -> Result<Self> {
         preflight::require()?;
         let types = Btf::from_sys_fs()?;
         let layout = Layout::resolve(&types)?;
@@ -236,7 +241,7 @@ impl Watch {
 
     async fn send(&self, event: Event) {
         // A consumer that is gone is noticed by the loop.
-        let _ = self.events.send(event).await;
+        let _ = self.events.send(Ok(event)).await;
     }
 }
 

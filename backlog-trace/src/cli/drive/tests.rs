@@ -42,15 +42,15 @@ impl View for Witness {
 }
 
 /// Sends one snapshot; when it is stopped, another one and the end.
-fn probe() -> (oneshot::Sender<()>, Receiver<Event>) {
+fn probe() -> (oneshot::Sender<()>, Receiver<probe::Sent>) {
     let (stop, stopped) = oneshot::channel();
     let (events, receiver) = mpsc::channel(4);
     tokio::spawn(async move {
         let snapshot = || Event::Snapshot(Arc::new(Snapshot::default()));
-        events.send(snapshot()).await.expect("a reader");
+        events.send(Ok(snapshot())).await.expect("a reader");
         stopped.await.expect("a stop");
-        events.send(snapshot()).await.expect("a reader");
-        events.send(Event::Finished).await.expect("a reader");
+        events.send(Ok(snapshot())).await.expect("a reader");
+        events.send(Ok(Event::Finished)).await.expect("a reader");
     });
     (stop, receiver)
 }

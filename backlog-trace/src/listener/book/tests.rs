@@ -166,9 +166,9 @@ fn a_key_that_was_learned_before_the_refresh_is_the_same_listener() {
         port,
         family: 2,
         comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",
-        reserved: 0,
+        ..Identity::default()
     };
-    let key = ListenerKey::from_address(0xffff_8880_1234_5640, identity.inode);
+    let key = ListenerKey::from_inode(identity.inode, port);
     let mut book = Book::new();
     let learned = book.learn(key, &identity).unwrap();
     assert_eq!((learned.cookie, learned.owners[0].comm.as_str()), (None, "test"));
