@@ -78,7 +78,6 @@ fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Se
         snapshot_every: snapshot_every(interval),
         ring_bytes,
         kernel_log: arguments.kernel_log,
-        ready_file: arguments.ready_file.clone(),
     })
 }
 
@@ -102,9 +101,20 @@ async fn observe(
         let _ = stopped.await;
     });
     let events = tokio::select! {
+        // Where both are ready, what was attached is worth its final output.
+        biased;
         events = attaching => events?,
-        _ = &mut interrupt => return Ok(Exit::Success),
+        _ = &mut interrupt => {
+            talk("interrupted before everything was attached: nothing was observed");
+            return Ok(Exit::Success);
+        }
     };
+    if let Some(file) = &arguments.ready_file {
+        std::fs::write(file, b"").map_err(|error| {
+            Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
+                .advise("name a file in a directory that exists and that you may write to")
+        })?;
+    }
     let child = command.map(|command| command.start(arguments.format)).transpose()?;
     if child.is_none() && arguments.duration.is_none() {
         hint("observing; press Ctrl-C to end");

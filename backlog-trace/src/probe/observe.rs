@@ -142,11 +142,6 @@ impl Watch {
         }
         watch.send(Event::Started(Arc::new(session(hooks)))).await;
         watch.announce(known).await;
-        if let Some(file) = &settings.ready_file {
-            std::fs::write(file, b"").map_err(|error| {
-                Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
-            })?;
-        }
         Ok(watch)
     }
 

@@ -1,6 +1,5 @@
 //! What a command asks of an observation.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a command asks of an observation.
@@ -12,8 +11,6 @@ pub struct Settings {
     pub kernel_log: log::LevelFilter,
     /// Time between two snapshots of the counts plane.
     pub snapshot_every: Duration,
-    /// Created when everything is attached.
-    pub ready_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -22,7 +19,6 @@ impl Default for Settings {
             ring_bytes: backlog_trace_common::limits::RING_BYTES,
             kernel_log: log::LevelFilter::Off,
             snapshot_every: Duration::from_secs(1),
-            ready_file: None,
         }
     }
 }
