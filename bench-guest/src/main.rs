@@ -11,26 +11,19 @@ mod measure;
 mod observer;
 mod workload;
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 
 use measure::Measurement;
 use workload::{Accepted, Refused};
-
-/// Caches, slab pages and the TCP stack's own first-time work settle while the
-/// guest idles; idle time costs nothing in such a guest.
-const SETTLE: Duration = Duration::from_secs(15);
 
 fn main() -> Result<()> {
     let observer: Vec<String> = std::env::args().skip(1).collect();
     let program = observer.first().context("the command to measure is missing")?;
     let mut accepted = Accepted::open()?;
     let mut refused = Refused::open()?;
-    std::thread::sleep(SETTLE);
     let mut both = |with: &str| -> Result<()> {
-        report("accepted", with, measure::least(|| accepted.connection())?);
-        report("refused", with, measure::least(|| refused.connection())?);
+        report("accepted", with, measure::median(|| accepted.connection())?);
+        report("refused", with, measure::median(|| refused.connection())?);
         Ok(())
     };
     both("nothing")?;
@@ -44,9 +37,9 @@ fn main() -> Result<()> {
     both("nothing, again")
 }
 
-fn report(workload: &str, with: &str, least: Measurement) {
+fn report(workload: &str, with: &str, found: Measurement) {
     let line = serde_json::json!({
-        "workload": workload, "with": with, "path": least.path, "machine": least.machine,
+        "workload": workload, "with": with, "path": found.path, "machine": found.machine,
     });
     println!("{line}");
 }

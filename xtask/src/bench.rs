@@ -171,7 +171,7 @@ fn row(workload: &'static str, lines: &[Measured]) -> Result<Row> {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "guest instructions per connection on {}, least of many rounds", self.kernel)?;
+        writeln!(f, "guest instructions per connection on {}, median of 1000", self.kernel)?;
         writeln!(
             f,
             "{:10} {:>10} {:>16} {:>16} {:>7} {:>18}",
