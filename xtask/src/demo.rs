@@ -12,8 +12,8 @@ use crate::guest::{self, Guest, Qemu};
 use crate::kernels::{self, Kernel};
 use crate::{dist, vm};
 
-/// What is observed: the experiment with a full accept queue.
-const WORKLOAD: &str = "accept_queue_full";
+/// What is observed: a listener that stalls under load, beside one that does not.
+const WORKLOAD: &str = "demo";
 /// `backlog-trace check`: every hook, or some of them.
 const USABLE: [i32; 2] = [0, 20];
 

@@ -80,14 +80,22 @@ pub(crate) fn run(qemu: &Qemu, guest: &Guest<'_>) -> Result<Outcome> {
     let said = String::from_utf8_lossy(&said.recv().unwrap_or_default()).into_owned();
     let console = read_console(&console);
     let failed = |why: &str| {
-        let tail: Vec<&str> = console.lines().rev().take(40).collect();
-        let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        anyhow::anyhow!("{why}\nlast lines of its console:\n{tail}\n{}", said.trim_end())
+        anyhow::anyhow!(
+            "{why}\nlast lines of its output:\n{}\nlast lines of its console:\n{}\n{}",
+            tail(&String::from_utf8_lossy(&channel)),
+            tail(&console),
+            said.trim_end()
+        )
     };
     ended.map_err(|error| failed(&format!("{error:#}")))?;
     let (stdout, status) = console::split(&channel, &token)
         .ok_or_else(|| failed("the guest powered off before its command had ended"))?;
     Ok(Outcome { status, stdout: String::from_utf8_lossy(&stdout).into_owned(), console })
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
 }
 
 /// Boots to a shell on this terminal.

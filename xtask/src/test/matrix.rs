@@ -51,8 +51,8 @@ pub(crate) struct Scenario {
     #[serde(rename = "type")]
     kind: String,
     name: String,
-    #[serde(default)]
-    rung: String,
+    /// None where the tool did not come as far as to name one.
+    rung: Option<String>,
     verdict: String,
     #[serde(default)]
     expected: serde_json::Value,
@@ -131,9 +131,11 @@ impl Matrix {
     }
 
     fn add_scenario(&mut self, kernel: &Kernel, scenario: Scenario) {
-        let listed = kernel.skips.iter().find(|skip| {
-            skip.scenario == scenario.name && (skip.rung.is_empty() || skip.rung == scenario.rung)
-        });
+        let rung = scenario.rung.unwrap_or_default();
+        let listed = kernel
+            .skips
+            .iter()
+            .find(|skip| skip.scenario == scenario.name && (skip.rung.is_empty() || skip.rung == rung));
         let verdict = match scenario.verdict.as_str() {
             "pass" => Verdict::Pass,
             "skip" if listed.is_some() => Verdict::Skip,
@@ -147,15 +149,14 @@ impl Matrix {
                 "{} {} {} ({}): expected {expected}, seen {seen}; {why}",
                 kernel.version,
                 scenario.name,
-                scenario.rung,
+                rung,
                 verdict.word()
             ));
         }
         if let (Verdict::Skip, Some(skip)) = (verdict, listed) {
-            self.notes
-                .push(format!("{} {} {} (skip): {}", kernel.version, skip.scenario, scenario.rung, skip.why));
+            self.notes.push(format!("{} {} {} (skip): {}", kernel.version, skip.scenario, rung, skip.why));
         }
-        self.cells.entry((scenario.name, scenario.rung)).or_default().insert(kernel.version, verdict);
+        self.cells.entry((scenario.name, rung)).or_default().insert(kernel.version, verdict);
     }
 
     fn cell(&self, row: &Row, kernel: &str) -> Verdict {
@@ -237,6 +238,7 @@ mod tests {
             (line("syn", "fentry", "skip"), 0, 1, 0),
             (line("ack", "kprobe", "skip"), 0, 1, 0),
             (line("syn", "fentry", "something new"), 0, 1, 0),
+            (r#"{"type":"scenario","name":"syn","rung":null,"verdict":"fail"}"#.to_owned(), 0, 1, 0),
             ("talk\n{\"v\":1,\"type\":\"summary\"}".to_owned(), 0, 0, 0),
             ("{\"v\":1,\"type\":\"scenario\"}".to_owned(), 0, 1, 0),
         ] {
