@@ -156,7 +156,21 @@ impl Matrix {
         if let (Verdict::Skip, Some(skip)) = (verdict, listed) {
             self.notes.push(format!("{} {} {} (skip): {}", kernel.version, skip.scenario, rung, skip.why));
         }
-        self.cells.entry((scenario.name, rung)).or_default().insert(kernel.version, verdict);
+        let row = self.row(scenario.name, rung);
+        self.cells.entry(row).or_default().insert(kernel.version, verdict);
+    }
+
+    /// A verdict without a rung belongs to the row that has one, whichever of
+    /// the two comes first.
+    fn row(&mut self, name: String, rung: String) -> Row {
+        if rung.is_empty() {
+            let known = self.cells.keys().find(|(known, _)| *known == name);
+            return known.cloned().unwrap_or((name, rung));
+        }
+        let nameless = self.cells.remove(&(name.clone(), String::new())).unwrap_or_default();
+        let row = (name, rung);
+        self.cells.entry(row.clone()).or_default().extend(nameless);
+        row
     }
 
     fn cell(&self, row: &Row, kernel: &str) -> Verdict {
@@ -243,6 +257,18 @@ mod tests {
             ("{\"v\":1,\"type\":\"scenario\"}".to_owned(), 0, 1, 0),
         ] {
             assert_eq!(count(&printed), Count { passed, failed, skipped }, "{printed}");
+        }
+    }
+
+    #[test]
+    fn a_failure_without_a_rung_counts_once() {
+        let nameless = r#"{"type":"scenario","name":"syn","rung":null,"verdict":"fail"}"#;
+        let named = line("syn", "fentry", "pass");
+        for (first, second) in [(nameless, named.as_str()), (named.as_str(), nameless)] {
+            let mut matrix = Matrix::default();
+            matrix.add(&KERNEL, first);
+            matrix.add(&OTHER, second);
+            assert_eq!(matrix.count(), Count { passed: 1, failed: 1, skipped: 0 }, "{matrix}");
         }
     }
 
