@@ -8,21 +8,9 @@
 use crate::counter::COUNTERS;
 use crate::reason::REASON_SLOTS;
 
-/// Key of a baseline.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(C)]
-#[cfg_attr(
-    feature = "user",
-    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
-)]
-pub struct BaselineKey {
-    /// The network namespace's inode number (`net->ns.inum`).
-    pub netns: u32,
-    /// The CPU.
-    pub cpu: u32,
-}
-
-/// One CPU's counters of one namespace. After it was made, only its CPU writes it.
+/// One CPU's counters of one namespace. Baselines lie in an array, at the
+/// namespace's slot times the number of CPUs plus the CPU; once it is active,
+/// only its CPU writes it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 #[cfg_attr(
@@ -32,13 +20,17 @@ pub struct BaselineKey {
 pub struct Baseline {
     /// Kernel address of this CPU's `struct linux_mib` of this namespace.
     pub address: u64,
+    /// 1 once `start` and `last` are set: packets are judged from then on.
+    pub active: u32,
+    /// The network namespace's inode number (`net->ns.inum`).
+    pub netns: u32,
     /// Where the counters stood when the observation of this CPU began.
     pub start: [u64; COUNTERS],
     /// Where they stood when they were last read.
     pub last: [u64; COUNTERS],
-    /// Occurrences per reason on listeners that found no room in the map of
+    /// Occurrences per reason on listeners that found no room in the maps of
     /// listeners: counted for the namespace, not named.
     pub unlisted: [u64; REASON_SLOTS],
 }
 
-const _: () = assert!(size_of::<Baseline>() == 8 + 2 * 8 * COUNTERS + 8 * REASON_SLOTS);
+const _: () = assert!(size_of::<Baseline>() == 16 + 2 * 8 * COUNTERS + 8 * REASON_SLOTS);

@@ -1,7 +1,9 @@
 //! Counts plane: what one CPU counted for one listener.
 //!
-//! Kept in a per-CPU map, so every field is written by one CPU without
-//! atomics and user space adds them up.
+//! Rows are per CPU, so every field is written by one CPU without atomics and
+//! user space adds them up. A row is found by the low bits of its listener's
+//! key in an array, which costs a tenth of a hash lookup; a listener whose
+//! place is taken by another one has its row in a hash map.
 
 use crate::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS};
 use crate::reason::REASON_SLOTS;
@@ -14,11 +16,16 @@ use crate::reason::REASON_SLOTS;
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
 pub struct Counts {
+    /// The listener's key; 0: the row is free.
+    pub key: u64,
     /// The listener's `sk_drops` when this CPU last looked: while it has not
     /// moved, no SYN of this listener can have been dropped here.
     pub last_drops: u32,
-    /// Longest accept queue seen.
+    /// Longest accept queue that a SYN found.
     pub accept_queue_max: u32,
+    /// Longest accept queue that accept() found; apart, because accept() runs
+    /// in process context and a SYN can interrupt it.
+    pub accept_queue_max_at_accept: u32,
     /// Longest SYN queue seen.
     pub syn_queue_max: u32,
     /// The limit of both queues when this CPU last looked.
@@ -27,11 +34,11 @@ pub struct Counts {
     pub drops_at_ack: u32,
     /// Keeps the size a multiple of eight without hidden padding.
     pub reserved: u32,
+    /// Slot of the listener's namespace plus one; 0: not looked up yet.
+    pub netns_slot: u32,
     /// SYNs handled by the listener.
     pub syns: u64,
-    /// Handshakes finished: a child socket was queued.
-    pub established: u64,
-    /// Handshakes finished by a cookie, of those.
+    /// Handshakes finished by a cookie.
     pub established_by_cookie: u64,
     /// Connections handed out by accept().
     pub accepted: u64,
@@ -51,11 +58,11 @@ pub struct Counts {
     pub accept_depth: [u64; DEPTH_BUCKETS],
     /// SYN queue length when a SYN arrived.
     pub syn_depth: [u64; DEPTH_BUCKETS],
-    /// Accept queue length when a final ACK had been handled.
-    pub accept_depth_at_ack: [u64; DEPTH_BUCKETS],
+    /// Accept queue length that accept() found.
+    pub accept_depth_at_accept: [u64; DEPTH_BUCKETS],
     /// Time from finished handshake to accept(), in microseconds.
     pub accept_wait_us: [u64; WAIT_BUCKETS],
 }
 
 const _: () =
-    assert!(size_of::<Counts>() == 24 + 8 * 8 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));
+    assert!(size_of::<Counts>() == 40 + 8 * 7 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));

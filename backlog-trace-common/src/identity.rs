@@ -35,6 +35,10 @@ pub struct Identity {
     pub comm: [u8; 16],
     /// `sk_drops` when it closed.
     pub closed_drops: u32,
+    /// Accept queue length when it was met.
+    pub accept_queue: u32,
+    /// Keeps the size a multiple of eight without hidden padding.
+    pub reserved: u32,
     /// When it closed (`CLOCK_MONOTONIC`, ns); 0 while it is open.
     pub closed: u64,
     /// Connections not yet accepted when it closed.
@@ -43,4 +47,4 @@ pub struct Identity {
     pub closed_syn_queue: u32,
 }
 
-const _: () = assert!(size_of::<Identity>() == 104);
+const _: () = assert!(size_of::<Identity>() == 112);

@@ -37,14 +37,14 @@ pub struct SynVerdict {
 /// `reserved` says whether the last-quarter rule held: it is asked only where
 /// `ListenDrops` moved alone.
 #[inline(always)]
-pub fn syn(delta: &Delta, reserved: bool) -> SynVerdict {
+pub fn syn(delta: &Delta, reserved: impl FnOnce() -> bool) -> SynVerdict {
     let lost = delta.of(Counter::ListenDrops) != 0;
     let reason = if delta.of(Counter::ListenOverflows) != 0 {
         Some(Reason::SynAcceptQueueFull)
     } else if delta.of(Counter::ReqQFullDrop) != 0 {
         Some(Reason::SynQueueFull)
     } else if lost {
-        if reserved { Some(Reason::SynQueueReserved) } else { Some(Reason::SynRefusedOther) }
+        if reserved() { Some(Reason::SynQueueReserved) } else { Some(Reason::SynRefusedOther) }
     } else if delta.of(Counter::SyncookiesSent) != 0 {
         Some(Reason::SynCookieSent)
     } else {
@@ -91,7 +91,7 @@ mod tests {
     #[track_caller]
     fn check_syn(delta: [u64; COUNTERS], reserved: bool, reason: Option<Reason>, wanted: bool, made: bool) {
         assert_eq!(
-            syn(&Delta(delta), reserved),
+            syn(&Delta(delta), || reserved),
             SynVerdict { reason, cookie_wanted: wanted, cookie_made: made }
         );
     }

@@ -1,13 +1,19 @@
 //! Where the counters stand when the observation begins.
 //!
-//! Every (namespace, CPU) gets a baseline before a packet on it is judged. Its
-//! order with the hooks is what makes it exact: the hooks are attached first
-//! and judge nothing where a baseline is missing; then one is made for every
-//! namespace that has a listener, and the listen() hook makes one for a
-//! namespace that gets its first listener later, before that listener can
-//! receive anything. A packet that is half-way through the kernel while its
-//! CPU's counters are read is either in the starting value or in the next
-//! difference, never in both and never in neither.
+//! A namespace is enrolled when its first listener is met: it gets a slot, and
+//! each CPU's baseline the address of that CPU's counters. It becomes active
+//! when the starting values are set, which must not happen between a bump of
+//! a counter and the reading of it on the way out:
+//!
+//! - A namespace that had listeners before the tool: the hooks are attached
+//!   first and judge nothing where the baseline is not active; then user space
+//!   has every CPU set its own ([`activate`] runs in an interrupt of that CPU,
+//!   where no packet is half-way through between two of its instructions). A
+//!   packet that was half-way through is in the starting value, and no
+//!   difference is left for its hook to see.
+//! - A namespace that gets its first listener later: nothing can bump its
+//!   counters before listen() returns, so the listen hook sets them for all
+//!   CPUs.
 
 use core::ffi::c_void;
 
@@ -15,20 +21,23 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use backlog_trace_common::baseline::BaselineKey;
-use backlog_trace_common::counter::COUNTERS;
+use backlog_trace_common::baseline::Baseline;
+use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::limits::MAX_CPUS;
 
-use crate::counts;
+use crate::counts::{self, Place};
 use crate::globals::{
-    CPUS, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENDROPS, MIB_LISTENOVERFLOWS,
+    CPUS, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENDROPS, MIB_LISTENOVERFLOWS, NETNS_ROOM,
     OFF_ARRAY_PPTRS, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
 };
-use crate::maps::{BASELINES, CPU_OFFSETS, CPU_PROBE, NEW_BASELINE};
+use crate::maps::{BASELINES, CPU_OFFSETS, CPU_PROBE, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
 use crate::read::{Memory, Ptr, Typed, copy, slot};
 
 /// `TCP_LISTEN`.
 pub const LISTEN: u8 = 10;
+
+/// How many slots are tried for a new namespace before it is left out.
+const TRIES: u32 = 16;
 
 /// Records the distance from a per-CPU pointer to this CPU's memory. User
 /// space runs it once on every CPU (`BPF_F_TEST_RUN_ON_CPU`).
@@ -61,8 +70,21 @@ pub fn cpu_offset(_ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// Makes this CPU's baseline of one slot active. User space runs it on every
+/// CPU for every slot, with the slot as the first argument.
+#[raw_tracepoint]
+pub fn activate(ctx: RawTracePointContext) -> i32 {
+    let slot: u64 = ctx.arg(0);
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    if let Some(baseline) = at(slot as u32, cpu) {
+        start(baseline);
+    }
+    0
+}
+
 /// Walks the sockets of one namespace when user space reads the iterator:
-/// every listener gets its identity, its namespace its baselines.
+/// every listener gets its identity, its namespace a slot.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/tcp")]
 pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
@@ -75,70 +97,121 @@ pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
         return 0;
     }
     if let Some(tcp) = Typed::tcp_sock(sk) {
-        begin::<Typed>(tcp);
-        counts::meet::<Typed>(tcp, counts::key::<Typed>(tcp), None);
+        enroll::<Typed>(tcp);
+        counts::meet::<Typed>(tcp, counts::key::<Typed>(tcp), None, Place::Listen);
     }
     0
 }
 
-/// Makes the baselines of a socket's namespace where they are missing.
+/// One baseline.
 #[inline(always)]
-pub fn begin<M: Memory>(tcp: Ptr) {
+pub fn at(slot: u32, cpu: u32) -> Option<*mut Baseline> {
+    BASELINES.get_ptr_mut(slot * CPUS.load() + cpu)
+}
+
+/// Gives a socket's namespace a slot, if it has none.
+#[inline(always)]
+pub fn enroll<M: Memory>(tcp: Ptr) {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
     let netns: u32 = M::load(net, OFF_NET_INUM.load());
-    if BASELINES.get_ptr(BaselineKey { netns, cpu: 0 }).is_some() {
+    if NETNS_SLOTS.get_ptr(netns).is_some() {
         return;
     }
-    let Some(place) = NEW_BASELINE.get_ptr_mut(0) else { return };
+    let Some(slot) = take_slot(netns) else { return };
+    let Some(first) = at(slot, 0) else { return };
     // A typed pointer cannot be added to a number; through map memory it
     // becomes one.
-    // SAFETY: `place` is this CPU's scratch value.
+    // SAFETY: `first` is a live map value of a slot that nobody else uses yet.
     let mib = unsafe {
-        let place = &raw mut (*place).address;
+        let place = &raw mut (*first).address;
         place.write_volatile(M::load(net, OFF_NET_MIB.load()));
         place.read_volatile()
     };
+    let late = PROGRESS.get(0).is_some_and(|walked| *walked == 1);
     let cpus = CPUS.load();
     let mut cpu = 0u32;
     while cpu < MAX_CPUS {
         if cpu >= cpus {
             break;
         }
-        add(netns, cpu, mib);
+        prepare(slot, cpu, netns, mib, late);
         cpu += 1;
     }
+    let _ = NETNS_SLOTS.insert(netns, slot, u64::from(BPF_NOEXIST));
 }
 
-/// One baseline. Out of line, so that the loop over CPUs is verified once.
+/// A slot that no other namespace has. Two namespaces that reach for the same
+/// one at the same time are told apart by who enters its name first.
+#[inline(always)]
+fn take_slot(netns: u32) -> Option<u32> {
+    let hint = PROGRESS.get_ptr_mut(1)?;
+    let mut tries = 0;
+    while tries < TRIES {
+        // SAFETY: a live map value; a lost update only costs another try.
+        let slot = unsafe { hint.read_volatile() } + tries;
+        if slot >= NETNS_ROOM.load() {
+            return None;
+        }
+        if SLOT_OWNERS.insert(slot, netns, u64::from(BPF_NOEXIST)).is_ok() {
+            // SAFETY: as above.
+            unsafe { hint.write_volatile(slot + 1) };
+            return Some(slot);
+        }
+        tries += 1;
+    }
+    None
+}
+
+/// Fills in one baseline. Out of line, so that the loop over CPUs is verified once.
 #[inline(never)]
-fn add(netns: u32, cpu: u32, mib: u64) -> u32 {
-    let Some(offset) = CPU_OFFSETS.get(cpu) else { return 0 };
-    // A CPU that was not online when the offsets were taken.
+fn prepare(slot: u32, cpu: u32, netns: u32, mib: u64, late: bool) -> u32 {
+    let (Some(offset), Some(baseline)) = (CPU_OFFSETS.get(cpu), at(slot, cpu)) else { return 0 };
+    // A CPU that was not online when the distances were taken: never active.
     if *offset == 0 {
         return 0;
     }
-    let Some(new) = NEW_BASELINE.get_ptr_mut(0) else { return 0 };
-    let address = mib.wrapping_add(*offset);
-    // In the order of Counter's numbers.
-    let slots: [u32; COUNTERS] = [
-        MIB_LISTENOVERFLOWS.load(),
-        MIB_LISTENDROPS.load(),
-        MIB_FULLDROP.load(),
-        MIB_DOCOOKIES.load(),
-        MIB_COOKIESSENT.load(),
-    ];
-    // SAFETY: `new` is this CPU's scratch value.
+    // SAFETY: a live map value of a slot that is not active yet.
     unsafe {
-        (*new).address = address;
-        let mut at = 0;
-        while at < COUNTERS {
-            let mut value = 0u64;
-            copy(&raw mut value, address + 8 * u64::from(slots[at]));
-            (*new).start[at] = value;
-            (*new).last[at] = value;
-            at += 1;
+        (*baseline).netns = netns;
+        (*baseline).address = mib.wrapping_add(*offset);
+    }
+    if late {
+        start(baseline);
+    }
+    1
+}
+
+/// Sets the starting values from the counters as they stand.
+#[inline(always)]
+fn start(baseline: *mut Baseline) {
+    // SAFETY: a live map value; see the module's head for why nothing moves
+    // the counters meanwhile.
+    unsafe {
+        if (*baseline).address == 0 || (*baseline).active != 0 {
+            return;
         }
-        // A hook that ran meanwhile may have made it: its value stays.
-        u32::from(BASELINES.insert(&BaselineKey { netns, cpu }, &*new, u64::from(BPF_NOEXIST)).is_ok())
+        let address = (*baseline).address;
+        set(baseline, Counter::ListenOverflows, address, MIB_LISTENOVERFLOWS.load());
+        set(baseline, Counter::ListenDrops, address, MIB_LISTENDROPS.load());
+        set(baseline, Counter::ReqQFullDrop, address, MIB_FULLDROP.load());
+        set(baseline, Counter::ReqQFullDoCookies, address, MIB_DOCOOKIES.load());
+        set(baseline, Counter::SyncookiesSent, address, MIB_COOKIESSENT.load());
+        (&raw mut (*baseline).active).write_volatile(1);
+    }
+}
+
+/// One counter's starting value.
+///
+/// # Safety
+/// `baseline` must be a live map value.
+#[inline(always)]
+unsafe fn set(baseline: *mut Baseline, counter: Counter, address: u64, index: u32) {
+    const { assert!(COUNTERS == 5) };
+    let mut value = 0u64;
+    copy(&raw mut value, address + 8 * u64::from(index));
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*baseline).start[counter.index()] = value;
+        (*baseline).last[counter.index()] = value;
     }
 }

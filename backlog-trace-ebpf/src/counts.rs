@@ -7,11 +7,11 @@ use backlog_trace_common::counts::Counts;
 use backlog_trace_common::key::ListenerKey;
 
 use crate::globals::{
-    ABSENT, OFF_FILE_INODE, OFF_INODE_INO, OFF_NET_INUM, OFF_SK_DROPS, OFF_SK_INO, OFF_SK_MAX_ACK_BACKLOG,
-    OFF_SK_SOCKET, OFF_SKC_COOKIE, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR,
-    OFF_SKC_V6_RCV_SADDR, OFF_SOCKET_FILE,
+    ABSENT, OFF_FILE_INODE, OFF_INODE_INO, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_INO,
+    OFF_SK_MAX_ACK_BACKLOG, OFF_SK_SOCKET, OFF_SKC_COOKIE, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM,
+    OFF_SKC_RCV_SADDR, OFF_SKC_V6_RCV_SADDR, OFF_SOCKET_FILE, ROW_MASK,
 };
-use crate::maps::{COUNTS, IDENTITIES, NEW_IDENTITY, ZERO_COUNTS};
+use crate::maps::{COUNTS, IDENTITIES, NEW_IDENTITY, SPILLED, ZERO_COUNTS};
 use crate::read::{Memory, Ptr};
 
 /// `AF_INET6`.
@@ -48,16 +48,54 @@ fn inode<M: Memory>(tcp: Ptr) -> u64 {
     if inode.is_null() { 0 } else { M::load(inode, OFF_INODE_INO.load()) }
 }
 
-/// A listener's row on this CPU, made if this is the first packet of it.
-/// `None`: the map is full.
+/// Where a hook runs. A packet's hook can interrupt one in process context on
+/// the same CPU, so the two must not build the same thing in one place.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// A packet or timer, bottom half off.
+    Packet = 0,
+    /// accept(), in process context.
+    Accept = 1,
+    /// listen() or the walk over listeners, in process context.
+    Listen = 2,
+}
+
+/// A listener's row on this CPU. `None`: it found no room.
 #[inline(always)]
-pub fn of<M: Memory>(tcp: Ptr) -> Option<(u64, *mut Counts)> {
+pub fn of<M: Memory>(tcp: Ptr, place: Place) -> Option<(u64, *mut Counts)> {
     let key = key::<M>(tcp);
-    if let Some(row) = COUNTS.get_ptr_mut(key) {
+    let row = COUNTS.get_ptr_mut(key as u32 & ROW_MASK.load())?;
+    // SAFETY: `row` is this CPU's live map value.
+    let owner = unsafe { (*row).key };
+    if owner == key {
         return Some((key, row));
     }
-    meet::<M>(tcp, key, None);
-    COUNTS.get_ptr_mut(key).map(|row| (key, row))
+    // Only packets claim a free row: between their look and their claim
+    // nothing else runs on this CPU.
+    if owner == 0 && matches!(place, Place::Packet) {
+        // SAFETY: as above.
+        unsafe { (*row).key = key };
+        meet::<M>(tcp, key, None, place);
+        return Some((key, row));
+    }
+    spilled::<M>(tcp, key, place).map(|row| (key, row))
+}
+
+/// The row of a listener whose place is taken, or that is first met by accept().
+#[inline(always)]
+fn spilled<M: Memory>(tcp: Ptr, key: u64, place: Place) -> Option<*mut Counts> {
+    if let Some(row) = SPILLED.get_ptr_mut(key) {
+        return Some(row);
+    }
+    meet::<M>(tcp, key, None, place);
+    let zero = ZERO_COUNTS.get_ptr(0)?;
+    // SAFETY: `zero` is a live map value. Another CPU may have been first:
+    // its row stays.
+    let _ = SPILLED.insert(key, unsafe { &*zero }, u64::from(BPF_NOEXIST));
+    let row = SPILLED.get_ptr_mut(key)?;
+    // SAFETY: this CPU's live map value.
+    unsafe { (*row).key = key };
+    Some(row)
 }
 
 /// The task that called listen().
@@ -78,14 +116,14 @@ impl Caller {
     }
 }
 
-/// Makes the row and the identity of a listener.
+/// Records which socket a key stands for.
 #[inline(always)]
-pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>) {
-    let (Some(zero), Some(new)) = (ZERO_COUNTS.get_ptr(0), NEW_IDENTITY.get_ptr_mut(0)) else { return };
+pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place) {
+    let Some(new) = NEW_IDENTITY.get_ptr_mut(place as u32) else { return };
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
     let family: u16 = M::load(tcp, OFF_SKC_FAMILY.load());
     let Caller { pid, cgroup, comm } = caller.unwrap_or(Caller { pid: 0, cgroup: 0, comm: [0; 16] });
-    // SAFETY: `zero` and `new` are live map values; `new` is this CPU's scratch.
+    // SAFETY: `new` is this CPU's scratch value.
     unsafe {
         (*new).cookie = M::load(tcp, OFF_SKC_COOKIE.load());
         (*new).inode = inode::<M>(tcp);
@@ -110,8 +148,9 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>) {
         (*new).closed_drops = 0;
         (*new).closed_accept_queue = 0;
         (*new).closed_syn_queue = 0;
-        // Another CPU may have met it first: its rows stay.
-        let _ = COUNTS.insert(key, &*zero, u64::from(BPF_NOEXIST));
+        (*new).accept_queue = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
+        (*new).reserved = 0;
+        // Another CPU may have met it first: what it recorded stays.
         let _ = IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST));
     }
 }

@@ -3,7 +3,7 @@
 //! A record that finds no room is counted as missed; no count is derived from
 //! records.
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
 use backlog_trace_common::reason::Reason;
@@ -12,7 +12,7 @@ use crate::counts::INET6;
 use crate::globals::{
     OFF_ACCEPT_QUEUE_QLEN, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_HEAD,
     OFF_SKB_NETWORK, OFF_SKB_PROTOCOL, OFF_SKB_TRANSPORT, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
-    OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_V6_DADDR, RING_WAKE_BYTES,
+    OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_V6_DADDR,
 };
 use crate::maps::{DETAILS, MISSED};
 use crate::read::{Memory, Ptr, copy};
@@ -104,33 +104,48 @@ pub fn tell<M: Memory>(tcp: Ptr, key: u64, what: What, peer: Peer) {
         Peer::Request(req) => from_request::<M>(detail, req),
         Peer::Nobody => {}
     }
-    // User space polls at a steady pace; it is woken in between only when the
-    // ring fills up faster than that, so that a flood does not pay for a
-    // wake-up per record.
-    let waiting = DETAILS.query(u64::from(BPF_RB_AVAIL_DATA));
-    let wake =
-        if waiting > u64::from(RING_WAKE_BYTES.load()) { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
-    entry.submit(u64::from(wake));
+    // User space polls at a steady pace: a wake-up per record would cost more
+    // than the record.
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
-/// The source of a packet, from its headers.
+/// The source of a packet, from its headers. Where the two headers follow one
+/// another without options, addresses and ports are read by one call.
 #[inline(always)]
 fn from_packet<M: Memory>(detail: *mut Detail, skb: Ptr) {
     let head: u64 = M::load(skb, OFF_SKB_HEAD.load());
-    let network = head + u64::from(M::load::<u16>(skb, OFF_SKB_NETWORK.load()));
-    let transport = head + u64::from(M::load::<u16>(skb, OFF_SKB_TRANSPORT.load()));
+    let network: u16 = M::load(skb, OFF_SKB_NETWORK.load());
+    let transport: u16 = M::load(skb, OFF_SKB_TRANSPORT.load());
     let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
-    let mut port = 0u16;
-    copy(&raw mut port, transport);
+    let (family, length) = match protocol {
+        IPV4 => (2, 20),
+        IPV6 => (INET6, 40),
+        _ => return,
+    };
+    let network_at = head + u64::from(network);
     // SAFETY: `detail` is reserved memory of the ring.
     unsafe {
+        (*detail).family = family as u8;
+        let port = if family == 2 {
+            let mut found = [0u32; 3];
+            copy(&raw mut found, network_at + 12);
+            (&raw mut (*detail).peer).cast::<u32>().write(found[0]);
+            found[2] as u16
+        } else {
+            let mut found = [0u32; 9];
+            copy(&raw mut found, network_at + 8);
+            let address = (&raw mut (*detail).peer).cast::<u32>();
+            address.write(found[0]);
+            address.add(1).write(found[1]);
+            address.add(2).write(found[2]);
+            address.add(3).write(found[3]);
+            found[8] as u16
+        };
         (*detail).peer_port = u16::from_be(port);
-        if protocol == IPV4 {
-            (*detail).family = 2;
-            copy((&raw mut (*detail).peer).cast::<u32>(), network + 12);
-        } else if protocol == IPV6 {
-            (*detail).family = INET6 as u8;
-            copy((&raw mut (*detail).peer).cast::<[u64; 2]>(), network + 8);
+        if transport.wrapping_sub(network) != length {
+            let mut port = 0u16;
+            copy(&raw mut port, head + u64::from(transport));
+            (*detail).peer_port = u16::from_be(port);
         }
     }
 }

@@ -81,6 +81,8 @@ globals! {
     ARGS_LISTEN_START;
     /// Possible CPUs.
     CPUS;
-    /// Bytes waiting in the ring buffer above which user space is woken at once.
-    RING_WAKE_BYTES;
+    /// Namespaces that have room.
+    NETNS_ROOM;
+    /// Rows of the counts plane minus one: a mask for keys.
+    ROW_MASK;
 }

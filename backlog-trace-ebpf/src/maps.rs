@@ -3,22 +3,39 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
-use backlog_trace_common::baseline::{Baseline, BaselineKey};
+use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::{MAX_CPUS, RING_BYTES};
 
-/// Counts plane: per listener and CPU.
+/// Counts plane: rows found by the low bits of the listener's key.
 #[map]
-pub static COUNTS: PerCpuHashMap<u64, Counts> = PerCpuHashMap::with_max_entries(1024, 0);
+pub static COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(256, 0);
 
-/// Which socket a key of [`COUNTS`] stands for.
+/// Rows of listeners whose place in [`COUNTS`] belongs to another one.
+#[map]
+pub static SPILLED: PerCpuHashMap<u64, Counts> = PerCpuHashMap::with_max_entries(256, 0);
+
+/// Which socket a key stands for.
 #[map]
 pub static IDENTITIES: HashMap<u64, Identity> = HashMap::with_max_entries(1024, 0);
 
+/// Slot of each namespace in [`BASELINES`], by inode number.
+#[map]
+pub static NETNS_SLOTS: HashMap<u32, u32> = HashMap::with_max_entries(64, 0);
+
+/// Which namespace took a slot: settles who gets it.
+#[map]
+pub static SLOT_OWNERS: HashMap<u32, u32> = HashMap::with_max_entries(64, 0);
+
 /// Where each CPU's counters of each namespace last stood.
 #[map]
-pub static BASELINES: HashMap<BaselineKey, Baseline> = HashMap::with_max_entries(1024, 0);
+pub static BASELINES: Array<Baseline> = Array::with_max_entries(64, 0);
+
+/// [0]: 1 once every listener that was open at the start has been walked.
+/// [1]: the slot that was given out last, a hint.
+#[map]
+pub static PROGRESS: Array<u32> = Array::with_max_entries(2, 0);
 
 /// Details plane.
 #[map]
@@ -36,13 +53,11 @@ pub static CPU_OFFSETS: Array<u64> = Array::with_max_entries(MAX_CPUS, 0);
 #[map]
 pub static CPU_PROBE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 
-/// An entry that is never written: what a new row of [`COUNTS`] starts as.
+/// An entry that is never written: what a new row of [`SPILLED`] starts as.
 #[map]
 pub static ZERO_COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
 
-/// Too large for the stack: a baseline or an identity under construction.
+/// Too large for the stack: an identity under construction, one for each
+/// [`crate::counts::Place`] that can interrupt another.
 #[map]
-pub static NEW_BASELINE: PerCpuArray<Baseline> = PerCpuArray::with_max_entries(1, 0);
-
-#[map]
-pub static NEW_IDENTITY: PerCpuArray<Identity> = PerCpuArray::with_max_entries(1, 0);
+pub static NEW_IDENTITY: PerCpuArray<Identity> = PerCpuArray::with_max_entries(3, 0);

@@ -5,25 +5,57 @@
 //! this CPU decided. KERNEL section 8 lists what else bumps them.
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
-use backlog_trace_common::baseline::{Baseline, BaselineKey};
+use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counter::Counter;
+use backlog_trace_common::counts::Counts;
 use backlog_trace_common::verdict::Delta;
 
+use crate::baseline;
 use crate::globals::{
     MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_INUM, OFF_SKC_NET,
 };
-use crate::maps::BASELINES;
+use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy};
 
 /// The baseline of this CPU for the socket's namespace; `None` while the
-/// observation of it has not begun.
+/// observation of it has not begun. The row remembers the namespace's slot.
+///
+/// # Safety
+/// `row` must be this CPU's live map value.
 #[inline(always)]
-pub fn baseline<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
+pub unsafe fn baseline<M: Memory>(tcp: Ptr, row: *mut Counts) -> Option<*mut Baseline> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut slot = (*row).netns_slot;
+        if slot == 0 {
+            slot = find::<M>(tcp)? + 1;
+            (*row).netns_slot = slot;
+        }
+        of_slot(slot - 1)
+    }
+}
+
+/// The same for a listener that has no row.
+#[inline(always)]
+pub fn baseline_without_row<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
+    of_slot(find::<M>(tcp)?)
+}
+
+#[inline(always)]
+fn find<M: Memory>(tcp: Ptr) -> Option<u32> {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
     let netns: u32 = M::load(net, OFF_NET_INUM.load());
+    // SAFETY: slots are entered once and never change.
+    unsafe { NETNS_SLOTS.get(netns) }.copied()
+}
+
+#[inline(always)]
+fn of_slot(slot: u32) -> Option<*mut Baseline> {
     // SAFETY: no arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    BASELINES.get_ptr_mut(BaselineKey { netns, cpu })
+    let baseline = baseline::at(slot, cpu)?;
+    // SAFETY: a live map value.
+    if unsafe { (*baseline).active } == 0 { None } else { Some(baseline) }
 }
 
 /// How far ListenOverflows and ListenDrops moved since the last reading, and,

@@ -6,10 +6,10 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
-use backlog_trace_common::bucket::{WAIT_BUCKETS, bucket_of};
+use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS, bucket_of};
 
-use crate::counts::{self, bump};
-use crate::globals::{ARGS_ACCEPT, OFF_RCVQ_TIME};
+use crate::counts::{self, Place, bump};
+use crate::globals::{ARGS_ACCEPT, OFF_RCVQ_TIME, OFF_SK_ACK_BACKLOG};
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 
 /// inet_csk_accept(sk, flags, err, kern), later (sk, arg)
@@ -32,7 +32,7 @@ pub fn accept(ctx: FExitContext) -> i32 {
 /// (5.10 to 7.2). No map from connection to time is needed.
 #[inline(always)]
 fn handed_out<M: Memory>(tcp: Ptr, child: Ptr) -> i32 {
-    let Some((_, row)) = counts::of::<M>(tcp) else { return 0 };
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Accept) else { return 0 };
     let finished_us: u64 = M::load(child, OFF_RCVQ_TIME.load());
     // SAFETY: no arguments.
     let now_us = unsafe { bpf_ktime_get_ns() } / 1000;
@@ -43,6 +43,12 @@ fn handed_out<M: Memory>(tcp: Ptr, child: Ptr) -> i32 {
     // and the packet hooks write other fields of the row.
     unsafe {
         (*row).accepted += 1;
+        // What it found, itself included.
+        let depth = M::load::<u32>(tcp, OFF_SK_ACK_BACKLOG.load()).wrapping_add(1);
+        bump(&raw mut (*row).accept_depth_at_accept, bucket_of(depth, DEPTH_BUCKETS));
+        if depth > (*row).accept_queue_max_at_accept {
+            (*row).accept_queue_max_at_accept = depth;
+        }
         bump(&raw mut (*row).accept_wait_us, bucket_of(wait, WAIT_BUCKETS));
     }
     0

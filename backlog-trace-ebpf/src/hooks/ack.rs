@@ -7,16 +7,14 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
-use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::verdict;
 
-use crate::counts::{self, bump};
+use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, What};
 use crate::globals::{
-    ARGS_CHECK_REQ, OFF_SHINFO_GSO_SEGS, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SKB_END, OFF_SKB_HEAD,
-    OFF_SKC_NODE_PPREV,
+    ARGS_CHECK_REQ, OFF_SHINFO_GSO_SEGS, OFF_SK_DROPS, OFF_SKB_END, OFF_SKB_HEAD, OFF_SKC_NODE_PPREV,
 };
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, copy, returned, slot, untyped_slot};
@@ -42,45 +40,43 @@ pub fn ack(ctx: FExitContext) -> i32 {
     if child == sk as u64 {
         return 0;
     }
-    let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
     if child != 0 {
+        // How many handshakes finish follows from accept() and the queue's
+        // length; one is looked at only where the listener has lost something.
+        if Typed::load::<u32>(sk, OFF_SK_DROPS.load()) == 0 {
+            return 0;
+        }
+        let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
         return established::<Typed>(tcp, slot::<2>(ctx) as Ptr);
     }
+    let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
     refused::<Typed>(tcp, slot::<1>(ctx) as Ptr, slot::<2>(ctx) as Ptr, untyped_slot::<4>(ctx))
 }
 
-/// A child socket was queued.
+/// A child socket was queued at a listener that has lost something.
 #[inline(always)]
 fn established<M: Memory>(tcp: Ptr, req: Ptr) -> i32 {
-    let Some((key, row)) = counts::of::<M>(tcp) else { return 0 };
+    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
     // SAFETY: `row` is this CPU's live map value.
-    unsafe {
-        if finished::<M>(tcp, row) {
-            details::tell::<M>(tcp, key, What::kind(Kind::Established), Peer::Request(req));
-        }
+    if unsafe { worth_telling::<M>(tcp, row) } {
+        details::tell::<M>(tcp, key, What::kind(Kind::Established), Peer::Request(req));
     }
     0
 }
 
-/// Counts a finished handshake; true where it is worth telling about, because
-/// the listener lost something lately.
+/// Whether the listener lost something lately, so that a finished handshake
+/// may be a refused client's that got in after all.
 ///
 /// # Safety
 /// `row` must be this CPU's live map value.
 #[inline(always)]
-pub unsafe fn finished<M: Memory>(tcp: Ptr, row: *mut Counts) -> bool {
-    let accept_queue: u32 = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
+pub unsafe fn worth_telling<M: Memory>(tcp: Ptr, row: *mut Counts) -> bool {
     let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
-    // SAFETY: the caller's promise.
+    if drops == 0 {
+        return false;
+    }
+    // SAFETY: the caller's promise; the helper takes no arguments.
     unsafe {
-        (*row).established += 1;
-        bump(&raw mut (*row).accept_depth_at_ack, bucket_of(accept_queue, DEPTH_BUCKETS));
-        if accept_queue > (*row).accept_queue_max {
-            (*row).accept_queue_max = accept_queue;
-        }
-        if drops == 0 {
-            return false;
-        }
         let now = bpf_ktime_get_ns();
         if drops != (*row).drops_at_ack {
             (*row).drops_at_ack = drops;
@@ -99,22 +95,13 @@ fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
     if taken != 0 {
         return 0;
     }
-    let baseline = mib::baseline::<M>(tcp);
-    let Some((key, row)) = counts::of::<M>(tcp) else {
-        if let Some(baseline) = baseline
-            && let Some(reason) = verdict::ack(&mib::delta(baseline, false))
-        {
-            // SAFETY: a live map value that only this CPU writes.
-            bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
-        }
-        return 0;
-    };
+    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         // tcp_v4_rcv() and tcp_v6_rcv() add the packet's segments to sk_drops
         // whatever the reason was (label discard_and_relse).
         (*row).sk_drops += segments::<M>(skb);
-        let Some(baseline) = baseline else { return 0 };
+        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
         let Some(reason) = verdict::ack(&mib::delta(baseline, false)) else { return 0 };
         (*row).sk_drops += 1;
         bump(&raw mut (*row).reasons, reason.index());
@@ -123,6 +110,18 @@ fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
         // otherwise it stays and the client is left waiting.
         let outcome = if unlinked { Outcome::Reset } else { Outcome::Silent };
         details::tell::<M>(tcp, key, What::reason(reason, outcome), Peer::Request(req));
+    }
+    0
+}
+
+/// As for a SYN without a row: counted for the namespace.
+#[inline(always)]
+fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
+    if let Some(baseline) = mib::baseline_without_row::<M>(tcp)
+        && let Some(reason) = verdict::ack(&mib::delta(baseline, false))
+    {
+        // SAFETY: a live map value that only this CPU writes.
+        bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
     }
     0
 }

@@ -10,8 +10,8 @@ use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict;
 
-use super::ack::finished;
-use crate::counts::{self, bump};
+use super::ack::worth_telling;
+use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, What};
 use crate::globals::ARGS_GET_COOKIE_SOCK;
 use crate::mib;
@@ -29,17 +29,17 @@ pub fn cookie_ack(ctx: FExitContext) -> i32 {
 /// The request is freed by now, so the client is read from the packet.
 #[inline(always)]
 fn handled<M: Memory>(tcp: Ptr, skb: Ptr, child: bool) -> i32 {
-    let Some((key, row)) = counts::of::<M>(tcp) else { return unlisted::<M>(tcp, child) };
+    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, child) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         if child {
             (*row).established_by_cookie += 1;
-            if finished::<M>(tcp, row) {
+            if worth_telling::<M>(tcp, row) {
                 details::tell::<M>(tcp, key, What::kind(Kind::Established), Peer::Packet(skb));
             }
             return 0;
         }
-        let Some(baseline) = mib::baseline::<M>(tcp) else { return 0 };
+        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
         let reason = verdict::cookie_ack(&mib::delta(baseline, false));
         bump(&raw mut (*row).reasons, reason.index());
         if !matches!(reason, Reason::CookieAckLost) {
@@ -56,7 +56,7 @@ fn unlisted<M: Memory>(tcp: Ptr, child: bool) -> i32 {
     if child {
         return 0;
     }
-    if let Some(baseline) = mib::baseline::<M>(tcp) {
+    if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
         let reason = verdict::cookie_ack(&mib::delta(baseline, false));
         // SAFETY: a live map value that only this CPU writes.
         bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());

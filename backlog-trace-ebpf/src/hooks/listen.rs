@@ -9,7 +9,7 @@ use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::detail::Kind;
 
 use crate::baseline;
-use crate::counts::{self, Caller};
+use crate::counts::{self, Caller, Place};
 use crate::details::{self, Peer, What};
 use crate::globals::ARGS_LISTEN_START;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
@@ -31,7 +31,7 @@ pub fn listen_cookie(ctx: FEntryContext) -> i32 {
 #[fentry]
 pub fn listen_begin(ctx: FEntryContext) -> i32 {
     let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
-    baseline::begin::<Typed>(tcp);
+    baseline::enroll::<Typed>(tcp);
     0
 }
 
@@ -45,7 +45,7 @@ pub fn listen_done(ctx: FExitContext) -> i32 {
     let Some(tcp) = Typed::tcp_sock(slot::<0>(raw) as Ptr) else { return 0 };
     let key = counts::key::<Typed>(tcp);
     aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", key);
-    counts::meet::<Typed>(tcp, key, Some(Caller::current(&ctx)));
+    counts::meet::<Typed>(tcp, key, Some(Caller::current(&ctx)), Place::Listen);
     counts::reopen(key);
     details::tell::<Typed>(tcp, key, What::kind(Kind::Opened), Peer::Nobody);
     0

@@ -8,11 +8,12 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
+use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict;
 
-use crate::counts::{self, bump};
+use crate::counts::{self, Place, bump};
 use crate::details::{self, IPV4, Peer, What};
 use crate::globals::{
     OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_PROTOCOL,
@@ -58,7 +59,7 @@ fn handled_v6<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
 #[inline(always)]
 fn handled<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
     let Some(tcp) = M::tcp_sock(sk) else { return 0 };
-    let Some((key, row)) = counts::of::<M>(tcp) else { return unlisted::<M>(tcp) };
+    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     let accept_queue: u32 = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
     let mut syn_queue: u32 = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
     let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
@@ -117,14 +118,15 @@ fn syncookies<M: Memory>(tcp: Ptr) -> u8 {
 unsafe fn judge<M: Memory>(
     tcp: Ptr,
     key: u64,
-    row: *mut backlog_trace_common::counts::Counts,
+    row: *mut Counts,
     skb: Ptr,
     cookies: bool,
     syn_queue: u32,
 ) -> Option<Reason> {
-    let baseline = mib::baseline::<M>(tcp)?;
+    // SAFETY: the caller's promise.
+    let baseline = unsafe { mib::baseline::<M>(tcp, row) }?;
     let delta = mib::delta(baseline, cookies);
-    let verdict = verdict::syn(&delta, reserved::<M>(tcp, syn_queue));
+    let verdict = verdict::syn(&delta, || reserved::<M>(tcp, syn_queue));
     // SAFETY: the caller's promise: `row` is this CPU's live map value.
     unsafe {
         if verdict.cookie_wanted {
@@ -159,9 +161,9 @@ fn reserved<M: Memory>(tcp: Ptr, syn_queue: u32) -> bool {
 /// namespace, so that the audit closes all the same.
 #[inline(always)]
 fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
-    if let Some(baseline) = mib::baseline::<M>(tcp) {
+    if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
         let delta = mib::delta(baseline, true);
-        if let Some(reason) = verdict::syn(&delta, false).reason {
+        if let Some(reason) = verdict::syn(&delta, || false).reason {
             // SAFETY: a live map value that only this CPU writes.
             bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
         }

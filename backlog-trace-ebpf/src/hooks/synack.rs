@@ -10,7 +10,7 @@ use backlog_trace_common::detail::{Cause, Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 
 use crate::baseline::LISTEN;
-use crate::counts::{self, bump};
+use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, What};
 use crate::globals::{
     OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_TIMER_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
@@ -36,7 +36,7 @@ pub fn synack(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
-    let Some((key, row)) = counts::of::<M>(tcp) else { return 0 };
+    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
     let acked: u8 = M::load(request, OFF_IREQ_ACKED.load());
     // The timer is taken off its list before its handler runs
     // (expire_timers() -> detach_timer(), all versions), and is on it while a

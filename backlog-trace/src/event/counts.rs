@@ -63,7 +63,7 @@ pub struct Totals {
     /// SYN queue length when a SYN arrived.
     pub syn_depth: [u64; DEPTH_BUCKETS],
     /// Accept queue length when a final ACK had been handled.
-    pub accept_depth_at_ack: [u64; DEPTH_BUCKETS],
+    pub accept_depth_at_accept: [u64; DEPTH_BUCKETS],
     /// Time from finished handshake to accept(), in microseconds.
     pub accept_wait_us: [u64; WAIT_BUCKETS],
 }

@@ -34,6 +34,56 @@ pub(super) fn record_cpu_offsets(ebpf: &mut Ebpf, online: &CpuList) -> Result<()
     Ok(())
 }
 
+/// Makes the baselines of these slots active on every CPU.
+///
+/// Each run is an interrupt of the CPU that it is for, which is what keeps it
+/// apart from a packet half-way through there; a run for the CPU that asks
+/// would be none, so another CPU asks for it where there is one.
+///
+/// # Errors
+/// `KernelUnable` where the kernel refuses the program that does it.
+pub(super) fn activate(ebpf: &mut Ebpf, online: &CpuList, slots: &[u32]) -> Result<()> {
+    let program: &mut RawTracePoint = ebpf
+        .program_mut("activate")
+        .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program activate"))?
+        .try_into()
+        .map_err(|error| Failure::internal("program activate", error))?;
+    program.load().map_err(|error| refused("the program that starts the observation", &error))?;
+    let program = &*program;
+    std::thread::scope(|scope| {
+        let runs = scope.spawn(|| {
+            for cpu in online.iter() {
+                if let Some(other) = online.iter().find(|other| *other != cpu) {
+                    run_on(other);
+                }
+                for &slot in slots {
+                    let mut options = RawTracePointRunOptions::new();
+                    options.cpu = Some(cpu);
+                    options.args[0] = u64::from(slot);
+                    program.test_run(options).map_err(|error| {
+                        refused(
+                            &format!("a run on CPU {cpu} of the program that starts the observation"),
+                            &error,
+                        )
+                    })?;
+                }
+            }
+            Ok(())
+        });
+        runs.join().unwrap_or_else(|_| Err(Failure::new(Exit::Internal, "starting the observation panicked")))
+    })
+}
+
+/// Moves this thread. A CPU set may forbid it: then the thread stays where it
+/// is, and the run for its own CPU is no interrupt.
+fn run_on(cpu: u32) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu as usize);
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        log::debug!("cannot run on CPU {cpu}: {error}");
+    }
+}
+
 /// Walks the listeners of each namespace.
 ///
 /// # Errors

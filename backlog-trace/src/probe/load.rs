@@ -1,7 +1,6 @@
 //! Loading the compiled kernel side: globals, map sizes, nothing attached yet.
 
 use aya::{Ebpf, EbpfLoader};
-use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
 
 use super::settings::Settings;
@@ -11,12 +10,16 @@ use crate::kernel::layout::Layout;
 /// The kernel side, rebuilt by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("object/backlog-trace.bpf.o");
 
-/// Memory that the counts plane may take in the kernel. Rows are kept per
-/// possible CPU, so a host with many CPUs has room for fewer listeners.
-const COUNTS_BYTES: usize = 48 << 20;
+/// Memory that the rows of the counts plane may take in the kernel, for each
+/// of its two maps. Rows are kept per possible CPU, so a host with many CPUs
+/// has room for fewer listeners.
+const ROWS_BYTES: usize = 24 << 20;
 
-/// Listeners that have room however many CPUs there are.
-const FEWEST_LISTENERS: usize = 256;
+/// Rows that there are however many CPUs there are.
+const FEWEST_ROWS: usize = 128;
+
+/// Rows beyond which a larger array gains nothing.
+const MOST_ROWS: usize = 4096;
 
 /// What the sizes of the maps follow from.
 #[derive(Clone, Copy, Debug)]
@@ -30,19 +33,35 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// Room for listeners: what the memory allows, and at least twice what is
-    /// open now, because rows of closed listeners stay until the end.
-    fn listeners(self) -> u32 {
+    /// Rows by low bits of the key: a power of two.
+    pub(super) fn rows(self) -> u32 {
         let row = size_of::<Counts>() * self.cpus as usize;
-        let by_memory = (COUNTS_BYTES / row.max(1)).clamp(FEWEST_LISTENERS, 1 << 16);
-        u32::try_from(by_memory.max(2 * self.listeners + 64)).unwrap_or(u32::MAX)
+        let room = (ROWS_BYTES / row.max(1)).clamp(FEWEST_ROWS, MOST_ROWS);
+        // The largest power of two that is not above it.
+        1 << room.ilog2()
     }
 
-    /// Room for baselines: twice the namespaces that exist now, and some.
-    fn baselines(self) -> u32 {
-        const { assert!(size_of::<Baseline>() < 512) };
-        u32::try_from((2 * self.namespaces + 64) * self.cpus as usize).unwrap_or(u32::MAX)
+    /// Rows for listeners whose place is taken: what the memory allows, and
+    /// at least twice what is open now, because rows of closed listeners stay
+    /// until the end.
+    fn spilled(self) -> u32 {
+        let row = size_of::<Counts>() * self.cpus as usize;
+        let room = (ROWS_BYTES / row.max(1)).clamp(FEWEST_ROWS, MOST_ROWS);
+        entries(room.max(2 * self.listeners))
     }
+
+    fn identities(self) -> u32 {
+        self.rows() + self.spilled()
+    }
+
+    /// Room for namespaces: twice what exists now, and some.
+    fn netns_room(self) -> u32 {
+        entries(2 * self.namespaces + 64)
+    }
+}
+
+fn entries(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Creates the maps and prepares the programs.
@@ -57,9 +76,12 @@ pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes) -> Result
     }
     loader
         .override_global(aya_log::LEVEL, &level, false)
-        .map_max_entries("COUNTS", sizes.listeners())
-        .map_max_entries("IDENTITIES", sizes.listeners())
-        .map_max_entries("BASELINES", sizes.baselines())
+        .map_max_entries("COUNTS", sizes.rows())
+        .map_max_entries("SPILLED", sizes.spilled())
+        .map_max_entries("IDENTITIES", sizes.identities())
+        .map_max_entries("NETNS_SLOTS", sizes.netns_room())
+        .map_max_entries("SLOT_OWNERS", sizes.netns_room())
+        .map_max_entries("BASELINES", sizes.netns_room().saturating_mul(sizes.cpus))
         .map_max_entries("DETAILS", ring);
     loader.load(OBJECT).map_err(|error| {
         Failure::new(Exit::KernelUnable, format!("the kernel side could not be loaded: {}", chain(&error)))
@@ -87,16 +109,25 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(cpus: u32, listeners: usize, room: u32) {
-        assert_eq!(Sizes { cpus, listeners, namespaces: 1 }.listeners(), room);
+    fn check(cpus: u32, listeners: usize, rows: u32, spilled: u32) {
+        let sizes = Sizes { cpus, listeners, namespaces: 1 };
+        assert_eq!((sizes.rows(), sizes.spilled()), (rows, spilled));
     }
 
     #[test]
     fn room_for_listeners() {
-        let row = size_of::<Counts>();
-        check(2, 10, u32::try_from(COUNTS_BYTES / (2 * row)).unwrap());
-        check(1024, 10, 256);
-        check(1024, 1000, 2064);
-        check(1, 10, u32::try_from(COUNTS_BYTES / row).unwrap().min(1 << 16));
+        check(2, 10, 4096, 4096);
+        check(1024, 10, 128, 128);
+        check(1024, 1000, 128, 2000);
+        check(2, 10_000, 4096, 20_000);
+    }
+
+    #[test]
+    fn rows_stay_within_their_memory() {
+        for cpus in 1..=128 {
+            let sizes = Sizes { cpus, listeners: 0, namespaces: 0 };
+            let bytes = sizes.rows() as usize * size_of::<Counts>() * cpus as usize;
+            assert!(bytes <= ROWS_BYTES && sizes.rows().is_power_of_two(), "{cpus} CPUs: {bytes}");
+        }
     }
 }

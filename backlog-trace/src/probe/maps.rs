@@ -1,10 +1,10 @@
 //! Reading the kernel maps: rows are added up over CPUs here and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap};
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, PerCpuHashMap};
 use aya::{Ebpf, Pod};
-use backlog_trace_common::baseline::{Baseline, BaselineKey};
+use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counter::COUNTERS;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::identity::Identity;
@@ -30,13 +30,16 @@ macro_rules! record {
 record!(CountsRow, Counts);
 record!(IdentityRow, Identity);
 record!(BaselineRow, Baseline);
-record!(BaselineRowKey, BaselineKey);
 
 /// The maps that user space reads.
 pub(super) struct Maps {
-    counts: PerCpuHashMap<MapData, u64, CountsRow>,
+    counts: PerCpuArray<MapData, CountsRow>,
+    spilled: PerCpuHashMap<MapData, u64, CountsRow>,
     identities: HashMap<MapData, u64, IdentityRow>,
-    baselines: HashMap<MapData, BaselineRowKey, BaselineRow>,
+    slots: HashMap<MapData, u32, u32>,
+    baselines: Array<MapData, BaselineRow>,
+    progress: Array<MapData, u32>,
+    cpus: u32,
     missed: PerCpuArray<MapData, u64>,
 }
 
@@ -51,24 +54,46 @@ pub(super) struct NamespaceStart {
 
 impl Maps {
     /// Takes the maps out of the loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+    pub(super) fn take(ebpf: &mut Ebpf, cpus: u32) -> Result<Self> {
         Ok(Self {
+            cpus,
             counts: taken(ebpf, "COUNTS")?,
+            spilled: taken(ebpf, "SPILLED")?,
+            slots: taken(ebpf, "NETNS_SLOTS")?,
+            progress: taken(ebpf, "PROGRESS")?,
             identities: taken(ebpf, "IDENTITIES")?,
             baselines: taken(ebpf, "BASELINES")?,
             missed: taken(ebpf, "MISSED")?,
         })
     }
 
-    /// What was counted, by key.
-    pub(super) fn counts(&self) -> Result<BTreeMap<u64, Totals>> {
-        let mut all = BTreeMap::new();
-        for row in &self.counts {
-            let (key, per_cpu) = row.map_err(|error| unreadable("counts", &error))?;
-            let totals: &mut Totals = all.entry(key).or_default();
-            for CountsRow(counts) in per_cpu.iter() {
-                add(totals, counts);
-            }
+    /// Says that every listener that was open at the start has been walked:
+    /// the kernel side starts namespaces that it meets from now on by itself.
+    pub(super) fn walked(&mut self) -> Result<()> {
+        self.progress.set(0, 1, 0).map_err(|error| Failure::internal("the progress map", chain(&error)))
+    }
+
+    /// Slots of the namespaces that the kernel side has met.
+    pub(super) fn slots(&self) -> Result<Vec<u32>> {
+        self.slots
+            .iter()
+            .map(|row| row.map(|(_, slot)| slot))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| unreadable("namespaces", &error))
+    }
+
+    /// What was counted, by key, of the listeners whose keys are given.
+    pub(super) fn counts(&self, keys: impl Iterator<Item = u64>) -> Result<BTreeMap<u64, Totals>> {
+        let mut all: BTreeMap<u64, Totals> = BTreeMap::new();
+        let mask = u64::from(self.counts.len()).saturating_sub(1);
+        let places: BTreeSet<u32> = keys.filter_map(|key| u32::try_from(key & mask).ok()).collect();
+        for place in places {
+            let per_cpu = self.counts.get(&place, 0).map_err(|error| unreadable("counts", &error))?;
+            add_rows(&mut all, &per_cpu);
+        }
+        for row in &self.spilled {
+            let (_, per_cpu) = row.map_err(|error| unreadable("counts", &error))?;
+            add_rows(&mut all, &per_cpu);
         }
         Ok(all)
     }
@@ -90,15 +115,17 @@ impl Maps {
     /// Where each namespace started.
     pub(super) fn namespaces(&self) -> Result<BTreeMap<u32, NamespaceStart>> {
         let mut all: BTreeMap<u32, NamespaceStart> = BTreeMap::new();
-        for row in &self.baselines {
-            let (BaselineRowKey(key), BaselineRow(baseline)) =
-                row.map_err(|error| unreadable("baselines", &error))?;
-            let namespace = all.entry(key.netns).or_default();
-            for (sum, value) in namespace.start.iter_mut().zip(baseline.start) {
-                *sum += value;
-            }
-            for (sum, value) in namespace.unlisted.0.iter_mut().zip(baseline.unlisted) {
-                *sum += value;
+        for row in &self.slots {
+            let (netns, slot) = row.map_err(|error| unreadable("namespaces", &error))?;
+            let namespace = all.entry(netns).or_default();
+            for cpu in 0..self.cpus {
+                let at = slot.saturating_mul(self.cpus).saturating_add(cpu);
+                let BaselineRow(baseline) =
+                    self.baselines.get(&at, 0).map_err(|error| unreadable("baselines", &error))?;
+                if baseline.active != 0 {
+                    add_each(&mut namespace.start, &baseline.start);
+                    add_each(&mut namespace.unlisted.0, &baseline.unlisted);
+                }
             }
         }
         Ok(all)
@@ -125,22 +152,31 @@ fn unreadable(what: &str, error: &aya::maps::MapError) -> Failure {
     Failure::internal(format!("the map of {what} could not be read"), chain(error))
 }
 
+/// Adds up a place's rows: on each CPU it may belong to another listener.
+fn add_rows(all: &mut BTreeMap<u64, Totals>, per_cpu: &aya::maps::PerCpuValues<CountsRow>) {
+    for CountsRow(counts) in per_cpu.iter() {
+        if counts.key != 0 {
+            add(all.entry(counts.key).or_default(), counts);
+        }
+    }
+}
+
 /// Adds one CPU's counts of a listener.
-pub(super) fn add(totals: &mut Totals, counts: &Counts) {
+fn add(totals: &mut Totals, counts: &Counts) {
     totals.syns += counts.syns;
-    totals.established += counts.established;
     totals.established_by_cookie += counts.established_by_cookie;
     totals.accepted += counts.accepted;
     totals.sk_drops += counts.sk_drops;
     totals.cookies_wanted_lost += counts.cookies_wanted_lost;
     totals.cookies_made_lost += counts.cookies_made_lost;
-    totals.accept_queue_max = totals.accept_queue_max.max(counts.accept_queue_max);
+    totals.accept_queue_max =
+        totals.accept_queue_max.max(counts.accept_queue_max).max(counts.accept_queue_max_at_accept);
     totals.syn_queue_max = totals.syn_queue_max.max(counts.syn_queue_max);
     totals.limit = totals.limit.max(counts.limit);
     add_each(&mut totals.reasons.0, &counts.reasons);
     add_each(&mut totals.accept_depth, &counts.accept_depth);
     add_each(&mut totals.syn_depth, &counts.syn_depth);
-    add_each(&mut totals.accept_depth_at_ack, &counts.accept_depth_at_ack);
+    add_each(&mut totals.accept_depth_at_accept, &counts.accept_depth_at_accept);
     add_each(&mut totals.accept_wait_us, &counts.accept_wait_us);
 }
 
@@ -159,7 +195,7 @@ pub(super) fn merge(into: &mut Totals, other: &Totals) {
     add_each(&mut into.reasons.0, &other.reasons.0);
     add_each(&mut into.accept_depth, &other.accept_depth);
     add_each(&mut into.syn_depth, &other.syn_depth);
-    add_each(&mut into.accept_depth_at_ack, &other.accept_depth_at_ack);
+    add_each(&mut into.accept_depth_at_accept, &other.accept_depth_at_accept);
     add_each(&mut into.accept_wait_us, &other.accept_wait_us);
 }
 

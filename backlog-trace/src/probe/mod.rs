@@ -10,12 +10,12 @@
 
 mod attach;
 mod baselines;
-mod drops;
 mod hook;
 mod kernel_log;
 mod load;
 mod maps;
 mod observe;
+mod queues;
 mod ring;
 mod settings;
 mod snapshot;

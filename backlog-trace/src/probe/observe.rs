@@ -14,9 +14,9 @@ use backlog_trace_common::key::ListenerKey;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::drops::Drops;
 use super::load::Sizes;
 use super::maps::Maps;
+use super::queues::Queues;
 use super::ring::{Details, POLL};
 use super::settings::Settings;
 use super::{attach, baselines, kernel_log, load, snapshot};
@@ -100,7 +100,7 @@ struct Watch {
     maps: Maps,
     details: Details,
     book: Book,
-    drops: Drops,
+    queues: Queues,
     events: mpsc::Sender<Sent>,
     seen: u64,
     interval: Duration,
@@ -123,16 +123,20 @@ impl Watch {
             namespaces: book.namespaces().iter().count(),
         };
         let mut ebpf = load::load(&layout, settings, sizes)?;
-        baselines::record_cpu_offsets(&mut ebpf, &CpuList::online()?)?;
+        let online = CpuList::online()?;
+        baselines::record_cpu_offsets(&mut ebpf, &online)?;
         let hooks = attach::attach_all(&mut ebpf, &btf)?;
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces())?;
+        let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;
+        maps.walked()?;
+        baselines::activate(&mut ebpf, &online, &maps.slots()?)?;
 
         let mut watch = Self {
-            maps: Maps::take(&mut ebpf)?,
+            maps,
             details: Details::take(&mut ebpf)?,
             ebpf,
             book,
-            drops: Drops::default(),
+            queues: Queues::default(),
             events,
             seen: 0,
             interval: settings.snapshot_every,
@@ -155,7 +159,6 @@ impl Watch {
                 biased;
                 _ = &mut stopped => break,
                 _ = snapshots.tick() => self.snapshot().await?,
-                () = self.details.filling() => {}
                 _ = poll.tick() => {}
             }
             self.drain().await;
@@ -209,7 +212,7 @@ impl Watch {
         let mut news: Vec<_> = self.book.learn(ListenerKey(key), identity).into_iter().collect();
         if let Some(listener) = self.book.by_key(key) {
             let id = listener.id;
-            self.drops.learn(id, identity);
+            self.queues.learn(id, identity);
             if identity.closed != 0 {
                 news.extend(self.book.mark_closed(id));
             }
@@ -219,12 +222,14 @@ impl Watch {
 
     async fn snapshot(&mut self) -> Result<()> {
         let mut news = self.book.refresh();
-        for (key, identity) in self.maps.identities()? {
-            news.extend(self.learn(key, &identity));
+        let identities = self.maps.identities()?;
+        for (key, identity) in &identities {
+            news.extend(self.learn(*key, identity));
         }
+        let keys: Vec<u64> = identities.iter().map(|(key, _)| *key).collect();
         self.announce(news).await;
-        let snapshot = snapshot::take(&self.maps, &self.book, &self.drops, self.seen, monotonic)?;
-        self.send(Event::Snapshot(snapshot::shared(snapshot))).await;
+        let snapshot = snapshot::take(&self.maps, &self.book, &self.queues, &keys, self.seen, monotonic)?;
+        self.send(Event::Snapshot(Arc::new(snapshot))).await;
         Ok(())
     }
 

@@ -1,12 +1,11 @@
 //! One reading of the counts plane beside the kernel's own counters.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
 
-use super::drops::Drops;
 use super::maps::{Maps, merge};
+use super::queues::Queues;
 use crate::event::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
 use crate::failure::Result;
 use crate::listener::Book;
@@ -31,26 +30,28 @@ pub(super) fn attributed(reasons: &Reasons, wanted_lost: u64, made_lost: u64) ->
     sums
 }
 
-/// Reads everything once, consistently: see [`NamespaceCounts::attributed`].
+/// Reads the rows of these keys once, consistently: see
+/// [`NamespaceCounts::attributed`].
 pub(super) fn take(
     maps: &Maps,
     book: &Book,
-    drops: &Drops,
+    queues: &Queues,
+    keys: &[u64],
     seen: u64,
     time: impl Fn() -> u64,
 ) -> Result<Snapshot> {
-    let mut before = Reading::take(maps, book)?;
+    let mut before = Reading::take(maps, book, keys)?;
     let mut rounds = 0;
     loop {
         let kernel = Kernel::take(&before, book);
         let settled = kernel.agrees_with(&before);
         rounds += 1;
         if settled || rounds == ROUNDS {
-            let after = if settled { before.clone() } else { Reading::take(maps, book)? };
+            let after = if settled { before.clone() } else { Reading::take(maps, book, keys)? };
             let missed = maps.missed()?;
-            return Ok(assemble(&before, &after, &kernel, (book, drops), (seen, missed), time()));
+            return Ok(assemble(&before, &after, &kernel, (book, queues), (seen, missed), time()));
         }
-        before = Reading::take(maps, book)?;
+        before = Reading::take(maps, book, keys)?;
     }
 }
 
@@ -69,7 +70,7 @@ struct Namespace {
 }
 
 impl Reading {
-    fn take(maps: &Maps, book: &Book) -> Result<Self> {
+    fn take(maps: &Maps, book: &Book, keys: &[u64]) -> Result<Self> {
         let mut listeners: BTreeMap<u32, Totals> = BTreeMap::new();
         let mut namespaces: BTreeMap<u32, Namespace> = BTreeMap::new();
         for (netns, found) in maps.namespaces()? {
@@ -77,7 +78,7 @@ impl Reading {
             let namespace = Namespace { start: found.start, unlisted: found.unlisted, attributed };
             namespaces.insert(netns, namespace);
         }
-        for (key, totals) in maps.counts()? {
+        for (key, totals) in maps.counts(keys.iter().copied())? {
             let Some(listener) = book.by_key(key) else { continue };
             let sums = attributed(&totals.reasons, totals.cookies_wanted_lost, totals.cookies_made_lost);
             let namespace = namespaces.entry(listener.netns).or_default();
@@ -117,7 +118,7 @@ fn assemble(
     before: &Reading,
     after: &Reading,
     kernel: &Kernel,
-    (book, drops): (&Book, &Drops),
+    (book, queues): (&Book, &Queues),
     (seen, missed): (u64, u64),
     time: u64,
 ) -> Snapshot {
@@ -137,14 +138,13 @@ fn assemble(
     let listeners = after
         .listeners
         .iter()
-        .map(|(&id, totals)| ListenerCounts { id, totals: totals.clone(), sk_drops: drops.moved(id, book) })
+        .map(|(&id, totals)| ListenerCounts {
+            id,
+            totals: queues.complete(id, totals, book),
+            sk_drops: queues.drops_moved(id, book),
+        })
         .collect();
     Snapshot { time, listeners, namespaces, details_seen: seen, details_missed: missed }
-}
-
-/// Shorthand for the event.
-pub(super) fn shared(snapshot: Snapshot) -> Arc<Snapshot> {
-    Arc::new(snapshot)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::event::{Reasons, Totals};
 pub fn since(now: &Totals, base: &Totals) -> Totals {
     let accept_depth = subtract(&now.accept_depth, &base.accept_depth);
     let syn_depth = subtract(&now.syn_depth, &base.syn_depth);
-    let accept_depth_at_ack = subtract(&now.accept_depth_at_ack, &base.accept_depth_at_ack);
-    let accept_depths = add(&accept_depth, &accept_depth_at_ack);
+    let accept_depth_at_accept = subtract(&now.accept_depth_at_accept, &base.accept_depth_at_accept);
+    let accept_depths = add(&accept_depth, &accept_depth_at_accept);
     Totals {
         syns: now.syns.saturating_sub(base.syns),
         established: now.established.saturating_sub(base.established),
@@ -28,7 +28,7 @@ pub fn since(now: &Totals, base: &Totals) -> Totals {
         accept_wait_us: subtract(&now.accept_wait_us, &base.accept_wait_us),
         accept_depth,
         syn_depth,
-        accept_depth_at_ack,
+        accept_depth_at_accept,
     }
 }
 
@@ -48,7 +48,7 @@ pub fn union(a: &Totals, b: &Totals) -> Totals {
         reasons: Reasons(add(&a.reasons.0, &b.reasons.0)),
         accept_depth: add(&a.accept_depth, &b.accept_depth),
         syn_depth: add(&a.syn_depth, &b.syn_depth),
-        accept_depth_at_ack: add(&a.accept_depth_at_ack, &b.accept_depth_at_ack),
+        accept_depth_at_accept: add(&a.accept_depth_at_accept, &b.accept_depth_at_accept),
         accept_wait_us: add(&a.accept_wait_us, &b.accept_wait_us),
     }
 }

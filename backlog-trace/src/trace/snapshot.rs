@@ -228,7 +228,7 @@ mod tests {
             reasons: Reasons([u64::MAX; _]),
             accept_depth: [u64::MAX; _],
             syn_depth: [u64::MAX; _],
-            accept_depth_at_ack: [u64::MAX; _],
+            accept_depth_at_accept: [u64::MAX; _],
             accept_wait_us: [u64::MAX; _],
         };
         let one = ListenerCounts { id: u32::MAX, totals: full, sk_drops: Some(u64::MAX) };

@@ -59,7 +59,7 @@ struct AcceptQueue {
     limited_by: Option<Cap>,
     max: u32,
     depth: Vec<[u64; 3]>,
-    depth_at_ack: Vec<[u64; 3]>,
+    depth_at_accept: Vec<[u64; 3]>,
 }
 
 #[derive(Serialize)]
@@ -138,7 +138,7 @@ impl<W: Write> HistJson<W> {
                 limited_by: binding(report.limit, somaxconn),
                 max: totals.accept_queue_max,
                 depth: rows(&totals.accept_depth, accept_max),
-                depth_at_ack: rows(&totals.accept_depth_at_ack, accept_max),
+                depth_at_accept: rows(&totals.accept_depth_at_accept, accept_max),
             },
             syn_queue: SynQueue {
                 limit: report.limit,

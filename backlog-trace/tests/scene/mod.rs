@@ -189,7 +189,7 @@ fn counts(now: u64, second: u64, seen: &[Detail]) -> Snapshot {
         reasons,
         accept_depth,
         syn_depth,
-        accept_depth_at_ack: accept_depth,
+        accept_depth_at_accept: accept_depth,
         accept_wait_us,
         ..Totals::default()
     };
@@ -203,7 +203,7 @@ fn counts(now: u64, second: u64, seen: &[Detail]) -> Snapshot {
         limit: 4096,
         accept_depth: depth,
         syn_depth: depth,
-        accept_depth_at_ack: depth,
+        accept_depth_at_accept: depth,
         accept_wait_us: {
             let mut wait = [0; WAIT_BUCKETS];
             wait[6] = second;

@@ -270,7 +270,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             reasons: Reasons(reasons),
             accept_depth: depths[0],
             syn_depth: depths[1],
-            accept_depth_at_ack: depths[2],
+            accept_depth_at_accept: depths[2],
             accept_wait_us,
         });
     let listener = (any::<u32>(), totals, prop::option::of(any::<u64>()))
