@@ -39,6 +39,8 @@ pub(super) struct Expected {
     pub(super) accepted: Option<u64>,
     pub(super) accept_queue_max: Option<u64>,
     pub(super) limit: Option<u64>,
+    /// Connections that met a loss, and how many of them got in later.
+    pub(super) connections: Option<(u64, u64)>,
     /// Processes that must be among the owners.
     pub(super) owners: Vec<u32>,
     /// Single events, where `live` is watched.
@@ -104,6 +106,7 @@ impl Expected {
             accepted: None,
             accept_queue_max: None,
             limit: None,
+            connections: None,
             owners: Vec::new(),
             told: Vec::new(),
             retransmit_cause: None,
@@ -157,6 +160,12 @@ impl Expected {
     pub(super) fn accept_queue(mut self, max: u64, limit: u64) -> Self {
         self.accept_queue_max = Some(max);
         self.limit = Some(limit);
+        self
+    }
+
+    /// So many connections met a loss, and so many of them got in later.
+    pub(super) fn connections(mut self, lost: u64, recovered: u64) -> Self {
+        self.connections = Some((lost, recovered));
         self
     }
 

@@ -33,11 +33,20 @@ pub(super) struct Histogram {
 pub(super) struct Row {
     pub(super) listener: Who,
     pub(super) packets: BTreeMap<String, u64>,
+    pub(super) connections: Connections,
     pub(super) syns: u64,
     pub(super) established: u64,
     pub(super) accepted: u64,
     pub(super) accept_queue: Queue,
     pub(super) sk_drops: Drops,
+}
+
+/// Connections behind the losses.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Connections {
+    pub(super) lost: u64,
+    pub(super) recovered: u64,
 }
 
 /// Who a listener is.

@@ -157,6 +157,9 @@ pub(super) fn facts(expected: &Expectation, seen: &Histogram, why: &mut Vec<Stri
         check("the number of finished handshakes", row.established, listener.established, sees_acks);
         check("the number of accepts", row.accepted, listener.accepted, seen.sees_all("accept"));
         check("the longest accept queue", row.accept_queue.max, listener.accept_queue_max, sees_acks);
+        let (lost, recovered) = listener.connections.unzip();
+        check("the number of connections that met a loss", row.connections.lost, lost, true);
+        check("the number of those that got in later", row.connections.recovered, recovered, sees_acks);
         check("the limit", row.accept_queue.limit, listener.limit, true);
         if row.listener.port != address.port() {
             why.push(format!("{address}: its port is given as {}", row.listener.port));

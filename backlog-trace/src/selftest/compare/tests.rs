@@ -29,6 +29,7 @@ fn agreed() -> Case {
         .established(2)
         .accepted(1)
         .accept_queue(2, 1)
+        .connections(3, 1)
         .owner(812)
         .told(Reason::AckAcceptQueueFull, Some("silent"), peer)
         .retransmits_because("ack_refused", 0)]);
@@ -38,7 +39,7 @@ fn agreed() -> Case {
         networks: vec![NetworkMovement { netns: NETNS, low: moved.clone(), high: moved }],
         listeners: vec![DropsMovement { inode: INODE, low: 5, high: 5 }],
     };
-    let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0}}"#;
+    let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"connections":{"lost":3,"recovered":1},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0}}"#;
     let events = r#"{"type":"loss","stage":"ack","reason":"accept_queue_full","outcome":"silent","listener":{"netns":7,"inode":9},"peer":{"address":"::ffff:198.19.0.1","port":20001}}
 {"type":"retransmit","stage":"synack","reason":"retransmit","cause":"ack_refused","listener":{"netns":7,"inode":9}}"#;
     let seen =
@@ -126,6 +127,8 @@ fn the_tool_says_something_else_of_the_listener() {
         case.seen.histogram.listeners[0].accept_queue.max = 1;
     });
     check("the limit is 2, not 1", |case| case.seen.histogram.listeners[0].accept_queue.limit = 2);
+    check("met a loss is 4, not 3", |case| case.seen.histogram.listeners[0].connections.lost = 4);
+    check("got in later is 0, not 1", |case| case.seen.histogram.listeners[0].connections.recovered = 0);
     check("its port is given as 1", |case| case.seen.histogram.listeners[0].listener.port = 1);
     check("its address is given as", |case| {
         case.seen.histogram.listeners[0].listener.address = Some("127.0.0.1".parse().unwrap());
@@ -157,6 +160,7 @@ fn a_rung_that_sees_verdicts_alone_is_not_asked_for_more() {
     }
     let row = &mut case.seen.histogram.listeners[0];
     (row.established, row.accepted, row.accept_queue.max) = (0, 0, 0);
+    row.connections.recovered = 0;
     assert_eq!(tool(&case.expected, &case.kernel, &case.seen, true), Vec::<String>::new());
 }
 

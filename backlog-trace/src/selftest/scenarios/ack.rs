@@ -49,6 +49,7 @@ pub(in crate::selftest) fn accept_queue_full(
         .syns(7)
         .established(6)
         .accepted(accepted)
+        .connections(2, 1)
         .accept_queue(5, 4)]))
 }
 
@@ -78,6 +79,7 @@ pub(in crate::selftest) fn abort_on_overflow(
         .sk_drops(4)
         .syns(7)
         .established(5)
+        .connections(2, 0)
         .accept_queue(5, 4)]))
 }
 
@@ -109,5 +111,6 @@ pub(in crate::selftest) fn experiment(arena: &mut Arena) -> Result<Expectation> 
         .sk_drops(3)
         .syns(4)
         .established(2)
+        .connections(2, 0)
         .accept_queue(2, 1)]))
 }

@@ -37,5 +37,6 @@ pub(in crate::selftest) fn accept_queue_full(arena: &mut Arena, stack: Stack) ->
         .sk_drops(2)
         .syns(4)
         .established(2)
+        .connections(2, 0)
         .accept_queue(2, 1)]))
 }

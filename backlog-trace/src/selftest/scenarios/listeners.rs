@@ -21,6 +21,7 @@ fn overflow(arena: &mut Arena, listener: &ListenerSocket, losses: u64) -> Result
         .sk_drops(losses)
         .syns(2 + losses)
         .established(2)
+        .connections(losses, 0)
         .accept_queue(2, 1))
 }
 
@@ -28,7 +29,7 @@ fn overflow(arena: &mut Arena, listener: &ListenerSocket, losses: u64) -> Result
 fn serve(arena: &mut Arena, listener: &ListenerSocket) -> Result<Expected> {
     connect(arena, listener, 3, false)?;
     let accepted = accept_all(listener)?;
-    Ok(Expected::on(listener).sk_drops(0).syns(3).established(3).accepted(accepted))
+    Ok(Expected::on(listener).sk_drops(0).syns(3).established(3).accepted(accepted).connections(0, 0))
 }
 
 /// Two listeners at once: the losses of one are not the other's.
@@ -133,11 +134,13 @@ pub(in crate::selftest) fn reuseport(arena: &mut Arena) -> Result<Expectation> {
             .sk_drops(losses)
             .syns(small_holds + losses)
             .established(small_holds)
+            .connections(losses, 0)
             .accept_queue(2, 1),
         Expected::on(&large)
             .sk_drops(0)
             .syns(large_holds)
             .established(large_holds)
+            .connections(0, 0)
             .accept_queue(large_holds, 1024),
     ]))
 }

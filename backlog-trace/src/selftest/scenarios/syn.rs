@@ -42,6 +42,7 @@ pub(in crate::selftest) fn accept_queue_full(
         .syns(8)
         .established(4)
         .accepted(accepted)
+        .connections(3, 1)
         .accept_queue(3, 2)]))
 }
 
@@ -63,6 +64,7 @@ pub(in crate::selftest) fn accept_queue_full_cookie_wanted(arena: &mut Arena) ->
         .sk_drops(3)
         .syns(5)
         .established(2)
+        .connections(3, 0)
         .accept_queue(2, 1)]))
 }
 
@@ -93,6 +95,7 @@ pub(in crate::selftest) fn queue_full(arena: &mut Arena, stack: Stack) -> Result
         .sk_drops(refusals)
         .syns(10)
         .established(0)
+        .connections(refusals, 0)
         .accept_queue(0, 4)]))
 }
 
@@ -121,6 +124,7 @@ pub(in crate::selftest) fn queue_full_cookie(arena: &mut Arena, stack: Stack) ->
         .sk_drops(0)
         .syns(9)
         .established(cookies)
+        .connections(0, 0)
         .accept_queue(cookies, 4)]))
 }
 
@@ -158,5 +162,6 @@ pub(in crate::selftest) fn queue_reserved(arena: &mut Arena) -> Result<Expectati
         .sk_drops(3)
         .syns(10)
         .established(0)
+        .connections(3, 0)
         .accept_queue(0, 64)]))
 }

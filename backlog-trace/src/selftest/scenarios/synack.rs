@@ -23,6 +23,7 @@ pub(in crate::selftest) fn client_silent(arena: &mut Arena) -> Result<Expectatio
         .sk_drops(0)
         .syns(2)
         .established(0)
+        .connections(0, 0)
         .retransmits_because("client_silent", 0)]))
 }
 
@@ -50,6 +51,7 @@ pub(in crate::selftest) fn ack_refused(arena: &mut Arena) -> Result<Expectation>
         .sk_drops(4)
         .syns(3)
         .established(2)
+        .connections(1, 0)
         .accept_queue(2, 1)
         .retransmits_because("ack_refused", too_early)]))
 }
