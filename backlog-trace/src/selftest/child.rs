@@ -100,9 +100,15 @@ impl Child {
             .map_err(|why| Failure::internal(format!("the output of {} cannot be read", self.name), why))
     }
 
+    /// What it has written to standard error so far.
+    pub(super) fn stderr(&self) -> Result<String> {
+        text(&self.stderr)
+            .map_err(|why| Failure::internal(format!("the talk of {} cannot be read", self.name), why))
+    }
+
     /// The first line it wrote to standard error, or how it ended.
     pub(super) fn complaint(&mut self) -> String {
-        let said = text(&self.stderr).unwrap_or_default();
+        let said = self.stderr().unwrap_or_default();
         let status = self.ended().ok().flatten();
         match (said.lines().find(|line| !line.trim().is_empty()), status) {
             (Some(line), _) => line.trim().to_owned(),

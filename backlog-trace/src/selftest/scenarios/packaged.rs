@@ -47,7 +47,10 @@ fn nginx(arena: &Arena) -> Result<Child> {
     let directory =
         tempfile::tempdir().map_err(|why| Failure::internal("no temporary directory for nginx", why))?;
     let configuration = directory.path().join("nginx.conf");
-    std::fs::write(&configuration, configuration_in(directory.path()))
+    let mut version = Child::spawn(Command::new(&program).arg("-V"), "nginx -V")?;
+    version.wait(LOAD_PATIENCE)?;
+    let built = version.stderr()?;
+    std::fs::write(&configuration, configuration_in(directory.path(), &built))
         .map_err(|why| Failure::internal("the configuration of nginx cannot be written", why))?;
     let mut command = Command::new(program);
     command.arg("-p").arg(directory.path()).arg("-c").arg(&configuration);
@@ -60,13 +63,21 @@ fn nginx(arena: &Arena) -> Result<Child> {
     listens.map(|()| server)
 }
 
-/// One process, so that stopping it stops the one that accepts.
-fn configuration_in(directory: &Path) -> String {
+/// One process, so that stopping it stops the one that accepts. Every path
+/// that nginx makes at its start is put below `directory`; `built` says which
+/// of the modules that make one were left out of this build.
+fn configuration_in(directory: &Path, built: &str) -> String {
     let directory = directory.display();
+    let modules = ["proxy", "fastcgi", "uwsgi", "scgi"];
+    let paths: String = modules
+        .iter()
+        .filter(|module| !built.contains(&format!("--without-http_{module}_module")))
+        .map(|module| format!("{module}_temp_path {directory}/{module}; "))
+        .collect();
     format!(
         "daemon off; master_process off; worker_processes 1; pid {directory}/pid; error_log stderr;\n\
          events {{ worker_connections 128; }}\n\
-         http {{ access_log off; client_body_temp_path {directory}/body;\n\
+         http {{ access_log off; client_body_temp_path {directory}/body; {paths}\n\
          server {{ listen 127.0.0.1:{PORT} backlog=4; location / {{ return 204; }} }} }}\n"
     )
 }
@@ -103,6 +114,14 @@ fn inode_of_listener(line: &str, port: u16) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_that_was_left_out_gets_no_path() {
+        let all = configuration_in(Path::new("/d"), "configure arguments: --with-threads");
+        assert!(all.contains("uwsgi_temp_path /d/uwsgi;") && all.contains("proxy_temp_path /d/proxy;"));
+        let fewer = configuration_in(Path::new("/d"), "configure arguments: --without-http_uwsgi_module");
+        assert!(!fewer.contains("uwsgi") && fewer.contains("scgi_temp_path /d/scgi;"));
+    }
 
     #[track_caller]
     fn check(line: &str, inode: Option<u64>) {
