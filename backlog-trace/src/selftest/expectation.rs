@@ -181,6 +181,14 @@ impl Expected {
         self
     }
 
+    /// The SYNs of these clients were answered by cookie, and `live` must tell it so.
+    pub(super) fn cookies(mut self, clients: &[SocketAddr]) -> Self {
+        for client in clients {
+            self = self.packets(Reason::SynCookieSent, 1).told(Reason::SynCookieSent, None, *client);
+        }
+        self
+    }
+
     /// SYN+ACKs that were sent again were sent for this cause, all but so many.
     pub(super) fn retransmits_because(mut self, cause: &'static str, but: u64) -> Self {
         self.retransmit_cause = Some((cause, but));

@@ -1,5 +1,7 @@
 //! Moves that many scenarios make.
 
+use std::net::SocketAddr;
+
 use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::client::Client;
@@ -7,14 +9,25 @@ use crate::selftest::listener_socket::ListenerSocket;
 use crate::selftest::patience::wait;
 
 /// Lets `count` clients connect, one after the other, and waits until the last
-/// of them is in the accept queue.
-pub(super) fn connect(arena: &mut Arena, listener: &ListenerSocket, count: u32, ipv6: bool) -> Result<()> {
+/// of them is in the accept queue; says which of them were answered by cookie.
+pub(super) fn connect(
+    arena: &mut Arena,
+    listener: &ListenerSocket,
+    count: u32,
+    ipv6: bool,
+) -> Result<Vec<SocketAddr>> {
     let before = listener.accept_queue()?;
+    let mut by_cookie = Vec::new();
     for number in 1..=count {
-        arena.client_by(listener, ipv6)?.handshake()?;
+        let cookies = arena.moved_at(listener, "SyncookiesSent")?;
+        let mut client = arena.client_by(listener, ipv6)?;
+        client.handshake()?;
         wait("a connection in the accept queue", || Ok(listener.accept_queue()? >= before + number))?;
+        if arena.moved_at(listener, "SyncookiesSent")? > cookies {
+            by_cookie.push(client.address());
+        }
     }
-    Ok(())
+    Ok(by_cookie)
 }
 
 /// Lets `count` clients stop half-open: each got its SYN+ACK and keeps its ACK.
