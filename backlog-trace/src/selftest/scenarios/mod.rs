@@ -1,8 +1,8 @@
 //! The scenarios, by step of the handshake.
 //!
 //! Each says what must come of it from how it was built. Where kernels differ
-//! by right (how many half-open requests fit), it
-//! finds out by what its clients were answered.
+//! by right (how many half-open requests fit), it finds out by what its clients
+//! were answered.
 
 pub(super) mod ack;
 pub(super) mod cookie;

@@ -1,20 +1,22 @@
 //! What is printed of scenarios: one line each, or one JSON object each.
 
+mod object;
+
 use std::collections::BTreeSet;
 use std::io::{Result, Write};
 
 use backlog_trace_common::reason::Reason;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::expectation::{Expectation, Expected};
-use super::movement::Kernel;
-use super::scenario::Scenario;
-use super::seen::{Row, Seen};
-use super::table::TABLE;
 use crate::cli::Format;
+use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::movement::Kernel;
+use crate::selftest::scenario::Scenario;
+use crate::selftest::seen::{Row, Seen};
+use crate::selftest::table::TABLE;
 
 /// What came of a scenario.
-pub(super) enum Verdict {
+pub(in crate::selftest) enum Verdict {
     /// All agree.
     Pass,
     /// They do not, and these are the sentences that say where.
@@ -25,25 +27,25 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// Pass, unless there is a complaint.
-    pub(super) fn of(complaints: Vec<String>) -> Self {
+    pub(in crate::selftest) fn of(complaints: Vec<String>) -> Self {
         if complaints.is_empty() { Self::Pass } else { Self::Fail(complaints) }
     }
 }
 
 /// A scenario that was played or skipped.
-pub(super) struct Outcome {
-    pub(super) scenario: &'static Scenario,
+pub(in crate::selftest) struct Outcome {
+    pub(in crate::selftest) scenario: &'static Scenario,
     /// The rung that verdicts were taken on; `None` where the tool did not run.
-    pub(super) rung: Option<String>,
-    pub(super) verdict: Verdict,
-    pub(super) expected: Option<Expectation>,
-    pub(super) kernel: Kernel,
-    pub(super) seen: Option<Seen>,
+    pub(in crate::selftest) rung: Option<String>,
+    pub(in crate::selftest) verdict: Verdict,
+    pub(in crate::selftest) expected: Option<Expectation>,
+    pub(in crate::selftest) kernel: Kernel,
+    pub(in crate::selftest) seen: Option<Seen>,
 }
 
 impl Outcome {
     /// Whether it must fail the command.
-    pub(super) fn failed(&self) -> bool {
+    pub(in crate::selftest) fn failed(&self) -> bool {
         matches!(self.verdict, Verdict::Fail(_))
     }
 
@@ -65,7 +67,7 @@ impl Outcome {
 }
 
 /// The table of scenarios.
-pub(super) fn list(out: &mut dyn Write, format: Format) -> Result<()> {
+pub(in crate::selftest) fn list(out: &mut dyn Write, format: Format) -> Result<()> {
     let width = TABLE.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     for Scenario { name, shows, .. } in TABLE {
         match format {
@@ -79,9 +81,9 @@ pub(super) fn list(out: &mut dyn Write, format: Format) -> Result<()> {
 }
 
 /// One scenario.
-pub(super) fn scenario(out: &mut dyn Write, outcome: &Outcome, format: Format) -> Result<()> {
+pub(in crate::selftest) fn scenario(out: &mut dyn Write, outcome: &Outcome, format: Format) -> Result<()> {
     if format == Format::Json {
-        return writeln!(out, "{}", object(outcome));
+        return writeln!(out, "{}", object::of(outcome));
     }
     let width = TABLE.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     write!(out, "{}  {:width$}", outcome.word(), outcome.scenario.name)?;
@@ -96,7 +98,7 @@ pub(super) fn scenario(out: &mut dyn Write, outcome: &Outcome, format: Format) -
 }
 
 /// All of them in one line.
-pub(super) fn summary(out: &mut dyn Write, outcomes: &[Outcome], format: Format) -> Result<()> {
+pub(in crate::selftest) fn summary(out: &mut dyn Write, outcomes: &[Outcome], format: Format) -> Result<()> {
     let count = |word| outcomes.iter().filter(|outcome| outcome.word() == word).count();
     let (pass, fail, skip) = (count("pass"), count("fail"), count("skip"));
     match format {
@@ -154,58 +156,54 @@ fn seen_rows<'a>(listener: &Expected, outcome: &'a Outcome) -> Option<Vec<&'a Ro
     Some(seen.histogram.listeners.iter().filter(|row| listener.is(&row.listener)).collect())
 }
 
-fn object(outcome: &Outcome) -> Value {
-    let expected = outcome.expected.as_ref();
-    let listeners = expected.map(|expected| &expected.listeners[..]).unwrap_or_default();
-    let expectations: Vec<Value> = listeners
-        .iter()
-        .map(|listener| {
-            let packets =
-                listener.packets.iter().map(|(reason, count)| (reason.name().to_owned(), json!(count)));
-            json!({
-                "netns": listener.netns,
-                "inode": listener.inode,
-                "port": listener.address.port(),
-                "packets": packets.collect::<Map<_, _>>(),
-                "sk_drops": listener.sk_drops,
-                "syns": listener.syns,
-                "established": listener.established,
-                "accepted": listener.accepted,
-            })
-        })
-        .collect();
-    let seen = outcome.seen.as_ref().map(|_| {
-        let rows = listeners.iter().flat_map(|listener| seen_rows(listener, outcome).unwrap_or_default());
-        let rows: Vec<Value> = rows
-            .map(|row| {
-                json!({
-                    "netns": row.listener.netns,
-                    "inode": row.listener.inode,
-                    "port": row.listener.port,
-                    "packets": row.packets,
-                    "sk_drops": row.sk_drops.attributed + row.sk_drops.explained,
-                    "syns": row.syns,
-                    "established": row.established,
-                    "accepted": row.accepted,
-                })
-            })
-            .collect();
-        json!({ "listeners": rows })
-    });
-    let namespaces = outcome.kernel.networks.iter().map(|network| {
-        let counters = network.high.moved().map(|(name, count)| (name.to_owned(), json!(count)));
-        json!({"netns": network.netns, "counters": counters.collect::<Map<_, _>>()})
-    });
-    let drops = outcome.kernel.listeners.iter().map(|row| json!({"inode": row.inode, "sk_drops": row.high}));
-    json!({
-        "v": 1,
-        "type": "scenario",
-        "name": outcome.scenario.name,
-        "rung": outcome.rung.as_deref().unwrap_or_default(),
-        "verdict": outcome.word(),
-        "expected": expected.map(|expected| json!({"at_least": expected.at_least, "listeners": expectations})),
-        "seen": seen,
-        "kernel": {"namespaces": namespaces.collect::<Vec<_>>(), "listeners": drops.collect::<Vec<_>>()},
-        "why": (!outcome.sentences().is_empty()).then(|| outcome.sentences().join("; ")),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(verdict: Verdict) -> Outcome {
+        let expected = Expected::at(1, 2, "0.0.0.0:8080".parse().unwrap())
+            .packets(Reason::SynAcceptQueueFull, 4)
+            .sk_drops(4);
+        Outcome {
+            scenario: &TABLE[0],
+            rung: None,
+            verdict,
+            expected: Some(Expectation::exactly([expected])),
+            kernel: Kernel::default(),
+            seen: Some(Seen::default()),
+        }
+    }
+
+    #[track_caller]
+    fn check(outcome: &Outcome, format: Format, parts: &[&str]) {
+        let mut out = Vec::new();
+        scenario(&mut out, outcome, format).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(parts.iter().all(|part| out.contains(part)), "{out}");
+    }
+
+    #[test]
+    fn a_scenario_is_one_line_and_its_complaints_follow() {
+        let line = ":8080 syn/accept_queue_full expected 4, seen 0; kernel counted nothing";
+        check(&outcome(Verdict::Pass), Format::Text, &["pass  syn_accept_queue_full ", line]);
+        let complaints = vec!["one".to_owned(), "two".to_owned()];
+        check(&outcome(Verdict::Fail(complaints)), Format::Text, &["fail  ", "\n      one\n      two\n"]);
+    }
+
+    #[test]
+    fn the_fields_of_json_are_a_contract() {
+        let fields = [
+            r#""v":1"#,
+            r#""type":"scenario""#,
+            r#""name":"syn_accept_queue_full""#,
+            r#""rung":"""#,
+            r#""verdict":"skip""#,
+            r#""packets":{"syn/accept_queue_full":4}"#,
+            r#""seen":{"listeners":[]}"#,
+            r#""kernel":{"listeners":[],"namespaces":[]}"#,
+            r#""why":"no TUN""#,
+        ];
+        check(&outcome(Verdict::Skip("no TUN".to_owned())), Format::Json, &fields);
+        check(&outcome(Verdict::Pass), Format::Json, &[r#""why":null"#]);
+    }
 }
