@@ -32,8 +32,12 @@ pub struct Counts {
     pub limit: u32,
     /// The listener's `sk_drops` when a handshake last finished on this CPU.
     pub drops_at_ack: u32,
-    /// Keeps the size a multiple of eight without hidden padding.
-    pub reserved: u32,
+    /// The listener's network namespace and port, for its details.
+    pub netns: u32,
+    /// See `netns`; host order.
+    pub port: u32,
+    /// The CPU whose row this is.
+    pub cpu: u32,
     /// Slot of the listener's namespace plus one; 0: not looked up yet.
     pub netns_slot: u32,
     /// SYNs handled by the listener.
@@ -65,4 +69,4 @@ pub struct Counts {
 }
 
 const _: () =
-    assert!(size_of::<Counts>() == 40 + 8 * 7 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));
+    assert!(size_of::<Counts>() == 48 + 8 * 7 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));

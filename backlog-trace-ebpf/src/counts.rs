@@ -2,7 +2,9 @@
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns,
+};
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::key::ListenerKey;
 
@@ -73,8 +75,7 @@ pub fn of<M: Memory>(tcp: Ptr, place: Place) -> Option<(u64, *mut Counts)> {
     // Only packets claim a free row: between their look and their claim
     // nothing else runs on this CPU.
     if owner == 0 && matches!(place, Place::Packet) {
-        // SAFETY: as above.
-        unsafe { (*row).key = key };
+        claim::<M>(tcp, row, key);
         meet::<M>(tcp, key, None, place);
         return Some((key, row));
     }
@@ -85,6 +86,10 @@ pub fn of<M: Memory>(tcp: Ptr, place: Place) -> Option<(u64, *mut Counts)> {
 #[inline(always)]
 fn spilled<M: Memory>(tcp: Ptr, key: u64, place: Place) -> Option<*mut Counts> {
     if let Some(row) = SPILLED.get_ptr_mut(key) {
+        // SAFETY: this CPU's live map value; made by another CPU, it is empty here.
+        if unsafe { (*row).key } == 0 {
+            claim::<M>(tcp, row, key);
+        }
         return Some(row);
     }
     meet::<M>(tcp, key, None, place);
@@ -93,9 +98,21 @@ fn spilled<M: Memory>(tcp: Ptr, key: u64, place: Place) -> Option<*mut Counts> {
     // its row stays.
     let _ = SPILLED.insert(key, unsafe { &*zero }, u64::from(BPF_NOEXIST));
     let row = SPILLED.get_ptr_mut(key)?;
-    // SAFETY: this CPU's live map value.
-    unsafe { (*row).key = key };
+    claim::<M>(tcp, row, key);
     Some(row)
+}
+
+/// Makes a row the listener's, with what its details say every time.
+#[inline(always)]
+fn claim<M: Memory>(tcp: Ptr, row: *mut Counts, key: u64) {
+    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    // SAFETY: this CPU's live map value; the helper takes no arguments.
+    unsafe {
+        (*row).key = key;
+        (*row).netns = M::load(net, OFF_NET_INUM.load());
+        (*row).port = u32::from(M::load::<u16>(tcp, OFF_SKC_NUM.load()));
+        (*row).cpu = bpf_get_smp_processor_id();
+    }
 }
 
 /// The task that called listen().

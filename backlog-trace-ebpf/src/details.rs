@@ -5,30 +5,61 @@
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 
 use crate::counts::INET6;
 use crate::globals::{
-    OFF_ACCEPT_QUEUE_QLEN, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_HEAD,
-    OFF_SKB_NETWORK, OFF_SKB_PROTOCOL, OFF_SKB_TRANSPORT, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
+    OFF_ACCEPT_QUEUE_QLEN, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_DATA,
+    OFF_SKB_HEAD, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
     OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_V6_DADDR,
 };
 use crate::maps::{DETAILS, MISSED};
 use crate::read::{Memory, Ptr, copy};
 
-/// `ETH_P_IP` and `ETH_P_IPV6` as they stand in `skb->protocol`.
+/// `ETH_P_IP` as it stands in `skb->protocol`.
 pub const IPV4: u16 = 0x0800u16.to_be();
-const IPV6: u16 = 0x86ddu16.to_be();
 
 /// Where the client's address comes from.
 pub enum Peer {
-    /// The packet's own headers.
-    Packet(Ptr),
+    /// The headers of an IPv4 packet.
+    Ipv4(Ptr),
+    /// The headers of an IPv6 packet.
+    Ipv6(Ptr),
     /// The request kept for the handshake.
     Request(Ptr),
     /// No client.
     Nobody,
+}
+
+impl Peer {
+    /// The headers of a packet of either family.
+    #[inline(always)]
+    pub fn packet<M: Memory>(skb: Ptr) -> Self {
+        let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
+        if protocol == IPV4 { Self::Ipv4(skb) } else { Self::Ipv6(skb) }
+    }
+}
+
+/// Both queues of a listener, as its hook has just read them.
+#[derive(Clone, Copy)]
+pub struct Queues {
+    /// Accept queue length.
+    pub accept: u32,
+    /// SYN queue length.
+    pub syn: u32,
+}
+
+impl Queues {
+    /// Reads them.
+    #[inline(always)]
+    pub fn of<M: Memory>(tcp: Ptr) -> Self {
+        Self {
+            accept: M::load(tcp, OFF_SK_ACK_BACKLOG.load()),
+            syn: M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load()),
+        }
+    }
 }
 
 /// What a record says besides listener, queues and peer.
@@ -65,9 +96,49 @@ impl What {
     }
 }
 
-/// Writes one record.
+/// Writes one record about the listener of a row.
+///
+/// # Safety
+/// `row` must be this CPU's live map value, claimed by the listener.
 #[inline(always)]
-pub fn tell<M: Memory>(tcp: Ptr, key: u64, what: What, peer: Peer) {
+pub unsafe fn tell<M: Memory>(tcp: Ptr, row: *mut Counts, queues: Queues, what: What, peer: Peer) {
+    // SAFETY: the caller's promise.
+    let (key, netns, port, cpu) = unsafe { ((*row).key, (*row).netns, (*row).port, (*row).cpu) };
+    let limit: u32 = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
+    // SAFETY: the caller's promise.
+    unsafe { (*row).limit = limit };
+    write::<M>(Head { key, netns, port, cpu, limit, queues }, what, peer);
+}
+
+/// Writes one record about a listener in process context, where its row on
+/// this CPU is not looked for.
+#[inline(always)]
+pub fn tell_without_row<M: Memory>(tcp: Ptr, key: u64, what: What) {
+    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    let head = Head {
+        key,
+        netns: M::load(net, OFF_NET_INUM.load()),
+        port: u32::from(M::load::<u16>(tcp, OFF_SKC_NUM.load())),
+        // SAFETY: no arguments.
+        cpu: unsafe { bpf_get_smp_processor_id() },
+        limit: M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load()),
+        queues: Queues::of::<M>(tcp),
+    };
+    write::<M>(head, what, Peer::Nobody);
+}
+
+/// What a record says of its listener.
+struct Head {
+    key: u64,
+    netns: u32,
+    port: u32,
+    cpu: u32,
+    limit: u32,
+    queues: Queues,
+}
+
+#[inline(always)]
+fn write<M: Memory>(head: Head, what: What, peer: Peer) {
     let Some(mut entry) = DETAILS.reserve::<Detail>(0) else {
         if let Some(missed) = MISSED.get_ptr_mut(0) {
             // SAFETY: this CPU's live map value.
@@ -76,22 +147,21 @@ pub fn tell<M: Memory>(tcp: Ptr, key: u64, what: What, peer: Peer) {
         return;
     };
     let detail: *mut Detail = entry.as_mut_ptr();
-    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
     // SAFETY: `detail` is reserved memory of the ring; every field is written.
     unsafe {
         (*detail).time = bpf_ktime_get_ns();
-        (*detail).listener = key;
-        (*detail).netns = M::load(net, OFF_NET_INUM.load());
-        (*detail).accept_queue = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
-        (*detail).syn_queue = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
-        (*detail).limit = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
-        (*detail).port = M::load(tcp, OFF_SKC_NUM.load());
+        (*detail).listener = head.key;
+        (*detail).netns = head.netns;
+        (*detail).accept_queue = head.queues.accept;
+        (*detail).syn_queue = head.queues.syn;
+        (*detail).limit = head.limit;
+        (*detail).port = head.port as u16;
         (*detail).kind = what.kind as u8;
         (*detail).reason = what.reason as u8;
         (*detail).outcome = what.outcome as u8;
         (*detail).cause = what.cause as u8;
         (*detail).attempt = what.attempt;
-        (*detail).cpu = bpf_get_smp_processor_id() as u16;
+        (*detail).cpu = head.cpu as u16;
         (*detail).reserved = 0;
         (*detail).peer_port = 0;
         (*detail).family = 0;
@@ -100,7 +170,8 @@ pub fn tell<M: Memory>(tcp: Ptr, key: u64, what: What, peer: Peer) {
         address.add(1).write(0);
     }
     match peer {
-        Peer::Packet(skb) => from_packet::<M>(detail, skb),
+        Peer::Ipv4(skb) => from_ipv4::<M>(detail, skb),
+        Peer::Ipv6(skb) => from_ipv6::<M>(detail, skb),
         Peer::Request(req) => from_request::<M>(detail, req),
         Peer::Nobody => {}
     }
@@ -109,45 +180,57 @@ pub fn tell<M: Memory>(tcp: Ptr, key: u64, what: What, peer: Peer) {
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
-/// The source of a packet, from its headers. Where the two headers follow one
-/// another without options, addresses and ports are read by one call.
+/// Length of an IPv4 header without options, and of an IPv6 header.
+const IPV4_BYTES: u64 = 20;
+const IPV6_BYTES: u64 = 40;
+
+/// The source of an IPv4 packet whose TCP header `skb->data` points at
+/// (tcp_v4_rcv() pulled what is before it). One read serves unless the header
+/// has options.
 #[inline(always)]
-fn from_packet<M: Memory>(detail: *mut Detail, skb: Ptr) {
-    let head: u64 = M::load(skb, OFF_SKB_HEAD.load());
-    let network: u16 = M::load(skb, OFF_SKB_NETWORK.load());
-    let transport: u16 = M::load(skb, OFF_SKB_TRANSPORT.load());
-    let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
-    let (family, length) = match protocol {
-        IPV4 => (2, 20),
-        IPV6 => (INET6, 40),
-        _ => return,
-    };
-    let network_at = head + u64::from(network);
+fn from_ipv4<M: Memory>(detail: *mut Detail, skb: Ptr) {
+    let data: u64 = M::load(skb, OFF_SKB_DATA.load());
+    let mut header = [0u32; 6];
+    copy(&raw mut header, data.wrapping_sub(IPV4_BYTES));
+    // Version 4 and five words.
+    if header[0] as u8 != 0x45 {
+        let network = network_header::<M>(skb);
+        copy((&raw mut header).cast::<[u32; 5]>(), network);
+        copy((&raw mut header).cast::<u32>().wrapping_add(5), data);
+    }
     // SAFETY: `detail` is reserved memory of the ring.
     unsafe {
-        (*detail).family = family as u8;
-        let port = if family == 2 {
-            let mut found = [0u32; 3];
-            copy(&raw mut found, network_at + 12);
-            (&raw mut (*detail).peer).cast::<u32>().write(found[0]);
-            found[2] as u16
-        } else {
-            let mut found = [0u32; 9];
-            copy(&raw mut found, network_at + 8);
-            let address = (&raw mut (*detail).peer).cast::<u32>();
-            address.write(found[0]);
-            address.add(1).write(found[1]);
-            address.add(2).write(found[2]);
-            address.add(3).write(found[3]);
-            found[8] as u16
-        };
-        (*detail).peer_port = u16::from_be(port);
-        if transport.wrapping_sub(network) != length {
-            let mut port = 0u16;
-            copy(&raw mut port, head + u64::from(transport));
-            (*detail).peer_port = u16::from_be(port);
-        }
+        (*detail).family = 2;
+        (&raw mut (*detail).peer).cast::<u32>().write(header[3]);
+        (*detail).peer_port = u16::from_be(header[5] as u16);
     }
+}
+
+/// The source of an IPv6 packet; extension headers may stand in between.
+#[inline(always)]
+fn from_ipv6<M: Memory>(detail: *mut Detail, skb: Ptr) {
+    let data: u64 = M::load(skb, OFF_SKB_DATA.load());
+    let network = network_header::<M>(skb);
+    let mut source = [0u32; 4];
+    copy(&raw mut source, network + IPV6_BYTES - 32);
+    let mut port = 0u16;
+    copy(&raw mut port, data);
+    // SAFETY: `detail` is reserved memory of the ring.
+    unsafe {
+        (*detail).family = INET6 as u8;
+        let address = (&raw mut (*detail).peer).cast::<u32>();
+        address.write(source[0]);
+        address.add(1).write(source[1]);
+        address.add(2).write(source[2]);
+        address.add(3).write(source[3]);
+        (*detail).peer_port = u16::from_be(port);
+    }
+}
+
+#[inline(always)]
+fn network_header<M: Memory>(skb: Ptr) -> u64 {
+    let head: u64 = M::load(skb, OFF_SKB_HEAD.load());
+    head + u64::from(M::load::<u16>(skb, OFF_SKB_NETWORK.load()))
 }
 
 /// The client of a half-open request: in it, the peer is the destination.

@@ -62,7 +62,7 @@ globals! {
     /// struct sk_buff.
     OFF_SKB_HEAD;
     OFF_SKB_END;
-    OFF_SKB_TRANSPORT;
+    OFF_SKB_DATA;
     OFF_SKB_NETWORK;
     OFF_SKB_PROTOCOL;
     OFF_SHINFO_GSO_SEGS;

@@ -20,10 +20,10 @@ pub fn accept(ctx: FExitContext) -> i32 {
     if child.is_null() {
         return 0;
     }
-    let (Some(tcp), Some(child)) = (Typed::tcp_sock(slot::<0>(ctx) as Ptr), Typed::tcp_sock(child)) else {
-        return 0;
-    };
-    handed_out::<Typed>(tcp, child)
+    // That the child is TCP says the same of the listener, of which nothing
+    // beyond struct sock is read.
+    let Some(child) = Typed::tcp_sock(child) else { return 0 };
+    handed_out::<Typed>(slot::<0>(ctx) as Ptr, child)
 }
 
 /// How long the connection waited is read from the child itself:
@@ -31,8 +31,8 @@ pub fn accept(ctx: FExitContext) -> i32 {
 /// and only the application's reads move it, which come after accept()
 /// (5.10 to 7.2). No map from connection to time is needed.
 #[inline(always)]
-fn handed_out<M: Memory>(tcp: Ptr, child: Ptr) -> i32 {
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Accept) else { return 0 };
+fn handed_out<M: Memory>(sk: Ptr, child: Ptr) -> i32 {
+    let Some((_, row)) = counts::of::<M>(sk, Place::Accept) else { return 0 };
     let finished_us: u64 = M::load(child, OFF_RCVQ_TIME.load());
     // SAFETY: no arguments.
     let now_us = unsafe { bpf_ktime_get_ns() } / 1000;
@@ -44,7 +44,7 @@ fn handed_out<M: Memory>(tcp: Ptr, child: Ptr) -> i32 {
     unsafe {
         (*row).accepted += 1;
         // What it found, itself included.
-        let depth = M::load::<u32>(tcp, OFF_SK_ACK_BACKLOG.load()).wrapping_add(1);
+        let depth = M::load::<u32>(sk, OFF_SK_ACK_BACKLOG.load()).wrapping_add(1);
         bump(&raw mut (*row).accept_depth_at_accept, bucket_of(depth, DEPTH_BUCKETS));
         if depth > (*row).accept_queue_max_at_accept {
             (*row).accept_queue_max_at_accept = depth;

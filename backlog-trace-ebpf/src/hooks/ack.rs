@@ -12,7 +12,7 @@ use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::verdict;
 
 use crate::counts::{self, Place, bump};
-use crate::details::{self, Peer, What};
+use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
     ARGS_CHECK_REQ, OFF_SHINFO_GSO_SEGS, OFF_SK_DROPS, OFF_SKB_END, OFF_SKB_HEAD, OFF_SKC_NODE_PPREV,
 };
@@ -56,10 +56,18 @@ pub fn ack(ctx: FExitContext) -> i32 {
 /// A child socket was queued at a listener that has lost something.
 #[inline(always)]
 fn established<M: Memory>(tcp: Ptr, req: Ptr) -> i32 {
-    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
     // SAFETY: `row` is this CPU's live map value.
-    if unsafe { worth_telling::<M>(tcp, row) } {
-        details::tell::<M>(tcp, key, What::kind(Kind::Established), Peer::Request(req));
+    unsafe {
+        if worth_telling::<M>(tcp, row) {
+            details::tell::<M>(
+                tcp,
+                row,
+                Queues::of::<M>(tcp),
+                What::kind(Kind::Established),
+                Peer::Request(req),
+            );
+        }
     }
     0
 }
@@ -95,7 +103,7 @@ fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
     if taken != 0 {
         return 0;
     }
-    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         // tcp_v4_rcv() and tcp_v6_rcv() add the packet's segments to sk_drops
@@ -109,7 +117,7 @@ fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
         // tcp_abort_on_overflow takes the request out and sends a RST;
         // otherwise it stays and the client is left waiting.
         let outcome = if unlinked { Outcome::Reset } else { Outcome::Silent };
-        details::tell::<M>(tcp, key, What::reason(reason, outcome), Peer::Request(req));
+        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), What::reason(reason, outcome), Peer::Request(req));
     }
     0
 }

@@ -7,7 +7,7 @@ use aya_ebpf::programs::FEntryContext;
 use backlog_trace_common::detail::Kind;
 
 use crate::counts;
-use crate::details::{self, Peer, What};
+use crate::details::{self, What};
 use crate::globals::{OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS};
 use crate::maps::IDENTITIES;
 use crate::read::{Memory, Ptr, Typed, slot};
@@ -33,6 +33,6 @@ fn closing<M: Memory>(tcp: Ptr) -> i32 {
             (*identity).closed_syn_queue = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
         }
     }
-    details::tell::<M>(tcp, key, What::kind(Kind::Closed), Peer::Nobody);
+    details::tell_without_row::<M>(tcp, key, What::kind(Kind::Closed));
     0
 }

@@ -12,7 +12,7 @@ use backlog_trace_common::verdict;
 
 use super::ack::worth_telling;
 use crate::counts::{self, Place, bump};
-use crate::details::{self, Peer, What};
+use crate::details::{self, Peer, Queues, What};
 use crate::globals::ARGS_GET_COOKIE_SOCK;
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
@@ -29,13 +29,19 @@ pub fn cookie_ack(ctx: FExitContext) -> i32 {
 /// The request is freed by now, so the client is read from the packet.
 #[inline(always)]
 fn handled<M: Memory>(tcp: Ptr, skb: Ptr, child: bool) -> i32 {
-    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, child) };
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, child) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         if child {
             (*row).established_by_cookie += 1;
             if worth_telling::<M>(tcp, row) {
-                details::tell::<M>(tcp, key, What::kind(Kind::Established), Peer::Packet(skb));
+                details::tell::<M>(
+                    tcp,
+                    row,
+                    Queues::of::<M>(tcp),
+                    What::kind(Kind::Established),
+                    Peer::packet::<M>(skb),
+                );
             }
             return 0;
         }
@@ -45,7 +51,13 @@ fn handled<M: Memory>(tcp: Ptr, skb: Ptr, child: bool) -> i32 {
         if !matches!(reason, Reason::CookieAckLost) {
             (*row).sk_drops += 1;
         }
-        details::tell::<M>(tcp, key, What::reason(reason, Outcome::Silent), Peer::Packet(skb));
+        details::tell::<M>(
+            tcp,
+            row,
+            Queues::of::<M>(tcp),
+            What::reason(reason, Outcome::Silent),
+            Peer::packet::<M>(skb),
+        );
     }
     0
 }

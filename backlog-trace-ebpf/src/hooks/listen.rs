@@ -10,7 +10,7 @@ use backlog_trace_common::detail::Kind;
 
 use crate::baseline;
 use crate::counts::{self, Caller, Place};
-use crate::details::{self, Peer, What};
+use crate::details::{self, What};
 use crate::globals::ARGS_LISTEN_START;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 
@@ -47,6 +47,6 @@ pub fn listen_done(ctx: FExitContext) -> i32 {
     aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", key);
     counts::meet::<Typed>(tcp, key, Some(Caller::current(&ctx)), Place::Listen);
     counts::reopen(key);
-    details::tell::<Typed>(tcp, key, What::kind(Kind::Opened), Peer::Nobody);
+    details::tell_without_row::<Typed>(tcp, key, What::kind(Kind::Opened));
     0
 }

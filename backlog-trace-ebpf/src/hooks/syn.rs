@@ -14,11 +14,10 @@ use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict;
 
 use crate::counts::{self, Place, bump};
-use crate::details::{self, IPV4, Peer, What};
+use crate::details::{self, IPV4, Peer, Queues, What};
 use crate::globals::{
-    OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_PROTOCOL,
-    OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
-    SIZE_SYNFLOOD_WARNED,
+    OFF_SK_DROPS, OFF_SKB_PROTOCOL, OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG,
+    OFF_SYSCTL_SYNCOOKIES, SIZE_SYNFLOOD_WARNED,
 };
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, slot};
@@ -26,7 +25,7 @@ use crate::read::{Memory, Ptr, Typed, slot};
 /// tcp_v4_conn_request(sk, skb)
 #[fexit]
 pub fn syn_v4(ctx: FExitContext) -> i32 {
-    handled::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, slot::<1>(ctx.as_ptr()) as Ptr)
+    handled::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, Peer::Ipv4(slot::<1>(ctx.as_ptr()) as Ptr))
 }
 
 /// tcp_v6_conn_request(sk, skb)
@@ -38,7 +37,7 @@ pub fn syn_v6(ctx: FExitContext) -> i32 {
 /// subflow_v4_conn_request(sk, skb): MPTCP listeners, 6.1 and later.
 #[fexit]
 pub fn syn_mptcp_v4(ctx: FExitContext) -> i32 {
-    handled::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, slot::<1>(ctx.as_ptr()) as Ptr)
+    handled::<Typed>(slot::<0>(ctx.as_ptr()) as Ptr, Peer::Ipv4(slot::<1>(ctx.as_ptr()) as Ptr))
 }
 
 /// subflow_v6_conn_request(sk, skb): MPTCP listeners, 6.1 and later.
@@ -52,22 +51,21 @@ pub fn syn_mptcp_v6(ctx: FExitContext) -> i32 {
 #[inline(always)]
 fn handled_v6<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
     let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
-    if protocol == IPV4 { 0 } else { handled::<M>(sk, skb) }
+    if protocol == IPV4 { 0 } else { handled::<M>(sk, Peer::Ipv6(skb)) }
 }
 
 /// A SYN has been answered or refused.
 #[inline(always)]
-fn handled<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
+fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
     let Some(tcp) = M::tcp_sock(sk) else { return 0 };
-    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
-    let accept_queue: u32 = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
-    let mut syn_queue: u32 = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
+    let queues = Queues::of::<M>(tcp);
+    let (accept_queue, mut syn_queue) = (queues.accept, queues.syn);
     let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
     let cookies = cookies_possible::<M>(tcp);
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         (*row).syns += 1;
-        (*row).limit = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
         bump(&raw mut (*row).accept_depth, bucket_of(accept_queue, DEPTH_BUCKETS));
         if accept_queue > (*row).accept_queue_max {
             (*row).accept_queue_max = accept_queue;
@@ -80,7 +78,7 @@ fn handled<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
         // have been wanted unless the listener says so. Then no counter is read.
         let reason = if drops != (*row).last_drops || cookies {
             (*row).last_drops = drops;
-            judge::<M>(tcp, key, row, skb, cookies, syn_queue)
+            judge::<M>(tcp, row, client, cookies, queues)
         } else {
             None
         };
@@ -117,16 +115,15 @@ fn syncookies<M: Memory>(tcp: Ptr) -> u8 {
 #[inline(always)]
 unsafe fn judge<M: Memory>(
     tcp: Ptr,
-    key: u64,
     row: *mut Counts,
-    skb: Ptr,
+    client: Peer,
     cookies: bool,
-    syn_queue: u32,
+    queues: Queues,
 ) -> Option<Reason> {
     // SAFETY: the caller's promise.
     let baseline = unsafe { mib::baseline::<M>(tcp, row) }?;
     let delta = mib::delta(baseline, cookies);
-    let verdict = verdict::syn(&delta, || reserved::<M>(tcp, syn_queue));
+    let verdict = verdict::syn(&delta, || reserved::<M>(tcp, queues.syn));
     // SAFETY: the caller's promise: `row` is this CPU's live map value.
     unsafe {
         if verdict.cookie_wanted {
@@ -143,7 +140,7 @@ unsafe fn judge<M: Memory>(
             (*row).sk_drops += 1;
             Outcome::Silent
         };
-        details::tell::<M>(tcp, key, What::reason(reason, outcome), Peer::Packet(skb));
+        details::tell::<M>(tcp, row, queues, What::reason(reason, outcome), client);
         Some(reason)
     }
 }

@@ -11,7 +11,7 @@ use backlog_trace_common::reason::Reason;
 
 use crate::baseline::LISTEN;
 use crate::counts::{self, Place, bump};
-use crate::details::{self, Peer, What};
+use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
     OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_TIMER_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
 };
@@ -36,7 +36,7 @@ pub fn synack(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
-    let Some((key, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
     let acked: u8 = M::load(request, OFF_IREQ_ACKED.load());
     // The timer is taken off its list before its handler runs
     // (expire_timers() -> detach_timer(), all versions), and is on it while a
@@ -55,6 +55,7 @@ fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
     // SAFETY: `row` is this CPU's live map value.
     bump(unsafe { &raw mut (*row).reasons }, reason.index());
     let what = What { kind: Kind::Reason, reason, outcome: Outcome::None, cause, attempt };
-    details::tell::<M>(tcp, key, what, Peer::Request(req));
+    // SAFETY: as above.
+    unsafe { details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req)) };
     0
 }

@@ -55,6 +55,9 @@ impl Queues {
         let now = stood
             .and_then(|stood| stood.end.map(|(_, queue)| queue))
             .or_else(|| book.depth(id).map(|depth| depth.accept_queue));
+        if let Some(listener) = book.by_id(id) {
+            totals.limit = listener.limit;
+        }
         if let Some(now) = now {
             totals.established = (totals.accepted + u64::from(now)).saturating_sub(u64::from(start));
             totals.accept_queue_max = totals.accept_queue_max.max(now);

@@ -94,7 +94,7 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SYSCTL_MAX_SYN_BACKLOG", "net", "ipv4.sysctl_max_syn_backlog", &[4]),
     // The packet.
     offset("OFF_SKB_HEAD", "sk_buff", "head", POINTER),
-    offset("OFF_SKB_TRANSPORT", "sk_buff", "transport_header", &[2]),
+    offset("OFF_SKB_DATA", "sk_buff", "data", POINTER),
     offset("OFF_SKB_NETWORK", "sk_buff", "network_header", &[2]),
     offset("OFF_SKB_PROTOCOL", "sk_buff", "protocol", &[2]),
     offset("OFF_SKB_END", "sk_buff", "end", &[4]),
