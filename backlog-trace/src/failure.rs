@@ -27,9 +27,9 @@ pub enum Exit {
     CommandFailed = 8,
     /// `selftest`: at least one scenario did not come out as the kernel counted.
     SelftestFailed = 9,
-    /// `check`: hooks are available, but not all of them.
+    /// `check`: hooks that can be done without are missing.
     Reduced = 20,
-    /// `check`: no hook is available.
+    /// `check`: a hook is missing, or anything else, without which nothing can be observed.
     Nothing = 21,
 }
 

@@ -28,7 +28,7 @@ fn help_lists_every_code_and_has_examples() {
     for code in cli::exit_codes::CODES {
         assert!(help.contains(cli::exit_codes::meaning(code)), "{help}");
     }
-    for name in ["live", "hist", "record", "report"] {
+    for name in ["live", "hist", "record", "report", "check"] {
         let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
         assert!(help.contains("Examples:\n"), "{name}: {help}");
     }

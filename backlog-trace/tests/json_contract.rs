@@ -10,9 +10,11 @@ use std::fs;
 use std::path::Path;
 
 use backlog_trace::cli::observe::Filters;
-use backlog_trace::event::Event;
+use backlog_trace::event::{Event, Rung};
+use backlog_trace::kernel::preflight::{Finding, Grade};
+use backlog_trace::probe::{Attempt, HOOKS, Outcome, Trial, Tried};
 use backlog_trace::tally::Selection;
-use backlog_trace::view::{HistJson, LiveJson, View};
+use backlog_trace::view::{self, HistJson, LiveJson, View};
 use serde_json::Value;
 
 fn lines(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> Vec<String> {
@@ -37,6 +39,62 @@ fn live_lines() -> Vec<String> {
 
 fn live_line(kind: &str) -> String {
     live_lines().into_iter().find(|line| json(line)["type"] == kind).unwrap()
+}
+
+/// A kernel that lacks the function of one hook.
+fn check_line() -> String {
+    let hooks = HOOKS.iter().filter(|hook| ["syn", "accept"].contains(&hook.name));
+    let tried = hooks.map(|hook| {
+        let (outcome, why) = match hook.name {
+            "accept" => (Outcome::Absent, Some("this kernel has no function inet_csk_accept".to_owned())),
+            _ => (Outcome::Attached, None),
+        };
+        Tried { hook, attempts: vec![Attempt { rung: Rung::Fentry, outcome, why, advice: None }] }
+    });
+    let findings = vec![
+        Finding::fine("kernel", "kernel 6.12.107"),
+        Finding {
+            subject: "capabilities",
+            grade: Grade::Reduced,
+            what: "without CAP_NET_ADMIN selftest cannot make its private network".to_owned(),
+            advice: Some("run it as root (sudo backlog-trace …)".to_owned()),
+        },
+    ];
+    let trial = Trial { kernel: "6.12.107".to_owned(), findings, hooks: tried.collect() };
+    let mut out = Vec::new();
+    view::check::json(&trial, &mut out).unwrap();
+    String::from_utf8(out).unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn a_check() {
+    let object = json(&check_line());
+    check(
+        &object,
+        &[
+            "v",
+            "type",
+            "verdict",
+            "kernel",
+            "findings.0.subject",
+            "findings.0.grade",
+            "findings.0.what",
+            "findings.1.advice",
+            "hooks.0.hook",
+            "hooks.0.rung",
+            "hooks.0.state",
+            "hooks.0.gives",
+            "hooks.0.required",
+            "hooks.1.why",
+            "hooks.0.tried.0.rung",
+            "hooks.0.tried.0.outcome",
+            "hooks.1.tried.0.why",
+        ],
+    );
+    assert_eq!(
+        (&object["v"], &object["type"], &object["verdict"]),
+        (&1.into(), &"check".into(), &"reduced".into())
+    );
 }
 
 fn json(line: &str) -> Value {
@@ -194,7 +252,11 @@ fn the_document_shows_what_is_printed() {
 ",
             )
             .unwrap();
-        let example = if name == "histogram" { hist_line() } else { live_line(name) };
+        let example = match name {
+            "histogram" => hist_line(),
+            "check" => check_line(),
+            _ => live_line(name),
+        };
         parts.push(format!(
             "{before}<!-- example: {name} -->
 ```json
@@ -207,7 +269,7 @@ fn the_document_shows_what_is_printed() {
     }
     let examples = parts.len();
     let renewed = parts.concat() + rest;
-    assert_eq!(examples, 8, "one per type");
+    assert_eq!(examples, 9, "one per type");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &renewed).unwrap();
     }

@@ -31,8 +31,8 @@ pub const fn meaning(exit: Exit) -> &'static str {
         Exit::NotFound => "a port, process or namespace that was named does not exist",
         Exit::CommandFailed => "the command after -- could not be started",
         Exit::SelftestFailed => "selftest: a scenario did not come out as the kernel counted",
-        Exit::Reduced => "check: hooks are available, but not all of them",
-        Exit::Nothing => "check: no hook is available",
+        Exit::Reduced => "check: all can be observed but what the missing hooks give",
+        Exit::Nothing => "check: nothing can be observed by eBPF",
     }
 }
 

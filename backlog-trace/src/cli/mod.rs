@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, arguments and `run()`, nothing else.
 
+pub mod check;
 mod child;
 mod drive;
 pub mod exit_codes;
@@ -39,6 +40,8 @@ enum Command {
     Report(report::Report),
     /// Show every listener: both queues, limits and who sets them, owner, losses so far.
     Listeners(listeners::Listeners),
+    /// Show what this kernel, this user and this machine allow, and what to change.
+    Check(check::Check),
     Selftest(selftest::Selftest),
 }
 
@@ -83,6 +86,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Command::Record(arguments) => record::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::Listeners(arguments) => listeners::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
         Command::Selftest(args) => selftest::run(args),
     }
 }

@@ -1,73 +1,83 @@
-//! Attaching each hook, and saying what became of it.
+//! Attaching each hook on the best rung that the kernel takes, and saying
+//! what became of the others.
 
-use aya::programs::{BtfTracePoint, FEntry, FExit, ProgramError};
+use aya::programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
 use super::hook::{HOOKS, Hook, Kind, Part};
-use super::load::chain;
-use crate::event::{HookState, Rung};
+use super::ladder::{Attempt, Outcome, Tried, join};
+use super::refusal::{self, Answer, Explained};
+use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
+use crate::kernel::preflight::Facts;
 
-/// Why a program is not attached.
-#[derive(Debug)]
-enum Refusal {
-    /// The kernel has no such function or tracepoint.
-    Absent,
-    /// The kernel refused it.
-    Refused(String),
+/// Loads and attaches every hook on the first of `rungs` that holds.
+pub(super) fn attach_all(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rungs: &[Rung]) -> Vec<Tried> {
+    HOOKS.iter().map(|hook| attach(ebpf, btf, facts, rungs, hook)).collect()
 }
 
-/// Loads and attaches every hook.
+/// Whether what is attached is worth observing with.
 ///
 /// # Errors
-/// `KernelUnable` where a hook without which nothing is worth observing
-/// cannot be had.
-pub(super) fn attach_all(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<HookState>> {
-    let mut states = Vec::with_capacity(HOOKS.len());
-    for hook in HOOKS {
-        let state = attach(ebpf, btf, hook);
-        if hook.required && state.rung.is_none() {
-            let why = state.why.unwrap_or_default();
-            return Err(Failure::new(
-                Exit::KernelUnable,
-                format!("the {} hook ({}) cannot be attached: {why}", hook.name, hook.gives),
-            )
-            .advise("run `backlog-trace check` to see what this kernel and this user allow"));
-        }
-        states.push(state);
-    }
-    Ok(states)
+/// `KernelUnable` where a hook is missing without which nothing is.
+pub(super) fn require(tried: &[Tried]) -> Result<()> {
+    let Some(missing) = tried.iter().find(|tried| tried.hook.required && tried.rung().is_none()) else {
+        return Ok(());
+    };
+    let (hook, why) = (missing.hook, missing.why().unwrap_or_default());
+    let see = "`backlog-trace check` shows what this kernel and this user allow";
+    let advice = missing.advice().map_or_else(|| see.to_owned(), |advice| format!("{advice}; {see}"));
+    let what = format!("the {} hook ({}) cannot be attached: {why}", hook.name, hook.gives);
+    Err(Failure::new(Exit::KernelUnable, what).advise(advice))
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> HookState {
-    let mut why = Vec::new();
-    let mut attached = true;
+fn attach(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rungs: &[Rung], hook: &'static Hook) -> Tried {
+    let mut attempts = Vec::new();
+    for &rung in rungs {
+        let attempt = attach_on(ebpf, btf, facts, rung, hook);
+        let attached = attempt.outcome == Outcome::Attached;
+        attempts.push(attempt);
+        if attached {
+            break;
+        }
+    }
+    Tried { hook, attempts }
+}
+
+/// All programs of one rung, or none of them.
+fn attach_on(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rung: Rung, hook: &Hook) -> Attempt {
+    let mut refusals: Vec<Explained> = Vec::new();
     for part in hook.parts {
         match attach_part(ebpf, btf, part) {
             Ok(()) => {}
-            Err(refusal) if part.optional => log::debug!("{}: {refusal:?}", part.program),
-            Err(Refusal::Absent) => {
-                attached = false;
-                why.push(format!("this kernel has no {}", part.target));
-            }
-            Err(Refusal::Refused(text)) => {
-                attached = false;
-                why.push(format!("{}: {text}", part.target));
-            }
+            Err(answer) if part.optional => log::debug!("{}: {answer:?}", part.program),
+            Err(answer) => refusals.push(refusal::of_part(part, &answer, facts)),
         }
     }
-    HookState {
-        hook: hook.name.to_owned(),
-        rung: attached.then_some(Rung::Fentry),
-        state: if attached { "attached" } else { "missing" }.to_owned(),
-        why: (!why.is_empty()).then(|| why.join("; ")),
+    if refusals.is_empty() {
+        return Attempt { rung, outcome: Outcome::Attached, why: None, advice: None };
+    }
+    for part in hook.parts {
+        detach_part(ebpf, part);
+    }
+    explained(rung, &refusals)
+}
+
+/// One attempt from what its programs met with.
+pub(super) fn explained(rung: Rung, refusals: &[Explained]) -> Attempt {
+    let absent = refusals.iter().all(|refusal| refusal.outcome == Outcome::Absent);
+    Attempt {
+        rung,
+        outcome: if absent { Outcome::Absent } else { Outcome::Refused },
+        why: join(refusals.iter().map(|refusal| refusal.why.as_str())),
+        advice: join(refusals.iter().filter_map(|refusal| refusal.advice.as_deref())),
     }
 }
 
-fn attach_part(ebpf: &mut Ebpf, btf: &Btf, part: &Part) -> std::result::Result<(), Refusal> {
+fn attach_part(ebpf: &mut Ebpf, btf: &Btf, part: &Part) -> std::result::Result<(), Answer> {
     let program = ebpf
         .program_mut(part.program)
-        .ok_or_else(|| Refusal::Refused(format!("the kernel side has no program {}", part.program)))?;
+        .ok_or_else(|| Answer::Other(format!("the kernel side has no program {}", part.program)))?;
     let outcome = match part.kind {
         Kind::Fentry => <&mut FEntry>::try_from(program)
             .and_then(|program| program.load(part.target, btf).and_then(|()| program.attach().map(drop))),
@@ -76,9 +86,66 @@ fn attach_part(ebpf: &mut Ebpf, btf: &Btf, part: &Part) -> std::result::Result<(
         Kind::TpBtf => <&mut BtfTracePoint>::try_from(program)
             .and_then(|program| program.load(part.target, btf).and_then(|()| program.attach().map(drop))),
     };
-    outcome.map_err(|error| match error {
-        // The target is not among the kernel's types: no such function here.
-        ProgramError::Btf(_) => Refusal::Absent,
-        other => Refusal::Refused(chain(&other)),
-    })
+    outcome.map_err(|error| Answer::of_program(&error))
+}
+
+/// Takes a program back, whether or not it came as far as being loaded.
+fn detach_part(ebpf: &mut Ebpf, part: &Part) {
+    let unloaded = match ebpf.program_mut(part.program) {
+        Some(Program::FEntry(program)) => program.unload(),
+        Some(Program::FExit(program)) => program.unload(),
+        Some(Program::BtfTracePoint(program)) => program.unload(),
+        _ => return,
+    };
+    match unloaded {
+        Ok(()) | Err(ProgramError::NotLoaded) => {}
+        Err(error) => log::warn!("{} stays attached until the end: {error}", part.program),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explanation(outcome: Outcome, why: &str, advice: Option<&str>) -> Explained {
+        Explained { outcome, why: why.to_owned(), advice: advice.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_rung_is_absent_only_if_nothing_was_refused() {
+        let absent = explanation(Outcome::Absent, "no a()", None);
+        let refused = explanation(Outcome::Refused, "not allowed", Some("allow it"));
+        let attempt = explained(Rung::Fentry, std::slice::from_ref(&absent));
+        assert_eq!(
+            (attempt.outcome, attempt.why.as_deref(), attempt.advice),
+            (Outcome::Absent, Some("no a()"), None)
+        );
+        let attempt = explained(Rung::Fentry, &[absent, refused.clone(), refused]);
+        assert_eq!(
+            (attempt.outcome, attempt.why.as_deref()),
+            (Outcome::Refused, Some("no a(); not allowed"))
+        );
+        assert_eq!(attempt.advice.as_deref(), Some("allow it"));
+    }
+
+    #[track_caller]
+    fn check(missing: &str, exit: Option<Exit>) {
+        let tried = |hook: &'static Hook| {
+            let outcome = if hook.name == missing { Outcome::Refused } else { Outcome::Attached };
+            let attempt = Attempt { rung: Rung::Fentry, outcome, why: Some("no".to_owned()), advice: None };
+            Tried { hook, attempts: vec![attempt] }
+        };
+        let all: Vec<_> = HOOKS.iter().map(tried).collect();
+        assert_eq!(require(&all).err().map(|failure| failure.exit), exit, "{missing}");
+    }
+
+    #[test]
+    fn nothing_is_worth_observing_without_listen_syn_and_ack() {
+        for missing in ["listen", "syn", "ack"] {
+            check(missing, Some(Exit::KernelUnable));
+        }
+        for missing in ["close", "cookie", "synack", "accept", "none"] {
+            check(missing, None);
+        }
+    }
 }

@@ -5,31 +5,37 @@
 use std::io::Read;
 
 use aya::programs::raw_trace_point::RawTracePoint;
-use aya::programs::{Iter, RawTracePointRunOptions, TestRun};
+use aya::programs::{Iter, ProgramError, RawTracePointRunOptions, TestRun};
 use aya::{Btf, Ebpf};
 
-use super::load::chain;
+use super::refusal;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
+use crate::kernel::preflight::Facts;
 use crate::listener::Pool;
+
+/// What the programs are called in messages.
+const START: &str = "the program that starts the observation";
+const OFFSETS: &str = "the program that finds the per-CPU counters";
+const WALK: &str = "the walk over listeners";
 
 /// Has every online CPU record where its per-CPU memory lies.
 ///
 /// # Errors
 /// `KernelUnable` where the kernel refuses the program that does it.
-pub(super) fn record_cpu_offsets(ebpf: &mut Ebpf, online: &CpuList) -> Result<()> {
+pub(super) fn record_cpu_offsets(ebpf: &mut Ebpf, online: &CpuList, facts: &Facts) -> Result<()> {
     let program: &mut RawTracePoint = ebpf
         .program_mut("cpu_offset")
         .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program cpu_offset"))?
         .try_into()
         .map_err(|error| Failure::internal("program cpu_offset", error))?;
-    program.load().map_err(|error| refused("the program that finds the per-CPU counters", &error))?;
+    program.load().map_err(|error| refused(OFFSETS, &error, facts))?;
     for cpu in online.iter() {
         let mut options = RawTracePointRunOptions::new();
         options.cpu = Some(cpu);
-        program.test_run(options).map_err(|error| {
-            refused(&format!("a run on CPU {cpu} of the program that finds the counters"), &error)
-        })?;
+        program
+            .test_run(options)
+            .map_err(|error| refused(&format!("a run of {OFFSETS} on CPU {cpu}"), &error, facts))?;
     }
     Ok(())
 }
@@ -42,13 +48,13 @@ pub(super) fn record_cpu_offsets(ebpf: &mut Ebpf, online: &CpuList) -> Result<()
 ///
 /// # Errors
 /// `KernelUnable` where the kernel refuses the program that does it.
-pub(super) fn activate(ebpf: &mut Ebpf, online: &CpuList, slots: &[u32]) -> Result<()> {
+pub(super) fn activate(ebpf: &mut Ebpf, online: &CpuList, slots: &[u32], facts: &Facts) -> Result<()> {
     let program: &mut RawTracePoint = ebpf
         .program_mut("activate")
         .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program activate"))?
         .try_into()
         .map_err(|error| Failure::internal("program activate", error))?;
-    program.load().map_err(|error| refused("the program that starts the observation", &error))?;
+    program.load().map_err(|error| refused(START, &error, facts))?;
     let program = &*program;
     std::thread::scope(|scope| {
         let runs = scope.spawn(|| {
@@ -60,12 +66,9 @@ pub(super) fn activate(ebpf: &mut Ebpf, online: &CpuList, slots: &[u32]) -> Resu
                     let mut options = RawTracePointRunOptions::new();
                     options.cpu = Some(cpu);
                     options.args[0] = u64::from(slot);
-                    program.test_run(options).map_err(|error| {
-                        refused(
-                            &format!("a run on CPU {cpu} of the program that starts the observation"),
-                            &error,
-                        )
-                    })?;
+                    program
+                        .test_run(options)
+                        .map_err(|error| refused(&format!("a run of {START} on CPU {cpu}"), &error, facts))?;
                 }
             }
             Ok(())
@@ -88,16 +91,11 @@ fn run_on(cpu: u32) {
 ///
 /// # Errors
 /// `KernelUnable` where the kernel refuses the iterator.
-pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool) -> Result<()> {
-    let program: &mut Iter = ebpf
-        .program_mut("listeners")
-        .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program listeners"))?
-        .try_into()
-        .map_err(|error| Failure::internal("program listeners", error))?;
-    program.load("tcp", btf).map_err(|error| refused("the walk over listeners", &error))?;
+pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, facts: &Facts) -> Result<()> {
+    let program = load_walk(ebpf, btf, facts)?;
     for namespace in namespaces.iter() {
-        let link = program.attach().map_err(|error| refused("the walk over listeners", &error))?;
-        let link = program.take_link(link).map_err(|error| refused("the walk over listeners", &error))?;
+        let link = program.attach().map_err(|error| refused(WALK, &error, facts))?;
+        let link = program.take_link(link).map_err(|error| refused(WALK, &error, facts))?;
         // The iterator walks the namespace of the thread that opens it
         // (bpf_iter_init_seq_net(), fs/proc/proc_net.c, 5.10 to 7.2).
         let walked = namespace.run(|| {
@@ -111,7 +109,26 @@ pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool) -> R
     Ok(())
 }
 
-fn refused(what: &str, error: &dyn std::error::Error) -> Failure {
-    Failure::new(Exit::KernelUnable, format!("the kernel refused {what}: {}", chain(error)))
-        .advise("run `backlog-trace check` to see what this kernel and this user allow")
+/// Whether the kernel takes the iterator: attached, and taken back at once.
+///
+/// # Errors
+/// As [`walk_listeners`].
+pub(super) fn try_walk(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts) -> Result<()> {
+    let program = load_walk(ebpf, btf, facts)?;
+    let link = program.attach().map_err(|error| refused(WALK, &error, facts))?;
+    program.detach(link).map_err(|error| refused(WALK, &error, facts))
+}
+
+fn load_walk<'a>(ebpf: &'a mut Ebpf, btf: &Btf, facts: &Facts) -> Result<&'a mut Iter> {
+    let program: &mut Iter = ebpf
+        .program_mut("listeners")
+        .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program listeners"))?
+        .try_into()
+        .map_err(|error| Failure::internal("program listeners", error))?;
+    program.load("tcp", btf).map_err(|error| refused(WALK, &error, facts))?;
+    Ok(program)
+}
+
+fn refused(what: &str, error: &ProgramError, facts: &Facts) -> Failure {
+    refusal::program_failure(what, error, facts)
 }

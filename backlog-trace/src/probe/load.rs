@@ -3,9 +3,13 @@
 use aya::{Ebpf, EbpfLoader};
 use backlog_trace_common::counts::Counts;
 
+use super::refusal;
 use super::settings::Settings;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::Result;
 use crate::kernel::layout::Layout;
+use crate::kernel::possible_cpus::CpuList;
+use crate::kernel::preflight::Facts;
+use crate::listener::Book;
 
 /// The kernel side, rebuilt by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("object/backlog-trace.bpf.o");
@@ -33,6 +37,15 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
+    /// Those of this machine, where `listeners` are open.
+    ///
+    /// # Errors
+    /// Where the list of CPUs cannot be read.
+    pub(super) fn now(book: &Book, listeners: usize) -> Result<Self> {
+        let cpus = CpuList::possible()?.highest() + 1;
+        Ok(Self { cpus, listeners, namespaces: book.namespaces().iter().count() })
+    }
+
     /// Rows by low bits of the key: a power of two.
     pub(super) fn rows(self) -> u32 {
         let row = size_of::<Counts>() * self.cpus as usize;
@@ -65,7 +78,10 @@ fn entries(count: usize) -> u32 {
 }
 
 /// Creates the maps and prepares the programs.
-pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes) -> Result<Ebpf> {
+///
+/// # Errors
+/// `KernelUnable` with the kernel's reason for taking no maps.
+pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes, facts: &Facts) -> Result<Ebpf> {
     let ring = settings.ring_bytes;
     let level: u8 = settings.kernel_log as u8;
     let flags = [("CPUS", sizes.cpus), ("NETNS_ROOM", sizes.netns_room()), ("ROW_MASK", sizes.rows() - 1)];
@@ -83,10 +99,7 @@ pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes) -> Result
         .map_max_entries("SLOT_OWNERS", sizes.netns_room())
         .map_max_entries("BASELINES", sizes.netns_room().saturating_mul(sizes.cpus))
         .map_max_entries("DETAILS", ring);
-    loader.load(OBJECT).map_err(|error| {
-        Failure::new(Exit::KernelUnable, format!("the kernel side could not be loaded: {}", chain(&error)))
-            .advise("run `backlog-trace check` to see what this kernel and this user allow")
-    })
+    loader.load(OBJECT).map_err(|error| refusal::failure("eBPF maps", &error, facts))
 }
 
 /// An error with its causes, in one line.

@@ -3,23 +3,28 @@
 //! to know who reads them.
 //!
 //! Fallback policy, once for all hooks: the object must load, or nothing is
-//! observed. Each program is loaded and attached alone; a program whose target
-//! this kernel lacks is data ([`crate::event::HookState`]), shown in every
-//! output. Without the SYN or the final ACK there is nothing worth observing
-//! and the command fails with the reason.
+//! observed. Each hook takes the best rung ([`RUNGS`]) that the kernel allows it;
+//! a rung that is absent or refused is data ([`Attempt`]), shown in every
+//! output. Without listen(), the SYN or the final ACK there is nothing worth
+//! observing and the command fails with the reason.
 
 mod attach;
 mod baselines;
 mod hook;
 mod kernel_log;
+mod ladder;
 mod load;
 mod maps;
 mod observe;
 mod queues;
+mod refusal;
 mod ring;
 mod settings;
 mod snapshot;
+mod trial;
 
 pub use hook::{HOOKS, Hook};
+pub use ladder::{Attempt, Outcome, RUNGS, Tried};
 pub use observe::{Sent, observe};
 pub use settings::Settings;
+pub use trial::{Trial, Verdict, trial};

@@ -14,6 +14,7 @@ use backlog_trace_common::key::ListenerKey;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::ladder::{RUNGS, Tried};
 use super::load::Sizes;
 use super::maps::Maps;
 use super::queues::Queues;
@@ -108,7 +109,7 @@ struct Watch {
 
 impl Watch {
     async fn begin(settings: &Settings, events: mpsc::Sender<Sent>) -> Result<Self> {
-        preflight::require()?;
+        let facts = preflight::require()?;
         let types = Btf::from_sys_fs()?;
         let layout = Layout::resolve(&types)?;
         layout.check_pairs()?;
@@ -117,19 +118,16 @@ impl Watch {
 
         let mut book = Book::new();
         let known = book.refresh();
-        let sizes = Sizes {
-            cpus: CpuList::possible()?.highest() + 1,
-            listeners: known.len(),
-            namespaces: book.namespaces().iter().count(),
-        };
-        let mut ebpf = load::load(&layout, settings, sizes)?;
+        let sizes = Sizes::now(&book, known.len())?;
+        let mut ebpf = load::load(&layout, settings, sizes, &facts)?;
         let online = CpuList::online()?;
-        baselines::record_cpu_offsets(&mut ebpf, &online)?;
-        let hooks = attach::attach_all(&mut ebpf, &btf)?;
-        baselines::walk_listeners(&mut ebpf, &btf, book.namespaces())?;
+        baselines::record_cpu_offsets(&mut ebpf, &online, &facts)?;
+        let hooks = attach::attach_all(&mut ebpf, &btf, &facts, RUNGS);
+        attach::require(&hooks)?;
+        baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
         let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;
         maps.walked()?;
-        baselines::activate(&mut ebpf, &online, &maps.slots()?)?;
+        baselines::activate(&mut ebpf, &online, &maps.slots()?, &facts)?;
 
         let mut watch = Self {
             maps,
@@ -144,7 +142,7 @@ impl Watch {
         if settings.kernel_log != log::LevelFilter::Off {
             kernel_log::forward(&mut watch.ebpf)?;
         }
-        watch.send(Event::Started(Arc::new(session(hooks)))).await;
+        watch.send(Event::Started(Arc::new(session(&hooks)))).await;
         watch.announce(known).await;
         Ok(watch)
     }
@@ -245,7 +243,7 @@ impl Watch {
     }
 }
 
-fn session(hooks: Vec<HookState>) -> Session {
+fn session(hooks: &[Tried]) -> Session {
     let start = monotonic();
     let unix = jiff::Timestamp::now().as_nanosecond();
     let offset = unix - i128::from(start);
@@ -256,7 +254,7 @@ fn session(hooks: Vec<HookState>) -> Session {
         kernel: uname.release().to_string_lossy().into_owned(),
         start,
         clock: Clock { unix_minus_monotonic: i64::try_from(offset).unwrap_or(0) },
-        hooks,
+        hooks: hooks.iter().map(HookState::from).collect(),
     }
 }
 

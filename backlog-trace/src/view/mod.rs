@@ -7,6 +7,7 @@
 
 mod audit_text;
 mod bars;
+pub mod check;
 pub mod escape;
 mod hist_json;
 mod hist_text;

@@ -30,7 +30,11 @@ pub(super) fn version(facts: &Facts) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn privileges(facts: &Facts) -> Result<()> {
+/// What loading and attaching programs needs of the user.
+///
+/// # Errors
+/// `NotPermitted` naming each capability that is missing.
+pub fn privileges(facts: &Facts) -> Result<()> {
     if facts.user_namespace {
         return Err(Failure::new(
             Exit::NotPermitted,

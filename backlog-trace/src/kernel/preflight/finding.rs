@@ -30,6 +30,7 @@ pub struct Finding {
     /// What was found, and what cannot be done for that reason.
     pub what: String,
     /// What to do about it, where there is something to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
@@ -58,14 +59,22 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     ]
 }
 
-fn fine(subject: &'static str, what: impl Into<String>) -> Finding {
-    Finding { subject, grade: Grade::Fine, what: what.into(), advice: None }
+impl Finding {
+    /// Nothing is taken away.
+    pub fn fine(subject: &'static str, what: impl Into<String>) -> Self {
+        Self { subject, grade: Grade::Fine, what: what.into(), advice: None }
+    }
+
+    /// Nothing can be attached.
+    pub fn unable(subject: &'static str, what: impl Into<String>, advice: Option<String>) -> Self {
+        Self { subject, grade: Grade::Unable, what: what.into(), advice }
+    }
 }
 
 fn judged(subject: &'static str, verdict: Result<()>, good: impl FnOnce() -> String) -> Finding {
     match verdict {
-        Ok(()) => fine(subject, good()),
-        Err(failure) => Finding { subject, grade: Grade::Unable, what: failure.what, advice: failure.advice },
+        Ok(()) => Finding::fine(subject, good()),
+        Err(failure) => Finding::unable(subject, failure.what, failure.advice),
     }
 }
 
@@ -79,7 +88,7 @@ fn optional_capabilities(facts: &Facts) -> Finding {
         .map(|(capability, without)| format!("without {} {without}", capability.name()))
         .collect();
     if lacking.is_empty() {
-        return fine(subject, "every capability that is of use");
+        return Finding::fine(subject, "every capability that is of use");
     }
     Finding {
         subject,
@@ -92,8 +101,8 @@ fn optional_capabilities(facts: &Facts) -> Finding {
 fn lockdown(state: Lockdown) -> Finding {
     let subject = "lockdown";
     match state {
-        Lockdown::Off => fine(subject, "off"),
-        Lockdown::Integrity => fine(subject, "integrity: does not affect tracing"),
+        Lockdown::Off => Finding::fine(subject, "off"),
+        Lockdown::Integrity => Finding::fine(subject, "integrity: does not affect tracing"),
         Lockdown::Confidentiality => Finding {
             subject,
             grade: Grade::Reduced,
@@ -105,7 +114,7 @@ fn lockdown(state: Lockdown) -> Finding {
 
 fn unprivileged_bpf(setting: Option<u8>) -> Finding {
     let subject = "unprivileged_bpf_disabled";
-    fine(subject, setting.map_or_else(|| "no such sysctl".to_owned(), |value| value.to_string()))
+    Finding::fine(subject, setting.map_or_else(|| "no such sysctl".to_owned(), |value| value.to_string()))
 }
 
 #[cfg(test)]

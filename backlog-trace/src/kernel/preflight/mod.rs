@@ -14,23 +14,24 @@ mod lockdown;
 mod memlock;
 
 pub use capability::{Capabilities, Capability};
-pub use decide::decide;
+pub use decide::{decide, privileges};
 pub use facts::Facts;
 pub use finding::{Finding, Grade, findings};
 pub use lockdown::Lockdown;
 
 use crate::failure::Result;
 
-/// Checks what every command that attaches needs, and raises RLIMIT_MEMLOCK
-/// where that matters. In this order: kernel version, privileges, BTF.
+/// Checks what every command that attaches needs, raises RLIMIT_MEMLOCK where
+/// that matters, and returns what was found. In this order: kernel version, privileges, BTF.
 ///
 /// # Errors
 /// `KernelUnable` for a kernel before 5.10 or without BTF, `NotPermitted` for
 /// missing privileges, each with what to do.
-pub fn require() -> Result<()> {
+pub fn require() -> Result<Facts> {
     let facts = Facts::gather()?;
     decide(&facts)?;
-    memlock::raise(&facts.release)
+    memlock::raise(&facts.release)?;
+    Ok(facts)
 }
 
 /// Everything that `check` shows of kernel, user and machine.

@@ -1,0 +1,51 @@
+//! `backlog-trace check`: what this kernel, this user and this machine allow.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::{Format, output};
+use crate::failure::{Exit, Result};
+use crate::probe::{self, Verdict};
+use crate::view;
+
+const EXAMPLES: &str = "\
+Every program is attached for a moment and taken back; nothing stays.
+
+Exit code: 0 everything can be observed, 20 all but what the missing hooks give, 21 nothing.
+
+Examples:
+  backlog-trace check
+  backlog-trace check --format json | jq -r .verdict   full, reduced or nothing (docs/json.md)";
+
+/// Arguments.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Check {
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn run(arguments: &Check) -> Result<Exit> {
+    let trial = probe::trial();
+    let mut out = output::stdout();
+    let written = match arguments.format {
+        Format::Text => view::check::text(&trial, &mut out),
+        Format::Json => view::check::json(&trial, &mut out),
+    };
+    if let Err(error) = written.and_then(|()| out.flush())
+        && let Some(failure) = output::failure(&error)
+    {
+        return Err(failure);
+    }
+    Ok(match trial.verdict() {
+        Verdict::Full => Exit::Success,
+        Verdict::Reduced => Exit::Reduced,
+        Verdict::Nothing => Exit::Nothing,
+    })
+}

@@ -1,0 +1,275 @@
+//! Why the kernel does not take a program: from its answer to a sentence.
+//! Pure but for taking aya's errors apart.
+//!
+//! The kernel answers with an errno and, where the verifier came to run, with
+//! its log. What an errno means depends on who asks, so the facts about user
+//! and machine decide between the readings of EPERM.
+
+use std::error::Error;
+use std::io;
+
+use aya::programs::ProgramError;
+use rustix::io::Errno;
+
+use super::hook::{Kind, Part};
+use super::ladder::Outcome;
+use super::load::chain;
+use crate::failure::{Exit, Failure};
+use crate::kernel::preflight::{Facts, Lockdown, privileges};
+
+/// What the kernel answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    /// Its types have no such function or tracepoint.
+    NoTarget,
+    /// An errno, with the verifier's log where there is one.
+    Errno(Errno, String),
+    /// Not the kernel's: the library's own words.
+    Other(String),
+}
+
+/// A refusal in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Explained {
+    pub(super) outcome: Outcome,
+    /// A sentence without a full stop.
+    pub(super) why: String,
+    pub(super) advice: Option<String>,
+}
+
+impl Answer {
+    /// Takes apart what loading or attaching a program failed with.
+    pub(super) fn of_program(error: &ProgramError) -> Self {
+        match error {
+            // Before the kernel is asked, the target is looked up in its types.
+            ProgramError::Btf(_) => Self::NoTarget,
+            ProgramError::LoadError { io_error, verifier_log } => {
+                Self::of(io_error, verifier_log.to_string())
+            }
+            other => Self::of(other, String::new()),
+        }
+    }
+
+    /// Takes apart any other error: the errno is that of the first cause that has one.
+    pub(super) fn of(error: &(dyn Error + 'static), log: String) -> Self {
+        let mut causes = std::iter::successors(Some(error), |&error| error.source());
+        let errno = causes.find_map(|cause| {
+            let error = cause.downcast_ref::<io::Error>()?;
+            Errno::from_io_error(error)
+        });
+        errno.map_or_else(|| Self::Other(chain(error)), |errno| Self::Errno(errno, log))
+    }
+}
+
+/// Why one program of a hook is refused.
+pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained {
+    let target = match part.kind {
+        Kind::Fentry | Kind::Fexit => format!("function {}", part.target),
+        Kind::TpBtf => format!("tracepoint {}", part.target),
+    };
+    let (means, option) = match part.kind {
+        Kind::Fentry | Kind::Fexit => ("fentry trampolines", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"),
+        Kind::TpBtf => ("programs on tracepoints with types", "CONFIG_BPF_EVENTS"),
+    };
+    match answer {
+        Answer::NoTarget | Answer::Errno(Errno::NOENT, _) => {
+            Explained { outcome: Outcome::Absent, why: format!("this kernel has no {target}"), advice: None }
+        }
+        Answer::Errno(errno, log) if last_words(log).is_none() && no_permission(*errno) => {
+            not_permitted(means, *errno, facts)
+        }
+        // ENOTSUPP, of no C library, is what the trampoline code itself gives.
+        Answer::Errno(errno, log)
+            if last_words(log).is_none() && (*errno == Errno::OPNOTSUPP || errno.raw_os_error() == 524) =>
+        {
+            refused(
+                format!("this kernel was built without {means}"),
+                Some(format!("use a kernel with {option}")),
+            )
+        }
+        other => refused(format!("{target}: {}", said(other)), Some(report())),
+    }
+}
+
+/// Why something that no hook can do without is refused; `what` is its name.
+pub(super) fn of_preparation(what: &str, answer: &Answer, facts: &Facts) -> Explained {
+    match answer {
+        Answer::Errno(errno, log) if last_words(log).is_none() && no_permission(*errno) => {
+            let mut explained = not_permitted(what, *errno, facts);
+            if explained.advice.is_some() && privileges(facts).is_ok() {
+                explained.advice = Some(
+                    "in a container, allow bpf(): --privileged, or a seccomp profile that lets it pass"
+                        .to_owned(),
+                );
+            }
+            explained
+        }
+        Answer::Errno(Errno::NOMEM, _) => refused(
+            format!("the kernel has no memory for {what} (ENOMEM)"),
+            Some("raise the memory limit of the cgroup (memory.max) that this runs in".to_owned()),
+        ),
+        other => refused(format!("the kernel refused {what}: {}", said(other)), Some(report())),
+    }
+}
+
+/// The same for a program, as what a command ends with.
+pub(super) fn program_failure(what: &str, error: &ProgramError, facts: &Facts) -> Failure {
+    failed(of_preparation(what, &Answer::of_program(error), facts))
+}
+
+/// The same for anything else.
+pub(super) fn failure(what: &str, error: &(dyn Error + 'static), facts: &Facts) -> Failure {
+    failed(of_preparation(what, &Answer::of(error, String::new()), facts))
+}
+
+fn failed(explained: Explained) -> Failure {
+    let advice = explained.advice.unwrap_or_else(report);
+    Failure::new(Exit::KernelUnable, explained.why).advise(advice)
+}
+
+fn refused(why: String, advice: Option<String>) -> Explained {
+    Explained { outcome: Outcome::Refused, why, advice }
+}
+
+fn no_permission(errno: Errno) -> bool {
+    errno == Errno::PERM || errno == Errno::ACCESS
+}
+
+/// A refusal before the verifier was asked: a privilege, lockdown, or a policy.
+fn not_permitted(what: &str, errno: Errno, facts: &Facts) -> Explained {
+    if let Err(failure) = privileges(facts) {
+        return refused(failure.what, failure.advice);
+    }
+    let name = if errno == Errno::PERM { "EPERM" } else { "EACCES" };
+    if facts.lockdown == Lockdown::Confidentiality {
+        return refused(
+            format!("the kernel refuses {what} ({name}): it is locked down (confidentiality)"),
+            Some("boot without lockdown=confidentiality".to_owned()),
+        );
+    }
+    refused(
+        format!(
+            "the kernel refuses {what} ({name}), although this process has every privilege that takes: the policy of a hardened kernel or of a security module"
+        ),
+        Some(
+            "use a kernel whose policy allows it, as those of the distributions do; `backlog-trace listeners` works without"
+                .to_owned(),
+        ),
+    )
+}
+
+fn said(answer: &Answer) -> String {
+    match answer {
+        Answer::NoTarget => "the kernel's types do not have it".to_owned(),
+        Answer::Errno(errno, log) => match last_words(log) {
+            Some(words) => format!("the verifier rejects the program: {words} ({errno})"),
+            None => errno.to_string(),
+        },
+        Answer::Other(text) => text.clone(),
+    }
+}
+
+/// The verifier ends with what it did not like, then with statistics.
+fn last_words(log: &str) -> Option<&str> {
+    let statistics = ["processed ", "verification time ", "stack depth ", "peak_states "];
+    let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.rev().find(|line| !statistics.iter().any(|start| line.starts_with(start)))
+}
+
+fn report() -> String {
+    "please report this together with the output of `uname -a`".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::preflight::Capabilities;
+    use crate::kernel::release::Release;
+
+    fn root() -> Facts {
+        Facts {
+            release: Release::parse("6.1.0").unwrap(),
+            capabilities: Capabilities(u64::MAX),
+            user_namespace: false,
+            btf: true,
+            lockdown: Lockdown::Off,
+            unprivileged_bpf: None,
+        }
+    }
+
+    const FUNCTION: Part =
+        Part { program: "ack", kind: Kind::Fexit, target: "tcp_check_req", optional: false };
+    const TRACEPOINT: Part =
+        Part { program: "synack", kind: Kind::TpBtf, target: "tcp_retransmit_synack", optional: false };
+
+    #[track_caller]
+    fn check(explained: &Explained, outcome: Outcome, words: &[&str]) {
+        assert_eq!(explained.outcome, outcome, "{explained:?}");
+        for word in words {
+            assert!(explained.why.contains(word), "{word}: {explained:?}");
+        }
+        assert_eq!(explained.advice.is_none(), outcome == Outcome::Absent, "{explained:?}");
+    }
+
+    fn errno(errno: Errno) -> Answer {
+        Answer::Errno(errno, String::new())
+    }
+
+    #[test]
+    fn what_the_kernel_lacks_is_absent() {
+        for answer in [Answer::NoTarget, errno(Errno::NOENT)] {
+            check(&of_part(&FUNCTION, &answer, &root()), Outcome::Absent, &["no function tcp_check_req"]);
+            let explained = of_part(&TRACEPOINT, &answer, &root());
+            check(&explained, Outcome::Absent, &["no tracepoint tcp_retransmit_synack"]);
+        }
+    }
+
+    #[test]
+    fn eperm_is_read_by_who_asks() {
+        let refused = |facts: Facts| of_part(&FUNCTION, &errno(Errno::PERM), &facts);
+        check(&refused(root()), Outcome::Refused, &["fentry trampolines (EPERM)", "hardened kernel"]);
+        let without = Facts { capabilities: Capabilities(0), ..root() };
+        check(&refused(without), Outcome::Refused, &["CAP_BPF", "CAP_PERFMON"]);
+        let locked = Facts { lockdown: Lockdown::Confidentiality, ..root() };
+        check(&refused(locked), Outcome::Refused, &["locked down"]);
+        let explained = of_preparation("maps", &errno(Errno::PERM), &root());
+        check(&explained, Outcome::Refused, &["maps (EPERM)"]);
+        assert!(explained.advice.is_some_and(|advice| advice.contains("seccomp")));
+    }
+
+    #[test]
+    fn the_verifier_has_the_last_word_before_its_statistics() {
+        let log = "0: (79) r6 = *(u64 *)(r1 +0)\nfunc 'tcp_check_req' doesn't have 9-th argument\nverification time 60 usec\nstack depth 0\nprocessed 1 insns (limit 1000000)\n\n";
+        for number in [Errno::ACCESS, Errno::PERM, Errno::INVAL] {
+            let answer = Answer::Errno(number, log.to_owned());
+            let words = ["tcp_check_req: the verifier rejects", "doesn't have 9-th argument ("];
+            check(&of_part(&FUNCTION, &answer, &root()), Outcome::Refused, &words);
+        }
+        let statistics = Answer::Errno(Errno::PERM, "processed 0 insns\n".to_owned());
+        check(&of_part(&FUNCTION, &statistics, &root()), Outcome::Refused, &["fentry trampolines (EPERM)"]);
+    }
+
+    #[test]
+    fn the_other_answers() {
+        let unsupported = errno(Errno::from_raw_os_error(524));
+        check(&of_part(&FUNCTION, &unsupported, &root()), Outcome::Refused, &["built without fentry"]);
+        check(&of_part(&TRACEPOINT, &errno(Errno::OPNOTSUPP), &root()), Outcome::Refused, &["tracepoints"]);
+        check(&of_part(&FUNCTION, &errno(Errno::BUSY), &root()), Outcome::Refused, &["tcp_check_req"]);
+        check(&of_part(&FUNCTION, &Answer::Other("odd".to_owned()), &root()), Outcome::Refused, &["odd"]);
+        check(&of_preparation("maps", &errno(Errno::NOMEM), &root()), Outcome::Refused, &["memory for maps"]);
+    }
+
+    #[test]
+    fn an_errno_is_found_among_the_causes() {
+        let error = aya::maps::MapError::CreateError {
+            name: "COUNTS".to_owned(),
+            io_error: io::Error::from_raw_os_error(Errno::NOMEM.raw_os_error()),
+        };
+        let error = aya::EbpfError::MapError(error);
+        assert_eq!(Answer::of(&error, String::new()), errno(Errno::NOMEM));
+        assert_eq!(
+            Answer::of(&aya::EbpfError::NoBTF, String::new()),
+            Answer::Other("no BTF parsed for object".to_owned())
+        );
+    }
+}

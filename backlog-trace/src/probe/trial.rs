@@ -1,0 +1,208 @@
+//! Tries everything that an observation needs and keeps nothing of it: what
+//! this kernel, this user and this machine allow. Never fails: what cannot be
+//! tried is part of the answer.
+
+use aya::Ebpf;
+use serde::Serialize;
+
+use super::hook::{HOOKS, Hook, Kind};
+use super::ladder::{Attempt, Outcome, RUNGS, Tried};
+use super::load::Sizes;
+use super::settings::Settings;
+use super::{attach, baselines, load};
+use crate::failure::{Exit, Failure, Result};
+use crate::kernel::btf::{self, Btf};
+use crate::kernel::layout::Layout;
+use crate::kernel::possible_cpus::CpuList;
+use crate::kernel::preflight::{self, Facts, Finding, Grade};
+use crate::listener::Book;
+
+/// How much can be observed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything.
+    Full,
+    /// What the missing hooks give is not.
+    Reduced,
+    /// Nothing by eBPF: something is missing that every observation needs.
+    Nothing,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Kernel release, as in `uname -r`.
+    pub kernel: String,
+    /// What was looked at beside the hooks.
+    pub findings: Vec<Finding>,
+    /// Every hook.
+    pub hooks: Vec<Tried>,
+}
+
+impl Trial {
+    /// What follows from it.
+    pub fn verdict(&self) -> Verdict {
+        let missing = || self.hooks.iter().filter(|tried| tried.rung().is_none());
+        if self.findings.iter().any(|finding| finding.grade == Grade::Unable)
+            || missing().any(|tried| tried.hook.required)
+        {
+            Verdict::Nothing
+        } else if missing().next().is_some() {
+            Verdict::Reduced
+        } else {
+            Verdict::Full
+        }
+    }
+}
+
+/// Loads and attaches each program for a moment.
+pub fn trial() -> Trial {
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    let (mut findings, able) = match Facts::gather() {
+        Ok(facts) => {
+            let able = preflight::require();
+            (preflight::findings(&facts), able)
+        }
+        Err(failure) => {
+            (vec![Finding::unable("facts", failure.what.clone(), failure.advice.clone())], Err(failure))
+        }
+    };
+    let types = Btf::from_sys_fs();
+    let layout = match &types {
+        Ok(types) => {
+            let layout = Layout::resolve(types).and_then(|layout| layout.check_pairs().map(|()| layout));
+            found(&mut findings, "layout", "everything that is read is where the types place it", layout)
+        }
+        Err(failure) => {
+            // What does not exist has been found above, what cannot be read has not.
+            if !findings.iter().any(|finding| finding.subject == "types" && finding.grade == Grade::Unable) {
+                findings.push(Finding::unable("types", failure.what.clone(), failure.advice.clone()));
+            }
+            Err(Failure { what: failure.what.clone(), advice: failure.advice.clone(), ..*failure })
+        }
+    };
+    let ready = able.and_then(|facts| layout.map(|layout| (facts, layout)));
+    let hooks = match (ready, types.as_ref().ok()) {
+        (Ok((facts, layout)), Some(types)) => try_all(&facts, types, &layout, &mut findings),
+        (Err(failure), types) => untried(&failure, types),
+        // A layout comes of types.
+        (Ok(_), None) => untried(&btf::absent(), None),
+    };
+    Trial { kernel, findings, hooks }
+}
+
+/// Goes through the steps of an observation, as far as they go.
+fn try_all(facts: &Facts, types: &Btf, layout: &Layout, findings: &mut Vec<Finding>) -> Vec<Tried> {
+    let mut ebpf = match prepare(facts, layout, findings) {
+        Ok(ebpf) => ebpf,
+        Err(failure) => return untried(&failure, Some(types)),
+    };
+    let btf = match aya::Btf::from_sys_fs() {
+        Ok(btf) => btf,
+        Err(error) => {
+            let failure = Failure::new(Exit::KernelUnable, format!("the kernel's types: {error}"));
+            return untried(&failure, Some(types));
+        }
+    };
+    let hooks = attach::attach_all(&mut ebpf, &btf, facts, RUNGS);
+    let walk = baselines::try_walk(&mut ebpf, &btf, facts);
+    // Its failure is in the findings.
+    let _ = found(findings, "walk", "listeners that are open already can be walked over", walk);
+    hooks
+}
+
+fn prepare(facts: &Facts, layout: &Layout, findings: &mut Vec<Finding>) -> Result<Ebpf> {
+    let mut book = Book::new();
+    let listeners = book.refresh().len();
+    let ebpf =
+        Sizes::now(&book, listeners).and_then(|sizes| load::load(layout, &Settings::default(), sizes, facts));
+    let mut ebpf = found(findings, "maps", "may create maps", ebpf)?;
+    let offsets =
+        CpuList::online().and_then(|online| baselines::record_cpu_offsets(&mut ebpf, &online, facts));
+    found(findings, "counters", "the kernel's counters can be read on each CPU", offsets)?;
+    Ok(ebpf)
+}
+
+/// Notes how a step came out and passes it on.
+fn found<T>(findings: &mut Vec<Finding>, subject: &'static str, good: &str, result: Result<T>) -> Result<T> {
+    findings.push(match &result {
+        Ok(_) => Finding::fine(subject, good),
+        Err(failure) => Finding::unable(subject, failure.what.clone(), failure.advice.clone()),
+    });
+    result
+}
+
+/// What can be said of the hooks where nothing can be tried: whether the
+/// kernel has their targets.
+fn untried(failure: &Failure, types: Option<&Btf>) -> Vec<Tried> {
+    let attempt = |hook: &Hook, rung| match absent(hook, types) {
+        Some(why) => Attempt { rung, outcome: Outcome::Absent, why: Some(why), advice: None },
+        None => Attempt {
+            rung,
+            outcome: Outcome::Untried,
+            why: Some(failure.what.clone()),
+            advice: failure.advice.clone(),
+        },
+    };
+    let tried = |hook| Tried { hook, attempts: RUNGS.iter().map(|rung| attempt(hook, *rung)).collect() };
+    HOOKS.iter().map(tried).collect()
+}
+
+fn absent(hook: &Hook, types: Option<&Btf>) -> Option<String> {
+    let types = types?;
+    let part = hook.parts.iter().filter(|part| !part.optional).find(|part| match part.kind {
+        Kind::Fentry | Kind::Fexit => types.function(part.target).is_none(),
+        Kind::TpBtf => types.tracepoint(part.target).is_none(),
+    })?;
+    Some(format!("this kernel has no {}", part.target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Rung;
+
+    fn trial(missing: &[&str], grade: Grade) -> Trial {
+        let tried = |hook: &'static Hook| {
+            let outcome = if missing.contains(&hook.name) { Outcome::Refused } else { Outcome::Attached };
+            let attempt = Attempt { rung: Rung::Fentry, outcome, why: None, advice: None };
+            Tried { hook, attempts: vec![attempt] }
+        };
+        Trial {
+            kernel: "6.1.0".to_owned(),
+            findings: vec![Finding { subject: "maps", grade, what: String::new(), advice: None }],
+            hooks: HOOKS.iter().map(tried).collect(),
+        }
+    }
+
+    #[test]
+    fn the_verdict() {
+        for (missing, grade, verdict) in [
+            (&[][..], Grade::Fine, Verdict::Full),
+            (&[], Grade::Reduced, Verdict::Full),
+            (&["accept"], Grade::Fine, Verdict::Reduced),
+            (&["accept", "cookie", "close", "synack"], Grade::Reduced, Verdict::Reduced),
+            (&["syn"], Grade::Fine, Verdict::Nothing),
+            (&["ack"], Grade::Fine, Verdict::Nothing),
+            (&["listen", "accept"], Grade::Fine, Verdict::Nothing),
+            (&[], Grade::Unable, Verdict::Nothing),
+        ] {
+            assert_eq!(trial(missing, grade).verdict(), verdict, "{missing:?} {grade:?}");
+        }
+    }
+
+    #[test]
+    fn every_hook_is_explained_where_nothing_can_be_tried() {
+        let failure = Failure::new(Exit::NotPermitted, "a privilege is missing").advise("be root");
+        let hooks = untried(&failure, None);
+        assert_eq!(hooks.len(), HOOKS.len());
+        for tried in hooks {
+            assert_eq!((tried.rung(), tried.state()), (None, "missing"));
+            assert_eq!(tried.attempts.len(), RUNGS.len());
+            assert!(tried.attempts.iter().all(|attempt| attempt.outcome == Outcome::Untried));
+            assert_eq!(tried.why().as_deref(), Some("a privilege is missing"));
+            assert_eq!(tried.advice().as_deref(), Some("be root"));
+        }
+    }
+}

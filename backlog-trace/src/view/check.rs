@@ -1,0 +1,216 @@
+//! What a machine allows, as text and as JSON. It knows no kernel: everything
+//! was tried before.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::escape::{Sanitized, write_json_line};
+use super::json::VERSION;
+use super::paint::{ALARM, FAINT, HEADING, painted};
+use crate::event::Rung;
+use crate::kernel::preflight::{Finding, Grade};
+use crate::probe::{Attempt, Outcome, Trial, Tried, Verdict};
+
+/// Findings and hooks as lines, the verdict first; a reason that several hooks
+/// share is said once.
+///
+/// # Errors
+/// Those of the output.
+pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
+    let (style, sentence) = match trial.verdict() {
+        Verdict::Full => (HEADING, "everything can be observed"),
+        Verdict::Reduced => (HEADING, "reduced: some hooks are missing"),
+        Verdict::Nothing => {
+            (ALARM, "nothing can be observed by eBPF (`backlog-trace listeners` works without)")
+        }
+    };
+    let kernel = Sanitized(&trial.kernel);
+    writeln!(out, "kernel {kernel}: {}", painted(style, sentence))?;
+    writeln!(out)?;
+    let width = trial.findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
+    for finding in &trial.findings {
+        self::finding(finding, width, &mut out)?;
+    }
+    writeln!(out, "\n{}", painted(HEADING, "HOOK    RUNG        GIVES"))?;
+    for tried in &trial.hooks {
+        let rung = match tried.rung() {
+            Some(rung) => format!("{:10}", rung.name()),
+            None => painted(ALARM, "missing   "),
+        };
+        let required = if tried.hook.required { " (required)" } else { "" };
+        writeln!(out, "{:6}  {rung}  {}{required}", tried.hook.name, tried.hook.gives)?;
+    }
+    for (attempt, hooks) in reasons(&trial.hooks) {
+        writeln!(out, "\n{} on {}:", hooks.join(", "), attempt.rung.name())?;
+        writeln!(out, "  {}", Sanitized(attempt.why.as_deref().unwrap_or("no reason is known")))?;
+        if let Some(advice) = &attempt.advice {
+            writeln!(out, "  -> {}", Sanitized(advice))?;
+        }
+    }
+    Ok(())
+}
+
+fn finding(finding: &Finding, width: usize, out: &mut impl Write) -> io::Result<()> {
+    let grade = match finding.grade {
+        Grade::Fine => painted(FAINT, "fine   "),
+        Grade::Reduced => "reduced".to_owned(),
+        Grade::Unable => painted(ALARM, "unable "),
+    };
+    writeln!(out, "{grade}  {:width$}  {}", finding.subject, Sanitized(&finding.what))?;
+    if let Some(advice) = &finding.advice {
+        writeln!(out, "{:9}{:width$}  -> {}", "", "", Sanitized(advice))?;
+    }
+    Ok(())
+}
+
+/// Each rung that was not attached, with the hooks that share its reason.
+fn reasons(hooks: &[Tried]) -> Vec<(&Attempt, Vec<&'static str>)> {
+    let mut reasons: Vec<(&Attempt, Vec<&'static str>)> = Vec::new();
+    for tried in hooks {
+        for attempt in tried.attempts.iter().filter(|attempt| attempt.outcome != Outcome::Attached) {
+            match reasons.iter_mut().find(|(known, _)| *known == attempt) {
+                Some((_, hooks)) => hooks.push(tried.hook.name),
+                None => reasons.push((attempt, vec![tried.hook.name])),
+            }
+        }
+    }
+    reasons
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    v: u8,
+    r#type: &'static str,
+    verdict: Verdict,
+    kernel: &'a str,
+    findings: &'a [Finding],
+    hooks: Vec<HookPart<'a>>,
+}
+
+#[derive(Serialize)]
+struct HookPart<'a> {
+    hook: &'static str,
+    rung: Option<Rung>,
+    state: &'static str,
+    gives: &'static str,
+    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+    tried: &'a [Attempt],
+}
+
+impl<'a> From<&'a Tried> for HookPart<'a> {
+    fn from(tried: &'a Tried) -> Self {
+        Self {
+            hook: tried.hook.name,
+            rung: tried.rung(),
+            state: tried.state(),
+            gives: tried.hook.gives,
+            required: tried.hook.required,
+            why: tried.why(),
+            advice: tried.advice(),
+            tried: &tried.attempts,
+        }
+    }
+}
+
+/// One object (docs/json.md).
+///
+/// # Errors
+/// Those of the output.
+pub fn json(trial: &Trial, out: impl Write) -> io::Result<()> {
+    let object = Object {
+        v: VERSION,
+        r#type: "check",
+        verdict: trial.verdict(),
+        kernel: &trial.kernel,
+        findings: &trial.findings,
+        hooks: trial.hooks.iter().map(HookPart::from).collect(),
+    };
+    write_json_line(out, &object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::HOOKS;
+
+    /// listen and syn are refused alike, accept is absent; the others are attached.
+    fn trial() -> Trial {
+        let attempt = |outcome, why: Option<&str>, advice: Option<&str>| Attempt {
+            rung: Rung::Fentry,
+            outcome,
+            why: why.map(str::to_owned),
+            advice: advice.map(str::to_owned),
+        };
+        let tried = |hook: &'static crate::probe::Hook| {
+            let attempt = match hook.name {
+                "listen" | "syn" => attempt(Outcome::Refused, Some("not \u{1b}allowed"), Some("allow it")),
+                "accept" => attempt(Outcome::Absent, Some("this kernel has no accept"), None),
+                _ => attempt(Outcome::Attached, None, None),
+            };
+            Tried { hook, attempts: vec![attempt] }
+        };
+        Trial {
+            kernel: "6.1.0-50".to_owned(),
+            findings: vec![
+                Finding::fine("kernel", "kernel 6.1.0-50"),
+                Finding::unable("maps", "no maps", Some("raise it".to_owned())),
+            ],
+            hooks: HOOKS.iter().map(tried).collect(),
+        }
+    }
+
+    #[test]
+    fn text_says_each_reason_once() {
+        let mut out = anstream::StripStream::new(Vec::new());
+        text(&trial(), &mut out).unwrap();
+        let text = String::from_utf8(out.into_inner()).unwrap();
+        let expected = "\
+kernel 6.1.0-50: nothing can be observed by eBPF (`backlog-trace listeners` works without)
+
+fine     kernel  kernel 6.1.0-50
+unable   maps    no maps
+                 -> raise it
+
+HOOK    RUNG        GIVES
+listen  missing     who called listen(), also for listeners that close at once (required)
+close   fentry      what still waited in the queues of a listener that closed
+syn     missing     SYNs refused and cookies sent (required)
+ack     fentry      final ACKs dropped (required)
+cookie  fentry      final ACKs with a cookie dropped
+synack  fentry      SYN+ACKs sent again
+accept  missing     connections accepted and how long they waited
+
+listen, syn on fentry:
+  not \\u{1b}allowed
+  -> allow it
+
+accept on fentry:
+  this kernel has no accept
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn json_is_the_contract() {
+        let mut out = Vec::new();
+        json(&trial(), &mut out).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        let start = concat!(
+            r#"{"v":1,"type":"check","verdict":"nothing","kernel":"6.1.0-50","findings":["#,
+            r#"{"subject":"kernel","grade":"fine","what":"kernel 6.1.0-50"},"#,
+            r#"{"subject":"maps","grade":"unable","what":"no maps","advice":"raise it"}],"hooks":["#,
+            r#"{"hook":"listen","rung":null,"state":"missing","gives":"who called listen(), also for listeners that close at once","#,
+            r#""required":true,"why":"not \u001ballowed","advice":"allow it","#,
+            r#""tried":[{"rung":"fentry","outcome":"refused","why":"not \u001ballowed","advice":"allow it"}]},"#,
+            r#"{"hook":"close","rung":"fentry","state":"attached","gives":"what still waited in the queues of a listener that closed","#,
+            r#""required":false,"tried":[{"rung":"fentry","outcome":"attached"}]},"#,
+        );
+        assert!(line.starts_with(start), "{line}");
+        assert_eq!((line.lines().count(), line.ends_with("}\n")), (1, true));
+    }
+}
