@@ -74,7 +74,10 @@ fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Se
             let what = format!("a ring buffer of {} MiB cannot be made", arguments.ring_mib);
             Failure::new(Exit::Usage, what).advise("give a power of two up to 2048")
         })?;
+    // Said before a recording is made or a command looked for.
+    probe::rungs(arguments.rung)?;
     Ok(probe::Settings {
+        rung: arguments.rung,
         snapshot_every: snapshot_every(interval),
         ring_bytes,
         kernel_log: arguments.kernel_log,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Format;
+use crate::event::Rung;
 use crate::failure::Result as Outcome;
 use crate::listener::Filter;
 use crate::tally::{ReasonFilter, Selection};
@@ -56,6 +57,9 @@ pub struct Observe {
     /// Stop after this long, e.g. 10s, 5m (default: until interrupted).
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
+    /// Force this rung of each hook (default: the best).
+    #[arg(long, value_enum, value_name = "RUNG")]
+    pub rung: Option<Rung>,
     /// How much the kernel side logs on stderr (off, error, warn, info, debug, trace).
     #[arg(long, value_name = "LEVEL", default_value = "off")]
     pub kernel_log: log::LevelFilter,

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Format;
+use crate::event::Rung;
 use crate::failure::{Exit, Result};
 use crate::selftest::{self, Settings};
 
@@ -18,9 +19,9 @@ pub struct Selftest {
     /// Play one scenario without the tool watching, and print what the kernel counted.
     #[arg(long, value_name = "NAME", conflicts_with = "names")]
     play: Option<String>,
-    /// Make the tool take this rung (fentry, kprobe, tracepoint, counters).
-    #[arg(long, value_name = "RUNG")]
-    rung: Option<String>,
+    /// Force this rung of each hook (default: the best).
+    #[arg(long, value_enum, value_name = "RUNG")]
+    rung: Option<Rung>,
     /// Where a program is that a scenario starts, e.g. nginx=/opt/sbin/nginx (repeatable).
     #[arg(long, value_name = "NAME=PATH")]
     with: Vec<String>,
@@ -42,7 +43,7 @@ pub fn run(args: &Selftest) -> Result<Exit> {
         selftest::hold();
         return Ok(Exit::Success);
     }
-    let mut settings = Settings { rung: args.rung.clone(), ..Settings::default() };
+    let mut settings = Settings { rung: args.rung.map(|rung| rung.name().to_owned()), ..Settings::default() };
     for program in &args.with {
         settings.add_program(program)?;
     }

@@ -1,9 +1,10 @@
 //! What is needed to interpret an observation: clock, host and hooks.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// How well a hook is attached; see DESIGN "the ladder".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Rung {
     /// fentry/fexit trampolines.

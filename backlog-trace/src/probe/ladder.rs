@@ -8,9 +8,24 @@ use serde::Serialize;
 
 use super::hook::Hook;
 use crate::event::{HookState, Rung};
+use crate::failure::{Exit, Failure, Result};
 
 /// The rungs that this build has, best first.
 pub const RUNGS: &[Rung] = &[Rung::Fentry];
+
+/// The rungs to try, in this order: all, or the one that was asked for.
+///
+/// # Errors
+/// `KernelUnable` where this build does not have the rung that was asked for.
+pub fn rungs(forced: Option<Rung>) -> Result<Vec<Rung>> {
+    let Some(forced) = forced else { return Ok(RUNGS.to_vec()) };
+    if RUNGS.contains(&forced) {
+        return Ok(vec![forced]);
+    }
+    let names: Vec<_> = RUNGS.iter().map(|rung| rung.name()).collect();
+    let what = format!("this build cannot take the rung {}; it has: {}", forced.name(), names.join(", "));
+    Err(Failure::new(Exit::KernelUnable, what).advise("leave out --rung to take the best one for each hook"))
+}
 
 /// What came of one rung.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -100,6 +115,22 @@ pub(super) fn join<T: AsRef<str>>(sentences: impl Iterator<Item = T>) -> Option<
 mod tests {
     use super::*;
     use crate::probe::HOOKS;
+
+    #[test]
+    fn a_rung_that_was_asked_for_is_the_only_one() {
+        assert_eq!(rungs(None).unwrap(), RUNGS);
+        for rung in [Rung::Fentry, Rung::Kprobe, Rung::Tracepoint, Rung::Counters] {
+            match rungs(Some(rung)) {
+                Ok(only) => assert_eq!((only, RUNGS.contains(&rung)), (vec![rung], true)),
+                Err(failure) => {
+                    assert_eq!((failure.exit, RUNGS.contains(&rung)), (Exit::KernelUnable, false));
+                    assert!(failure.what.contains(rung.name()), "{failure}");
+                    assert!(RUNGS.iter().all(|rung| failure.what.contains(rung.name())), "{failure}");
+                    assert!(failure.advice.is_some(), "{failure}");
+                }
+            }
+        }
+    }
 
     fn attempt(rung: Rung, outcome: Outcome, why: &str) -> Attempt {
         Attempt { rung, outcome, why: (!why.is_empty()).then(|| why.to_owned()), advice: None }

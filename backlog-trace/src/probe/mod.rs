@@ -24,7 +24,7 @@ mod snapshot;
 mod trial;
 
 pub use hook::{HOOKS, Hook};
-pub use ladder::{Attempt, Outcome, RUNGS, Tried};
+pub use ladder::{Attempt, Outcome, RUNGS, Tried, rungs};
 pub use observe::{Sent, observe};
 pub use settings::Settings;
 pub use trial::{Trial, Verdict, trial};

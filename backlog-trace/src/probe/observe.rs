@@ -14,7 +14,7 @@ use backlog_trace_common::key::ListenerKey;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::ladder::{RUNGS, Tried};
+use super::ladder::{self, Tried};
 use super::load::Sizes;
 use super::maps::Maps;
 use super::queues::Queues;
@@ -109,6 +109,7 @@ struct Watch {
 
 impl Watch {
     async fn begin(settings: &Settings, events: mpsc::Sender<Sent>) -> Result<Self> {
+        let rungs = ladder::rungs(settings.rung)?;
         let facts = preflight::require()?;
         let types = Btf::from_sys_fs()?;
         let layout = Layout::resolve(&types)?;
@@ -122,7 +123,7 @@ impl Watch {
         let mut ebpf = load::load(&layout, settings, sizes, &facts)?;
         let online = CpuList::online()?;
         baselines::record_cpu_offsets(&mut ebpf, &online, &facts)?;
-        let hooks = attach::attach_all(&mut ebpf, &btf, &facts, RUNGS);
+        let hooks = attach::attach_all(&mut ebpf, &btf, &facts, &rungs);
         attach::require(&hooks)?;
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
         let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::event::Rung;
+
 /// What a command asks of an observation.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -9,6 +11,8 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// What the kernel side logs on stderr.
     pub kernel_log: log::LevelFilter,
+    /// The only rung to try for each hook; `None`: the best that the kernel takes.
+    pub rung: Option<Rung>,
     /// Time between two snapshots of the counts plane.
     pub snapshot_every: Duration,
 }
@@ -18,6 +22,7 @@ impl Default for Settings {
         Self {
             ring_bytes: backlog_trace_common::limits::RING_BYTES,
             kernel_log: log::LevelFilter::Off,
+            rung: None,
             snapshot_every: Duration::from_secs(1),
         }
     }
