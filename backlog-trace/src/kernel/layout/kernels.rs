@@ -72,8 +72,6 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("OFF_SK_DROPS", [168, 184, 136, 136, 136]),
     ("OFF_SK_SOCKET", [640, 624, 288, 288, 288]),
     ("OFF_SK_INO", [ABSENT, ABSENT, ABSENT, 608, 624]),
-    ("OFF_SK_PROTOCOL", [540, 516, 574, 532, 540]),
-    ("SIZE_SK_PROTOCOL", [2, 2, 2, 2, 2]),
     ("OFF_SOCKET_FILE", [16, 16, 16, 16, 16]),
     ("OFF_FILE_INODE", [32, 32, 40, 32, 32]),
     ("OFF_INODE_INO", [64, 64, 64, 64, 64]),
@@ -87,31 +85,23 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("OFF_SKC_RCV_SADDR", [4, 4, 4, 4, 4]),
     ("OFF_SKC_V6_DADDR", [56, 56, 56, 56, 56]),
     ("OFF_SKC_V6_RCV_SADDR", [72, 72, 72, 72, 72]),
-    ("OFF_SKC_LISTENER", [96, 96, 96, 96, 96]),
     ("OFF_SKC_NODE_PPREV", [112, 112, 112, 112, 112]),
     ("OFF_ACCEPT_QUEUE_QLEN", [980, 1004, 1004, 1024, 1056]),
     ("OFF_SYNFLOOD_WARNED", [976, 1000, 1000, 1021, 1053]),
     ("SIZE_SYNFLOOD_WARNED", [4, 4, 4, 1, 1]),
     ("OFF_REQ_NUM_RETRANS", [146, 146, 146, 146, 146]),
-    ("OFF_REQ_NUM_TIMEOUT", [147, 147, 147, 147, 147]),
-    ("SHIFT_REQ_NUM_TIMEOUT", [1, 1, 1, 1, 1]),
-    ("WIDTH_REQ_NUM_TIMEOUT", [7, 7, 7, 7, 7]),
     ("OFF_IREQ_ACKED", [225, 233, 233, 233, 233]),
     ("SHIFT_IREQ_ACKED", [4, 4, 4, 4, 4]),
     ("OFF_RCVQ_TIME", [2152, 2160, 1872, 1856, 1928]),
     ("OFF_NET_MIB", [400, 408, 440, 528, 744]),
     ("OFF_NET_INUM", [136, 144, 136, 176, 280]),
     ("OFF_SYSCTL_SYNCOOKIES", [979, 1123, 1231, 1343, 1535]),
-    ("SIZE_SYSCTL_SYNCOOKIES", [1, 1, 1, 1, 1]),
     ("OFF_SYSCTL_MAX_SYN_BACKLOG", [1280, 1248, 1320, 1440, 1632]),
-    ("OFF_SYSCTL_ABORT_ON_OVERFLOW", [1010, 1154, 1258, 1378, 1570]),
-    ("SIZE_SYSCTL_ABORT_ON_OVERFLOW", [1, 1, 1, 1, 1]),
     ("OFF_SKB_HEAD", [192, 200, 200, 192, 200]),
     ("OFF_SKB_TRANSPORT", [178, 182, 182, 178, 182]),
     ("OFF_SKB_NETWORK", [180, 184, 184, 180, 184]),
     ("OFF_SKB_PROTOCOL", [176, 180, 180, 176, 180]),
     ("OFF_SKB_END", [188, 192, 192, 188, 192]),
-    ("OFF_SKB_REFDST", [88, 88, 88, 88, 88]),
     ("OFF_SHINFO_GSO_SEGS", [6, 6, 6, 6, 6]),
     ("OFF_ARRAY_PPTRS", [272, 272, 264, 312, 304]),
     ("MIB_LISTENOVERFLOWS", [19, 19, 19, 23, 23]),
@@ -119,7 +109,6 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("MIB_FULLDROP", [75, 75, 75, 79, 79]),
     ("MIB_DOCOOKIES", [74, 74, 74, 78, 78]),
     ("MIB_COOKIESSENT", [1, 1, 1, 1, 1]),
-    ("MIB_EMBRYONICRSTS", [4, 4, 4, 4, 4]),
     ("ARGS_CHECK_REQ", [5, 5, 5, 6, 6]),
     ("ARGS_GET_COOKIE_SOCK", [5, 5, 4, 4, 4]),
     ("ARGS_ACCEPT", [4, 4, 2, 2, 2]),
@@ -186,11 +175,12 @@ fn the_running_kernel_has_a_layout() {
     }
 }
 
-/// `BTF=/sys/kernel/btf/vmlinux NAME=6.18.44 cargo test -p backlog-trace write_reduced -- --ignored`
+/// Writes test data where it is asked to:
+/// `BTF=/sys/kernel/btf/vmlinux NAME=6.18.44 cargo test -p backlog-trace write_reduced`
 #[test]
-#[ignore = "writes test data; needs the BTF of another kernel"]
 fn write_reduced() {
-    let from = std::fs::read(std::env::var("BTF").expect("BTF: file to reduce")).unwrap();
+    let Some(from) = std::env::var_os("BTF") else { return };
+    let from = std::fs::read(from).unwrap();
     let to = path(&std::env::var("NAME").expect("NAME: the kernel's version"));
     std::fs::write(to, reduce(&Btf::parse(from).unwrap(), &KEEP)).unwrap();
 }
