@@ -1,5 +1,5 @@
-//! The program itself: what it prints, where, and its exit codes, as far as
-//! that needs no kernel.
+//! The program itself: what it prints and where, as far as that needs no
+//! kernel. What it cannot do is in `bad_input`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scene;
@@ -10,7 +10,6 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use backlog_trace::event::Event;
-use backlog_trace::failure::Exit;
 use backlog_trace::trace::{Overwrite, Writer};
 
 fn program(arguments: &[&str]) -> Command {
@@ -31,16 +30,6 @@ fn record(path: &Path, events: &[Event]) {
 
 fn golden(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
-}
-
-/// Fails with this code and a sentence on standard error, and prints nothing.
-#[track_caller]
-fn check_fails(arguments: &[&str], exit: Exit, words: &str) {
-    let output = run(arguments);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(exit as i32), "{arguments:?}: {said}");
-    assert!(said.contains(words), "{arguments:?}: {said}");
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{arguments:?}");
 }
 
 #[test]
@@ -108,58 +97,4 @@ fn a_reader_that_goes_away_is_success_in_silence() {
         assert_eq!(output.status.code(), Some(0), "{format}");
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{format}");
     }
-}
-
-#[test]
-fn an_output_that_takes_nothing_is_said() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("overload.trace");
-    record(&path, &scene::overload());
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = program(&["report", path.to_str().unwrap()]).stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(Exit::OutputFailed as i32));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot write to standard output"));
-}
-
-#[test]
-fn wrong_arguments_are_answered_with_what_is_right() {
-    check_fails(&["hist", "--reason", "sin"], Exit::Usage, "syn/accept_queue_full");
-    check_fails(&["live", "--duration", "10"], Exit::Usage, "10s, 5m or 1h");
-    check_fails(&["hist", "--interval", "0s"], Exit::Usage, "above 0");
-    check_fails(&["hist", "--port", "99999"], Exit::Usage, "99999");
-    check_fails(&["live", "--ring-mib", "3"], Exit::Usage, "power of two");
-    check_fails(&["live", "--ring-mib", "4096"], Exit::Usage, "power of two");
-    check_fails(&["report"], Exit::Usage, "FILE");
-    check_fails(&["hist", "--netns", "no-such-namespace"], Exit::NotFound, "no-such-namespace");
-    check_fails(&["hist", "--pid", "4194305"], Exit::NotFound, "4194305");
-}
-
-#[test]
-fn a_file_that_is_no_recording_is_refused() {
-    check_fails(&["report", "/no/such/file"], Exit::BadInput, "/no/such/file");
-    check_fails(&["report", env!("CARGO_BIN_EXE_backlog-trace")], Exit::BadInput, "backlog-trace");
-}
-
-#[test]
-fn a_command_that_does_not_exist_is_said_before_anything_is_observed() {
-    check_fails(&["live", "--", "no-such-command"], Exit::CommandFailed, "no-such-command");
-    check_fails(&["hist", "--format", "json", "--", "./no-such"], Exit::CommandFailed, "./no-such");
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("new.trace");
-    check_fails(
-        &["record", "-o", path.to_str().unwrap(), "--", "no-such-command"],
-        Exit::CommandFailed,
-        "no-such-command",
-    );
-    assert!(!path.exists(), "an empty recording is left");
-}
-
-#[test]
-fn a_recording_that_cannot_be_made_is_said_before_anything_is_observed() {
-    check_fails(&["record", "-o", "/no/such/directory/file"], Exit::OutputFailed, "/no/such/directory/file");
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("precious");
-    std::fs::write(&path, "precious").unwrap();
-    check_fails(&["record", "-o", path.to_str().unwrap()], Exit::OutputFailed, "precious");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }

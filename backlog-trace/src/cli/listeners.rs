@@ -1,12 +1,12 @@
 //! `backlog-trace listeners`: every listener, both queues, what limits them,
 //! owner and losses so far. Needs no eBPF.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 
 use clap::Args;
 
-use super::Format;
 use super::observe::Filters;
+use super::{Format, output};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::{Book, Filter, Unseen, survey};
 use crate::view;
@@ -79,10 +79,8 @@ pub fn run(listeners: &Listeners) -> Result<Exit> {
         }
     };
     match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::OutputFailed, format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(Exit::Success),
+        Err(error) => output::failure(&error).map_or(Ok(Exit::Success), Err),
+        Ok(()) => Ok(Exit::Success),
     }
 }
 

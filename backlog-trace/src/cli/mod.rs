@@ -14,11 +14,12 @@ pub mod record;
 pub mod report;
 pub mod selftest;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::failure::{Exit, Result};
+use crate::failure::{Exit, Failure, Result};
 
 /// Which listener refused the connection, at which step of the handshake, why, and what to change.
 #[derive(Parser, Debug)]
@@ -62,8 +63,11 @@ pub fn command() -> clap::Command {
 
 /// Parses the command line, runs the command, prints what failed.
 pub fn main() -> ExitCode {
-    let matches = command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return said_by_clap(&error),
+    };
     // Talk on stderr; what the kernel side may log was decided when it was loaded.
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Warn)
@@ -72,10 +76,22 @@ pub fn main() -> ExitCode {
         .init();
     match run(&cli) {
         Ok(exit) => ExitCode::from(exit as u8),
-        Err(failure) => {
-            anstream::eprintln!("backlog-trace: {failure}");
-            ExitCode::from(failure.exit as u8)
-        }
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    anstream::eprintln!("backlog-trace: {failure}");
+    ExitCode::from(failure.exit as u8)
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn said_by_clap(error: &clap::Error) -> ExitCode {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    match printed.err().and_then(|error| output::failure(&error)) {
+        // Where standard error takes nothing, the code has to do.
+        Some(failure) if !error.use_stderr() => failed(&failure),
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8)),
     }
 }
 

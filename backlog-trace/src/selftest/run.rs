@@ -120,7 +120,8 @@ fn named(name: &str) -> Result<&'static Scenario> {
 fn written(done: std::io::Result<()>) -> Result<()> {
     match done {
         Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::OutputFailed, format!("the output cannot be written: {why}")))
+            Err(Failure::new(Exit::OutputFailed, format!("cannot write to standard output: {why}"))
+                .advise("make room where it leads to, or send it elsewhere"))
         }
         _ => Ok(()),
     }

@@ -66,6 +66,11 @@ pub(super) fn create(path: &Path, overwrite: Overwrite) -> Result<File> {
         .advise(advice(error.kind()))
     };
     match open_new(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Err(Failure::new(
+            Exit::OutputFailed,
+            format!("cannot make the recording {}: it is a directory", path.display()),
+        )
+        .advise("name a file in it")),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && overwrite == Overwrite::Replace => {
             // Removed and made anew rather than truncated: a link that somebody
             // else put there is not followed, and who reads or writes the old
@@ -102,7 +107,7 @@ pub(super) fn reason(error: &io::Error) -> String {
 /// What to do about an error of an output.
 pub(super) fn advice(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::AlreadyExists => "name another file, or ask for this one to be overwritten",
+        ErrorKind::AlreadyExists => "name another file, or let this one be replaced (--overwrite)",
         ErrorKind::NotFound => "make the directory first, or name a file in one that exists",
         ErrorKind::PermissionDenied => "name a file in a directory that you may write to",
         ErrorKind::ReadOnlyFilesystem => "name a file on a file system that is not read-only",
@@ -135,7 +140,8 @@ mod tests {
         check_refused(&file, Overwrite::Refuse, "File exists");
         check_refused(&dir.path().join("no/such"), Overwrite::Refuse, "No such file");
         check_refused(&file.join("below"), Overwrite::Refuse, "Not a directory");
-        check_refused(dir.path(), Overwrite::Replace, "not a regular file");
+        check_refused(dir.path(), Overwrite::Refuse, "is a directory");
+        check_refused(dir.path(), Overwrite::Replace, "is a directory");
         check_refused(Path::new("/dev/full"), Overwrite::Replace, "not a regular file");
         check_refused(Path::new("/proc/recording"), Overwrite::Refuse, "");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");

@@ -1,0 +1,98 @@
+//! On a kernel that takes every hook: however an observation ends, nothing of
+//! it stays attached. Runs in the guests of `cargo xtask test`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[expect(dead_code, reason = "each test uses a part of the circumstances")]
+mod tool;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use backlog_trace::failure::Exit;
+use rustix::process::{Pid, Signal, kill_process};
+use tool::{BTF, Circumstances, Loaded, tool, types_without};
+
+/// Longer than any kernel takes to verify the programs, also an emulated one.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs it to its end; standard error holds these words.
+#[track_caller]
+fn check(command: &mut Command, exit: Exit, words: &[&str]) {
+    let before = Loaded::now();
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let shown = format!("{:?}: {}\n{said}", command.get_args(), output.status);
+    assert_eq!(output.status.code(), Some(exit as i32), "{shown}");
+    assert_eq!(said.is_empty(), words.is_empty(), "{shown}");
+    for word in words {
+        assert!(said.contains(word), "{word} is not said: {shown}");
+    }
+    before.check_nothing_stayed(&shown);
+}
+
+/// Starts an observation without an end and waits until it is attached.
+fn attached(directory: &Path, before: &Loaded) -> Child {
+    let ready = directory.join("ready");
+    let child = tool(&["hist", "--format", "json", "--ready-file", ready.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !ready.exists() {
+        assert!(Instant::now() < deadline, "it does not attach");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Otherwise that nothing stays would mean nothing.
+    let kinds = before.new_kinds();
+    assert_eq!(kinds, ["link", "map", "program"], "what is attached is seen");
+    std::fs::remove_file(ready).unwrap();
+    child
+}
+
+#[test]
+#[ignore = "for the kernels of the matrix"]
+fn whichever_signal_ends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    for (signal, code) in [(Signal::INT, Some(0)), (Signal::TERM, Some(0)), (Signal::KILL, None)] {
+        let before = Loaded::now();
+        let mut child = attached(directory.path(), &before);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), code, "{signal:?}");
+        before.check_nothing_stayed(&signal);
+    }
+}
+
+#[test]
+#[ignore = "for the kernels of the matrix"]
+fn whatever_fails() {
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let unread = || std::io::pipe().unwrap().1;
+    let brief = ["hist", "--duration", "1s"];
+    check(&mut tool(&brief), Exit::Success, &[]);
+    check(tool(&brief).stdout(full()), Exit::OutputFailed, &["cannot write to standard output"]);
+    check(tool(&["hist"]).stdout(unread()), Exit::Success, &[]);
+    check(&mut tool(&["live", "--", "no-such-command"]), Exit::CommandFailed, &["no-such-command"]);
+    check(&mut tool(&["live", "--", "sh", "-c", "exit 3"]), Exit::Success, &["exit status: 3"]);
+    let ready = ["hist", "--ready-file", "/nonexistent/ready"];
+    check(&mut tool(&ready), Exit::OutputFailed, &["/nonexistent/ready"]);
+    check(&mut tool(&["check"]), Exit::Success, &[]);
+}
+
+#[test]
+#[ignore = "for the kernels of the matrix"]
+fn a_kernel_that_lacks_a_function() {
+    let directory = tempfile::tempdir().unwrap();
+    let brief = ["hist", "--duration", "1s"];
+    let types = types_without("inet_csk_accept", directory.path());
+    let seen = [(types.as_path(), BTF)];
+    let missing = "the hook accept is missing: this kernel has no function inet_csk_accept";
+    check(tool(&brief).seeing(&seen), Exit::Success, &[missing]);
+    check(tool(&["check"]).seeing(&seen), Exit::Reduced, &[]);
+
+    let types = types_without("tcp_check_req", directory.path());
+    let seen = [(types.as_path(), BTF)];
+    check(tool(&brief).seeing(&seen), Exit::KernelUnable, &["the ack hook", "no function tcp_check_req"]);
+    check(tool(&["check"]).seeing(&seen), Exit::Nothing, &[]);
+}

@@ -1,0 +1,133 @@
+//! The real program, started under odd circumstances, and what it leaves in
+//! the kernel.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aya::maps::loaded_maps;
+use aya::programs::{loaded_links, loaded_programs};
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::thread::{CapabilitySet, UnshareFlags, remove_capability_from_bounding_set, unshare_unsafe};
+
+/// Where the kernel publishes its types.
+pub(crate) const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The program: as cargo has built it, or as a guest has it.
+pub(crate) fn tool(arguments: &[&str]) -> Command {
+    let built = Path::new(env!("CARGO_BIN_EXE_backlog-trace"));
+    let mut command = Command::new(if built.exists() { built } else { Path::new("/bin/backlog-trace") });
+    command.args(arguments).env("TZ", "UTC").env_remove("BACKLOG_TRACE_LOG").stdin(Stdio::null());
+    command
+}
+
+/// Whether the tests that change what a process may or sees can run; says so
+/// where they cannot.
+#[track_caller]
+pub(crate) fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+        let () = eprintln!("skipped at {}: needs root", std::panic::Location::caller());
+    }
+    root
+}
+
+/// What is done to a child between fork and exec.
+pub(crate) trait Circumstances {
+    /// Runs `change` in the child. It must call nothing that takes locks.
+    fn in_child(&mut self, change: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> &mut Self;
+
+    /// Without these capabilities, even as root.
+    fn without(&mut self, capabilities: &'static [CapabilitySet]) -> &mut Self {
+        self.in_child(|| {
+            capabilities.iter().try_for_each(|capability| {
+                // Root gains at exec what the bounding set still has.
+                remove_capability_from_bounding_set(*capability).map_err(io::Error::from)
+            })
+        })
+    }
+
+    /// In a user namespace below the initial one, as in a rootless container.
+    fn in_user_namespace(&mut self) -> &mut Self {
+        self.in_child(|| leave(UnshareFlags::NEWUSER))
+    }
+
+    /// With other files in the places of some, seen by this process alone.
+    fn seeing(&mut self, files: &[(&Path, &str)]) -> &mut Self {
+        let files: Vec<(PathBuf, PathBuf)> =
+            files.iter().map(|(file, place)| (file.to_path_buf(), PathBuf::from(place))).collect();
+        self.in_child(move || {
+            leave(UnshareFlags::NEWNS)?;
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+            files.iter().try_for_each(|(file, place)| mount_bind(file, place).map_err(io::Error::from))
+        })
+    }
+}
+
+impl Circumstances for Command {
+    fn in_child(&mut self, change: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> &mut Self {
+        #[expect(unsafe_code, reason = "the only way to act between fork and exec")]
+        // SAFETY: every `change` of this module makes system calls and takes no
+        // lock that another thread could have held at the fork.
+        unsafe {
+            self.pre_exec(change)
+        }
+    }
+}
+
+fn leave(namespace: UnshareFlags) -> io::Result<()> {
+    #[expect(unsafe_code, reason = "unshare has no safe form, though these flags are harmless")]
+    // SAFETY: the file table, about which the function warns, is not touched.
+    let left = unsafe { unshare_unsafe(namespace) };
+    left.map_err(io::Error::from)
+}
+
+/// A copy of this kernel's types in which a name reads otherwise, so that
+/// what has that name seems to be missing.
+pub(crate) fn types_without(name: &str, directory: &Path) -> PathBuf {
+    let mut types = std::fs::read(BTF).unwrap();
+    let whole = [b"\0", name.as_bytes(), b"\0"].concat();
+    let at = types.windows(whole.len()).position(|bytes| bytes == whole).unwrap();
+    types[at + 1] = b'X';
+    let path = directory.join(name);
+    std::fs::write(&path, types).unwrap();
+    path
+}
+
+/// What eBPF has in the kernel: kind and id.
+pub(crate) struct Loaded(BTreeSet<(&'static str, u32)>);
+
+impl Loaded {
+    pub(crate) fn now() -> Self {
+        // What goes away between being listed and being looked at is no concern.
+        let programs = loaded_programs().filter_map(Result::ok).map(|program| ("program", program.id()));
+        let maps = loaded_maps().filter_map(Result::ok).map(|map| ("map", map.id()));
+        let links = loaded_links().filter_map(Result::ok).map(|link| ("link", link.id()));
+        Self(programs.chain(maps).chain(links).collect())
+    }
+
+    /// What kinds of things have come since.
+    pub(crate) fn new_kinds(&self) -> Vec<&'static str> {
+        let now = Self::now().0;
+        let kinds: BTreeSet<_> = now.difference(&self.0).map(|(kind, _)| *kind).collect();
+        kinds.into_iter().collect()
+    }
+
+    /// Nothing has come since that stays. The kernel frees some of it a grace
+    /// period later, and others on this machine may be at work.
+    #[track_caller]
+    pub(crate) fn check_nothing_stayed(&self, after: &dyn Debug) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut new: BTreeSet<_> = Self::now().0.difference(&self.0).copied().collect();
+        while !new.is_empty() {
+            assert!(Instant::now() < deadline, "{new:?} stayed after {after:?}");
+            std::thread::sleep(Duration::from_millis(50));
+            new = new.intersection(&Self::now().0).copied().collect();
+        }
+    }
+}
