@@ -12,9 +12,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use backlog_trace::event::Rung;
 use backlog_trace::failure::Exit;
+use backlog_trace::probe::RUNGS;
 use backlog_trace::trace::format::{FILE_HEADER, FileHeader, VERSION, Version};
 use backlog_trace::trace::{Overwrite, Writer};
+use clap::ValueEnum;
 use rustix::thread::CapabilitySet;
 use tool::{BTF, Circumstances, Loaded, is_root, tool, types_without};
 use zerocopy::IntoBytes;
@@ -87,8 +90,9 @@ fn the_command_line() {
 
 #[test]
 fn a_rung_that_this_build_lacks() {
-    for rung in ["kprobe", "tracepoint", "counters"] {
-        check(&mut tool(&["hist", "--rung", rung]), Exit::KernelUnable, &[rung, "it has: fentry"]);
+    for rung in Rung::value_variants().iter().filter(|rung| !RUNGS.contains(rung)) {
+        let words = [rung.name(), "it has: fentry"];
+        check(&mut tool(&["hist", "--rung", rung.name()]), Exit::KernelUnable, &words);
     }
 }
 
