@@ -75,3 +75,47 @@ pub(crate) fn parse(version: &str) -> Result<&'static Kernel, String> {
         format!("no such kernel in the matrix; there are {}", known.join(", "))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::fmt::Write as _;
+    use std::fs;
+
+    use super::*;
+    use crate::workspace;
+
+    const BEGIN: &str = "<!-- kernels -->\n";
+    const END: &str = "<!-- end of kernels -->\n";
+
+    fn table() -> String {
+        let mut text =
+            "| kernel | Debian | scenarios it cannot have |\n|---|---|---|\n".to_owned();
+        for kernel in &MATRIX {
+            let skips: Vec<String> = kernel.skips.iter().map(skip).collect();
+            let skips = if skips.is_empty() { "none".to_owned() } else { skips.join("; ") };
+            writeln!(text, "| {} | {} | {skips} |", kernel.version, kernel.suite).unwrap();
+        }
+        text
+    }
+
+    fn skip(skip: &Skip) -> String {
+        let rung = if skip.rung.is_empty() { String::new() } else { format!(" ({})", skip.rung) };
+        format!("`{}`{rung}: {}", skip.scenario, skip.why)
+    }
+
+    /// `UPDATE=1 cargo test -p xtask kernels` writes the table anew.
+    #[test]
+    fn the_document_lists_the_matrix() {
+        let path = workspace::root().join("docs/kernels.md");
+        let document = fs::read_to_string(&path).unwrap();
+        let (before, rest) = document.split_once(BEGIN).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        let table = table();
+        let renewed = format!("{before}{BEGIN}{table}{END}{after}");
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&path, &renewed).unwrap();
+        }
+        assert!(renewed == fs::read_to_string(&path).unwrap(), "docs/kernels.md lacks:\n{table}");
+    }
+}

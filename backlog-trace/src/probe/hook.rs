@@ -1,5 +1,7 @@
 //! The hooks: what is attached where, and what is lost without it.
 
+use backlog_trace_common::reason::Reason;
+
 /// How one program is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -32,6 +34,8 @@ pub struct Hook {
     pub name: &'static str,
     /// What cannot be seen without it.
     pub gives: &'static str,
+    /// The reasons that it counts; no two hooks count the same one.
+    pub reasons: &'static [Reason],
     /// Without it there is nothing worth observing.
     pub required: bool,
     /// Its programs.
@@ -52,6 +56,7 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         name: "listen",
         gives: "who called listen(), also for listeners that close at once",
+        reasons: &[],
         required: true,
         parts: &[
             optional("listen_cookie", Kind::Fentry, "inet_csk_listen_start"),
@@ -62,12 +67,20 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         name: "close",
         gives: "what still waited in the queues of a listener that closed",
+        reasons: &[],
         required: false,
         parts: &[part("close", Kind::Fentry, "inet_csk_listen_stop")],
     },
     Hook {
         name: "syn",
         gives: "SYNs refused and cookies sent",
+        reasons: &[
+            Reason::SynAcceptQueueFull,
+            Reason::SynQueueFull,
+            Reason::SynQueueReserved,
+            Reason::SynRefusedOther,
+            Reason::SynCookieSent,
+        ],
         required: true,
         parts: &[
             part("syn_v4", Kind::Fexit, "tcp_v4_conn_request"),
@@ -79,24 +92,28 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         name: "ack",
         gives: "final ACKs dropped",
+        reasons: &[Reason::AckAcceptQueueFull, Reason::AckChildFailed],
         required: true,
         parts: &[part("ack", Kind::Fexit, "tcp_check_req")],
     },
     Hook {
         name: "cookie",
         gives: "final ACKs with a cookie dropped",
+        reasons: &[Reason::CookieAckAcceptQueueFull, Reason::CookieAckChildFailed, Reason::CookieAckLost],
         required: false,
         parts: &[part("cookie_ack", Kind::Fexit, "tcp_get_cookie_sock")],
     },
     Hook {
         name: "synack",
         gives: "SYN+ACKs sent again",
+        reasons: &[Reason::SynackRetransmit],
         required: false,
         parts: &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")],
     },
     Hook {
         name: "accept",
         gives: "connections accepted and how long they waited",
+        reasons: &[],
         required: false,
         parts: &[part("accept", Kind::Fexit, "inet_csk_accept")],
     },
@@ -114,6 +131,12 @@ mod tests {
         assert_eq!(names.len(), HOOKS.len());
         let programs: Vec<_> = HOOKS.iter().flat_map(|hook| hook.parts).map(|part| part.program).collect();
         assert_eq!(programs.iter().collect::<BTreeSet<_>>().len(), programs.len());
+    }
+
+    #[test]
+    fn no_reason_is_counted_by_two_hooks() {
+        let reasons: Vec<_> = HOOKS.iter().flat_map(|hook| hook.reasons).collect();
+        assert_eq!(reasons.iter().collect::<BTreeSet<_>>().len(), reasons.len());
     }
 
     #[test]
