@@ -2,7 +2,6 @@
 //!
 //! `UPDATE=1 cargo test --test reasons` writes its table anew.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -27,24 +26,17 @@ fn the_document_lists_every_reason() {
 }
 
 fn table() -> String {
-    let mut text = "| reason | number | class | meaning | the kernel counts it in | hook |\n\
-                    |---|---:|---|---|---|---|\n"
-        .to_owned();
-    for row in TABLE {
-        let counters: Vec<&str> = row.counters.iter().map(|counter| counter.name()).collect();
-        let counters = if counters.is_empty() { "nothing".to_owned() } else { counters.join(", ") };
-        writeln!(
-            text,
-            "| `{}` | {} | {} | {} | {counters} | {} |",
-            row.name,
-            row.reason.index(),
-            class(row.class),
-            row.meaning,
-            hook(row)
-        )
-        .unwrap();
-    }
-    text
+    let head = "| reason | number | class | meaning | audited counters that it moves | hook |\n\
+                |---|---:|---|---|---|---|\n";
+    let lines: String = TABLE.iter().map(line).collect();
+    format!("{head}{lines}")
+}
+
+fn line(row: &Row) -> String {
+    let counters: Vec<&str> = row.counters.iter().map(|counter| counter.name()).collect();
+    let counters = if counters.is_empty() { "none".to_owned() } else { counters.join(", ") };
+    let (number, class, hook) = (row.reason.index(), class(row.class), hook(row));
+    format!("| `{}` | {number} | {class} | {} | {counters} | {hook} |\n", row.name, row.meaning)
 }
 
 fn class(class: Class) -> &'static str {

@@ -89,8 +89,7 @@ mod tests {
     const END: &str = "<!-- end of kernels -->\n";
 
     fn table() -> String {
-        let mut text =
-            "| kernel | Debian | scenarios it cannot have |\n|---|---|---|\n".to_owned();
+        let mut text = "| kernel | Debian | scenarios it cannot have |\n|---|---|---|\n".to_owned();
         for kernel in &MATRIX {
             let skips: Vec<String> = kernel.skips.iter().map(skip).collect();
             let skips = if skips.is_empty() { "none".to_owned() } else { skips.join("; ") };
