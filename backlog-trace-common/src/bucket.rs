@@ -41,7 +41,10 @@ pub fn bucket_of(value: u32, buckets: usize) -> usize {
     } else {
         (value >> 24, 24)
     };
-    let bucket = below + HIGHEST_BIT[(rest & 0xff) as usize] as usize;
+    // LLVM knows that the rest is a byte and would leave out the mask, from
+    // which the verifier of 5.10 learns it.
+    let byte = core::hint::black_box(rest) & 0xff;
+    let bucket = below + HIGHEST_BIT[byte as usize] as usize;
     if bucket < buckets { bucket } else { buckets - 1 }
 }
 

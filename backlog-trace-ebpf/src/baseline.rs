@@ -28,9 +28,10 @@ use backlog_trace_common::limits::MAX_CPUS;
 use crate::counts::{self, Place};
 use crate::globals::{
     CPUS, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENDROPS, MIB_LISTENOVERFLOWS, NETNS_ROOM,
-    OFF_ARRAY_PPTRS, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
+    OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
 };
 use crate::maps::{BASELINES, CPU_OFFSETS, CPU_PROBE, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
+use crate::mib;
 use crate::read::{Memory, Ptr, Typed, copy, slot};
 
 /// `TCP_LISTEN`.
@@ -114,10 +115,12 @@ pub fn at(slot: u32, cpu: u32) -> Option<*mut Baseline> {
 pub fn enroll<M: Memory>(tcp: Ptr) {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
     let netns: u32 = M::load(net, OFF_NET_INUM.load());
-    if NETNS_SLOTS.get_ptr(netns).is_some() {
+    if mib::find::<M>(tcp).is_some() {
         return;
     }
-    let Some(slot) = take_slot(netns) else { return };
+    let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
+    let key = if cookie != 0 { cookie } else { mib::by_inode(netns) };
+    let Some(slot) = take_slot(key) else { return };
     let Some(first) = at(slot, 0) else { return };
     // A typed pointer cannot be added to a number; through map memory it
     // becomes one.
@@ -137,13 +140,13 @@ pub fn enroll<M: Memory>(tcp: Ptr) {
         prepare(slot, cpu, netns, mib, late);
         cpu += 1;
     }
-    let _ = NETNS_SLOTS.insert(netns, slot, u64::from(BPF_NOEXIST));
+    let _ = NETNS_SLOTS.insert(key, slot, u64::from(BPF_NOEXIST));
 }
 
 /// A slot that no other namespace has. Two namespaces that reach for the same
 /// one at the same time are told apart by who enters its name first.
 #[inline(always)]
-fn take_slot(netns: u32) -> Option<u32> {
+fn take_slot(key: u64) -> Option<u32> {
     let hint = PROGRESS.get_ptr_mut(1)?;
     let mut tries = 0;
     while tries < TRIES {
@@ -152,7 +155,7 @@ fn take_slot(netns: u32) -> Option<u32> {
         if slot >= NETNS_ROOM.load() {
             return None;
         }
-        if SLOT_OWNERS.insert(slot, netns, u64::from(BPF_NOEXIST)).is_ok() {
+        if SLOT_OWNERS.insert(slot, key, u64::from(BPF_NOEXIST)).is_ok() {
             // SAFETY: as above.
             unsafe { hint.write_volatile(slot + 1) };
             return Some(slot);

@@ -82,6 +82,14 @@ pub fn of<M: Memory>(tcp: Ptr, place: Place) -> Option<(u64, *mut Counts)> {
     spilled::<M>(tcp, key, place).map(|row| (key, row))
 }
 
+/// The row of a key on this CPU, where it has one.
+#[inline(always)]
+pub fn existing(key: u64) -> Option<*mut Counts> {
+    let row = COUNTS.get_ptr_mut(key as u32 & ROW_MASK.load())?;
+    // SAFETY: `row` is this CPU's live map value.
+    if unsafe { (*row).key } == key { Some(row) } else { SPILLED.get_ptr_mut(key) }
+}
+
 /// The row of a listener whose place is taken, or that is first met by accept().
 #[inline(always)]
 fn spilled<M: Memory>(tcp: Ptr, key: u64, place: Place) -> Option<*mut Counts> {

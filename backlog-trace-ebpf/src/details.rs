@@ -137,17 +137,53 @@ struct Head {
     queues: Queues,
 }
 
+/// Prepares a record about a listener and a request that the hooked function
+/// may free, for [`send`] on its way out.
+///
+/// # Safety
+/// `row` must be this CPU's live map value, claimed by the listener; `detail`
+/// must be memory for a record.
+#[inline(always)]
+pub unsafe fn prepare<M: Memory>(detail: *mut Detail, tcp: Ptr, row: *mut Counts, what: What, peer: Peer) {
+    // SAFETY: the caller's promise.
+    let (key, netns, port, cpu) = unsafe { ((*row).key, (*row).netns, (*row).port, (*row).cpu) };
+    let limit: u32 = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
+    fill::<M>(detail, Head { key, netns, port, cpu, limit, queues: Queues::of::<M>(tcp) }, what, peer);
+}
+
+/// Writes a prepared record.
+///
+/// # Safety
+/// `prepared` must be a live map value.
+#[inline(always)]
+pub unsafe fn send(prepared: *const Detail) {
+    let Some(mut entry) = DETAILS.reserve::<Detail>(0) else { return missed() };
+    // SAFETY: the caller's promise; the entry is as large.
+    unsafe { entry.as_mut_ptr().write(prepared.read()) };
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+}
+
+#[inline(always)]
+fn missed() {
+    if let Some(missed) = MISSED.get_ptr_mut(0) {
+        // SAFETY: this CPU's live map value.
+        unsafe { *missed += 1 };
+    }
+}
+
 #[inline(always)]
 fn write<M: Memory>(head: Head, what: What, peer: Peer) {
-    let Some(mut entry) = DETAILS.reserve::<Detail>(0) else {
-        if let Some(missed) = MISSED.get_ptr_mut(0) {
-            // SAFETY: this CPU's live map value.
-            unsafe { *missed += 1 };
-        }
-        return;
-    };
-    let detail: *mut Detail = entry.as_mut_ptr();
-    // SAFETY: `detail` is reserved memory of the ring; every field is written.
+    let Some(mut entry) = DETAILS.reserve::<Detail>(0) else { return missed() };
+    fill::<M>(entry.as_mut_ptr(), head, what, peer);
+    // User space polls at a steady pace: a wake-up per record would cost more
+    // than the record.
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+}
+
+/// Fills in every field of a record.
+#[inline(always)]
+fn fill<M: Memory>(detail: *mut Detail, head: Head, what: What, peer: Peer) {
+    // SAFETY: `detail` is memory for a record.
     unsafe {
         (*detail).time = bpf_ktime_get_ns();
         (*detail).listener = head.key;
@@ -175,9 +211,6 @@ fn write<M: Memory>(head: Head, what: What, peer: Peer) {
         Peer::Request(req) => from_request::<M>(detail, req),
         Peer::Nobody => {}
     }
-    // User space polls at a steady pace: a wake-up per record would cost more
-    // than the record.
-    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
 /// Length of an IPv4 header without options, and of an IPv6 header.

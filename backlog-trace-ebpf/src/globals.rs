@@ -2,7 +2,7 @@
 //!
 //! The verifier sees them as constants, so a load at such an offset costs what
 //! a load at a compiled-in offset costs, and code behind a flag that is 0 is
-//! removed. `backlog-trace/src/kernel/layout.rs` holds the table that fills
+//! removed. `backlog-trace/src/kernel/layout/table.rs` holds the table that fills
 //! them; a name that exists on one side only is an error at load time.
 
 use aya_ebpf::Global;
@@ -30,6 +30,7 @@ globals! {
     /// struct sock_common.
     OFF_SKC_NET;
     OFF_SKC_COOKIE;
+    OFF_SKC_LISTENER;
     OFF_SKC_FAMILY;
     OFF_SKC_STATE;
     OFF_SKC_NUM;
@@ -57,6 +58,7 @@ globals! {
     /// struct net.
     OFF_NET_MIB;
     OFF_NET_INUM;
+    OFF_NET_COOKIE;
     OFF_SYSCTL_SYNCOOKIES;
     OFF_SYSCTL_MAX_SYN_BACKLOG;
     /// struct sk_buff.

@@ -5,6 +5,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
+use backlog_trace_common::detail::Detail;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::{MAX_CPUS, RING_BYTES};
 
@@ -20,13 +21,14 @@ pub static SPILLED: PerCpuHashMap<u64, Counts> = PerCpuHashMap::with_max_entries
 #[map]
 pub static IDENTITIES: HashMap<u64, Identity> = HashMap::with_max_entries(1024, 0);
 
-/// Slot of each namespace in [`BASELINES`], by inode number.
+/// Slot of each namespace in [`BASELINES`], by its cookie: the inode number of
+/// a namespace that is gone is given to the next one.
 #[map]
-pub static NETNS_SLOTS: HashMap<u32, u32> = HashMap::with_max_entries(64, 0);
+pub static NETNS_SLOTS: HashMap<u64, u32> = HashMap::with_max_entries(64, 0);
 
 /// Which namespace took a slot: settles who gets it.
 #[map]
-pub static SLOT_OWNERS: HashMap<u32, u32> = HashMap::with_max_entries(64, 0);
+pub static SLOT_OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(64, 0);
 
 /// Where each CPU's counters of each namespace last stood.
 #[map]
@@ -56,6 +58,10 @@ pub static CPU_PROBE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0
 /// An entry that is never written: what a new row of [`SPILLED`] starts as.
 #[map]
 pub static ZERO_COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
+
+/// A request that is about to be aborted: see [`crate::hooks`].
+#[map]
+pub static ABORTING: PerCpuArray<Detail> = PerCpuArray::with_max_entries(1, 0);
 
 /// Too large for the stack: an identity under construction, one for each
 /// [`crate::counts::Place`] that can interrupt another.

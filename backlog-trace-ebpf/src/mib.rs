@@ -2,7 +2,7 @@
 //!
 //! `linux_mib` slots are bumped with the bottom half off on the CPU that
 //! handles the packet, so between two readings on one CPU they move by what
-//! this CPU decided. KERNEL section 8 lists what else bumps them.
+//! this CPU decided. What else bumps them is hooked as well (tcp_req_err()).
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use backlog_trace_common::baseline::Baseline;
@@ -12,7 +12,8 @@ use backlog_trace_common::verdict::Delta;
 
 use crate::baseline;
 use crate::globals::{
-    MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_INUM, OFF_SKC_NET,
+    MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_COOKIE, OFF_NET_INUM,
+    OFF_SKC_NET,
 };
 use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy};
@@ -35,6 +36,16 @@ pub unsafe fn baseline<M: Memory>(tcp: Ptr, row: *mut Counts) -> Option<*mut Bas
     }
 }
 
+/// The baseline of a slot that a row remembers.
+///
+/// # Safety
+/// `row` must be this CPU's live map value.
+#[inline(always)]
+pub unsafe fn remembered(row: *mut Counts) -> Option<*mut Baseline> {
+    // SAFETY: the caller's promise.
+    of_slot(unsafe { (*row).netns_slot }.checked_sub(1)?)
+}
+
 /// The same for a listener that has no row.
 #[inline(always)]
 pub fn baseline_without_row<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
@@ -42,11 +53,23 @@ pub fn baseline_without_row<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
 }
 
 #[inline(always)]
-fn find<M: Memory>(tcp: Ptr) -> Option<u32> {
+pub fn find<M: Memory>(tcp: Ptr) -> Option<u32> {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
-    let netns: u32 = M::load(net, OFF_NET_INUM.load());
+    let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
     // SAFETY: slots are entered once and never change.
-    unsafe { NETNS_SLOTS.get(netns) }.copied()
+    if cookie != 0
+        && let Some(slot) = unsafe { NETNS_SLOTS.get(cookie) }
+    {
+        return Some(*slot);
+    }
+    // SAFETY: as above.
+    unsafe { NETNS_SLOTS.get(by_inode(M::load(net, OFF_NET_INUM.load()))) }.copied()
+}
+
+/// The key of a namespace in 5.10 that nobody has asked the cookie of.
+#[inline(always)]
+pub const fn by_inode(netns: u32) -> u64 {
+    1 << 63 | netns as u64
 }
 
 #[inline(always)]

@@ -6,6 +6,7 @@
 //! counters).
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_request_sock, bpf_skc_to_tcp_sock};
 
@@ -88,6 +89,31 @@ impl Memory for Typed {
         // SAFETY: `req` is a typed request pointer from the context.
         let tcp = unsafe { bpf_skc_to_tcp_request_sock(req.cast_mut().cast()) };
         if tcp.is_null() { None } else { Some(tcp.cast::<u8>().cast_const()) }
+    }
+}
+
+/// Reads by helper, through pointers whose type the verifier does not know:
+/// 45 instructions a member instead of 12. The caller knows what is behind the
+/// pointer.
+pub struct Probed;
+
+impl Memory for Probed {
+    #[inline(always)]
+    fn load<T: Copy>(base: Ptr, offset: u32) -> T {
+        let mut value = MaybeUninit::<T>::zeroed();
+        copy(value.as_mut_ptr(), base as u64 + u64::from(offset));
+        // SAFETY: integers and pointers, for which zero is a value.
+        unsafe { value.assume_init() }
+    }
+
+    #[inline(always)]
+    fn tcp_sock(sk: Ptr) -> Option<Ptr> {
+        Some(sk)
+    }
+
+    #[inline(always)]
+    fn tcp_request(req: Ptr) -> Option<Ptr> {
+        Some(req)
     }
 }
 

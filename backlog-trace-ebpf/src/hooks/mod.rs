@@ -5,5 +5,6 @@ mod ack;
 mod close;
 mod cookie;
 mod listen;
+mod request;
 mod syn;
 mod synack;

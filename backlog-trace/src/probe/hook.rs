@@ -111,6 +111,16 @@ pub const HOOKS: &[Hook] = &[
         parts: &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")],
     },
     Hook {
+        name: "request",
+        gives: "half-open requests removed by an ICMP error or an unreachable neighbour",
+        required: false,
+        reasons: &[Reason::RequestAborted],
+        parts: &[
+            part("request_error", Kind::Fentry, "tcp_req_err"),
+            part("request_aborted", Kind::Fexit, "tcp_req_err"),
+        ],
+    },
+    Hook {
         name: "accept",
         gives: "connections accepted and how long they waited",
         reasons: &[],

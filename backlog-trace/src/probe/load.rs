@@ -2,10 +2,11 @@
 
 use aya::{Ebpf, EbpfLoader};
 use backlog_trace_common::counts::Counts;
+use backlog_trace_common::limits::MAX_CPUS;
 
 use super::refusal;
 use super::settings::Settings;
-use crate::failure::Result;
+use crate::failure::{Exit, Failure, Result};
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::Facts;
@@ -40,9 +41,15 @@ impl Sizes {
     /// Those of this machine, where `listeners` are open.
     ///
     /// # Errors
-    /// Where the list of CPUs cannot be read.
+    /// Where the list of CPUs cannot be read or is too long.
     pub(super) fn now(book: &Book, listeners: usize) -> Result<Self> {
         let cpus = CpuList::possible()?.highest() + 1;
+        if cpus > MAX_CPUS {
+            let what =
+                format!("this machine may have {cpus} CPUs, and this build counts on {MAX_CPUS} at most");
+            return Err(Failure::new(Exit::KernelUnable, what)
+                .advise("build it with a larger MAX_CPUS in backlog-trace-common/src/limits.rs"));
+        }
         Ok(Self { cpus, listeners, namespaces: book.namespaces().iter().count() })
     }
 

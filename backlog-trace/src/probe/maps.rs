@@ -36,16 +36,18 @@ pub(super) struct Maps {
     counts: PerCpuArray<MapData, CountsRow>,
     spilled: PerCpuHashMap<MapData, u64, CountsRow>,
     identities: HashMap<MapData, u64, IdentityRow>,
-    slots: HashMap<MapData, u32, u32>,
+    slots: HashMap<MapData, u64, u32>,
     baselines: Array<MapData, BaselineRow>,
     progress: Array<MapData, u32>,
     cpus: u32,
     missed: PerCpuArray<MapData, u64>,
 }
 
-/// The baselines of one namespace, added up over CPUs.
+/// The baselines of one namespace's slot, added up over CPUs.
 #[derive(Clone, Default, Debug)]
 pub(super) struct NamespaceStart {
+    /// The namespace's inode number.
+    pub(super) netns: u32,
     /// Where the kernel's counters stood when the observation began.
     pub(super) start: [u64; COUNTERS],
     /// Occurrences on listeners that found no room.
@@ -82,9 +84,13 @@ impl Maps {
             .map_err(|error| unreadable("namespaces", &error))
     }
 
-    /// What was counted, by key, of the listeners whose keys are given.
-    pub(super) fn counts(&self, keys: impl Iterator<Item = u64>) -> Result<BTreeMap<u64, Totals>> {
-        let mut all: BTreeMap<u64, Totals> = BTreeMap::new();
+    /// What was counted, by key, of the listeners whose keys are given, and the
+    /// slot of each one's namespace once it is known.
+    pub(super) fn counts(
+        &self,
+        keys: impl Iterator<Item = u64>,
+    ) -> Result<BTreeMap<u64, (Totals, Option<u32>)>> {
+        let mut all = BTreeMap::new();
         let mask = u64::from(self.counts.len()).saturating_sub(1);
         let places: BTreeSet<u32> = keys.filter_map(|key| u32::try_from(key & mask).ok()).collect();
         for place in places {
@@ -112,17 +118,18 @@ impl Maps {
         self.identities.get(&key, 0).ok().map(|IdentityRow(identity)| identity)
     }
 
-    /// Where each namespace started.
+    /// Where each namespace started, by slot.
     pub(super) fn namespaces(&self) -> Result<BTreeMap<u32, NamespaceStart>> {
         let mut all: BTreeMap<u32, NamespaceStart> = BTreeMap::new();
         for row in &self.slots {
-            let (netns, slot) = row.map_err(|error| unreadable("namespaces", &error))?;
-            let namespace = all.entry(netns).or_default();
+            let (_, slot) = row.map_err(|error| unreadable("namespaces", &error))?;
+            let namespace = all.entry(slot).or_default();
             for cpu in 0..self.cpus {
                 let at = slot.saturating_mul(self.cpus).saturating_add(cpu);
                 let BaselineRow(baseline) =
                     self.baselines.get(&at, 0).map_err(|error| unreadable("baselines", &error))?;
                 if baseline.active != 0 {
+                    namespace.netns = baseline.netns;
                     add_each(&mut namespace.start, &baseline.start);
                     add_each(&mut namespace.unlisted.0, &baseline.unlisted);
                 }
@@ -153,10 +160,12 @@ fn unreadable(what: &str, error: &aya::maps::MapError) -> Failure {
 }
 
 /// Adds up a place's rows: on each CPU it may belong to another listener.
-fn add_rows(all: &mut BTreeMap<u64, Totals>, per_cpu: &aya::maps::PerCpuValues<CountsRow>) {
+fn add_rows(all: &mut BTreeMap<u64, (Totals, Option<u32>)>, per_cpu: &aya::maps::PerCpuValues<CountsRow>) {
     for CountsRow(counts) in per_cpu.iter() {
         if counts.key != 0 {
-            add(all.entry(counts.key).or_default(), counts);
+            let (totals, slot) = all.entry(counts.key).or_default();
+            add(totals, counts);
+            *slot = counts.netns_slot.checked_sub(1).or(*slot);
         }
     }
 }

@@ -102,6 +102,7 @@ struct Watch {
     details: Details,
     book: Book,
     queues: Queues,
+    known: snapshot::Known,
     events: mpsc::Sender<Sent>,
     seen: u64,
     interval: Duration,
@@ -136,6 +137,7 @@ impl Watch {
             ebpf,
             book,
             queues: Queues::default(),
+            known: snapshot::Known::default(),
             events,
             seen: 0,
             interval: settings.snapshot_every,
@@ -227,7 +229,15 @@ impl Watch {
         }
         let keys: Vec<u64> = identities.iter().map(|(key, _)| *key).collect();
         self.announce(news).await;
-        let snapshot = snapshot::take(&self.maps, &self.book, &self.queues, &keys, self.seen, monotonic)?;
+        let snapshot = snapshot::take(
+            &self.maps,
+            &self.book,
+            &self.queues,
+            &mut self.known,
+            &keys,
+            self.seen,
+            monotonic,
+        )?;
         self.send(Event::Snapshot(Arc::new(snapshot))).await;
         Ok(())
     }

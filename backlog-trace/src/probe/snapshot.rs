@@ -36,6 +36,7 @@ pub(super) fn take(
     maps: &Maps,
     book: &Book,
     queues: &Queues,
+    known: &mut Known,
     keys: &[u64],
     seen: u64,
     time: impl Fn() -> u64,
@@ -49,13 +50,25 @@ pub(super) fn take(
         if settled || rounds == ROUNDS {
             let after = if settled { before.clone() } else { Reading::take(maps, book, keys)? };
             let missed = maps.missed()?;
-            return Ok(assemble(&before, &after, &kernel, (book, queues), (seen, missed), time()));
+            known.0.extend(kernel.0.iter().map(|(slot, counters)| (*slot, *counters)));
+            let namespaces = balance(&before.namespaces, &after.namespaces, &kernel, known);
+            let listeners = listeners(&after, book, queues);
+            return Ok(Snapshot {
+                time: time(),
+                listeners,
+                namespaces,
+                details_seen: seen,
+                details_missed: missed,
+            });
         }
         before = Reading::take(maps, book, keys)?;
     }
 }
 
-/// The counts plane, by listener and by namespace.
+/// The counts plane, by listener's number and by namespace's slot.
+///
+/// Namespaces go by slot and not by inode number, because the kernel gives the
+/// number of a namespace that is gone to the next one.
 #[derive(Clone)]
 struct Reading {
     listeners: BTreeMap<u32, Totals>,
@@ -64,6 +77,7 @@ struct Reading {
 
 #[derive(Clone, Default)]
 struct Namespace {
+    netns: u32,
     start: [u64; COUNTERS],
     unlisted: Reasons,
     attributed: [u64; COUNTERS],
@@ -73,17 +87,20 @@ impl Reading {
     fn take(maps: &Maps, book: &Book, keys: &[u64]) -> Result<Self> {
         let mut listeners: BTreeMap<u32, Totals> = BTreeMap::new();
         let mut namespaces: BTreeMap<u32, Namespace> = BTreeMap::new();
-        for (netns, found) in maps.namespaces()? {
+        for (slot, found) in maps.namespaces()? {
             let attributed = attributed(&found.unlisted, 0, 0);
-            let namespace = Namespace { start: found.start, unlisted: found.unlisted, attributed };
-            namespaces.insert(netns, namespace);
+            let namespace =
+                Namespace { netns: found.netns, start: found.start, unlisted: found.unlisted, attributed };
+            namespaces.insert(slot, namespace);
         }
-        for (key, totals) in maps.counts(keys.iter().copied())? {
+        for (key, (totals, slot)) in maps.counts(keys.iter().copied())? {
             let Some(listener) = book.by_key(key) else { continue };
-            let sums = attributed(&totals.reasons, totals.cookies_wanted_lost, totals.cookies_made_lost);
-            let namespace = namespaces.entry(listener.netns).or_default();
-            for (sum, value) in namespace.attributed.iter_mut().zip(sums) {
-                *sum += value;
+            // A listener without a slot has met nothing to judge yet.
+            if let Some(namespace) = slot.and_then(|slot| namespaces.get_mut(&slot)) {
+                let sums = attributed(&totals.reasons, totals.cookies_wanted_lost, totals.cookies_made_lost);
+                for (sum, value) in namespace.attributed.iter_mut().zip(sums) {
+                    *sum += value;
+                }
             }
             merge(listeners.entry(listener.id).or_default(), &totals);
         }
@@ -91,60 +108,77 @@ impl Reading {
     }
 }
 
-/// The kernel's own counters, since the observation began.
+/// The kernel's own counters since the observation began, by slot.
 struct Kernel(BTreeMap<u32, [u64; COUNTERS]>);
 
 impl Kernel {
     fn take(reading: &Reading, book: &Book) -> Self {
+        // The last slot of an inode number is the namespace that has it now.
+        let current: BTreeMap<u32, u32> =
+            reading.namespaces.iter().map(|(&slot, namespace)| (namespace.netns, slot)).collect();
         let mut all = BTreeMap::new();
-        for (&netns, namespace) in &reading.namespaces {
+        for (netns, slot) in current {
             // A namespace that is gone took its counters with it.
-            let Ok(now) = book.counters(netns) else { continue };
+            let (Some(namespace), Ok(now)) = (reading.namespaces.get(&slot), book.counters(netns)) else {
+                continue;
+            };
             let moved =
                 ALL.map(|counter| now[counter.index()].wrapping_sub(namespace.start[counter.index()]));
-            all.insert(netns, moved);
+            all.insert(slot, moved);
         }
         Self(all)
     }
 
     fn agrees_with(&self, reading: &Reading) -> bool {
-        self.0.iter().all(|(netns, kernel)| {
-            reading.namespaces.get(netns).is_some_and(|namespace| namespace.attributed == *kernel)
+        self.0.iter().all(|(slot, kernel)| {
+            reading.namespaces.get(slot).is_some_and(|namespace| namespace.attributed == *kernel)
         })
     }
 }
 
-fn assemble(
-    before: &Reading,
-    after: &Reading,
-    kernel: &Kernel,
-    (book, queues): (&Book, &Queues),
-    (seen, missed): (u64, u64),
-    time: u64,
-) -> Snapshot {
-    let namespaces = after
-        .namespaces
-        .iter()
-        .map(|(&netns, namespace)| {
-            let low = before.namespaces.get(&netns).map_or([0; COUNTERS], |earlier| earlier.attributed);
-            NamespaceCounts {
-                netns,
-                kernel: kernel.0.get(&netns).copied().unwrap_or(namespace.attributed),
-                attributed: [low, namespace.attributed],
-                unlisted: namespace.unlisted,
-            }
-        })
-        .collect();
-    let listeners = after
-        .listeners
-        .iter()
-        .map(|(&id, totals)| ListenerCounts {
-            id,
-            totals: queues.complete(id, totals, book),
-            sk_drops: queues.drops_moved(id, book),
-        })
-        .collect();
-    Snapshot { time, listeners, namespaces, details_seen: seen, details_missed: missed }
+/// The kernel's counters as last read, by slot: all that is left of a
+/// namespace that is gone.
+#[derive(Debug, Default)]
+pub(super) struct Known(BTreeMap<u32, [u64; COUNTERS]>);
+
+/// One balance for each inode number. Of a namespace that is gone, the
+/// kernel's last word is the last reading: what was attributed since then
+/// widens the range, and more than was ever attributed is a rest.
+fn balance(
+    before: &BTreeMap<u32, Namespace>,
+    after: &BTreeMap<u32, Namespace>,
+    current: &Kernel,
+    known: &Known,
+) -> Vec<NamespaceCounts> {
+    let mut all: BTreeMap<u32, NamespaceCounts> = BTreeMap::new();
+    for (slot, namespace) in after {
+        let counts = all
+            .entry(namespace.netns)
+            .or_insert_with(|| NamespaceCounts { netns: namespace.netns, ..NamespaceCounts::default() });
+        let high = namespace.attributed;
+        let earlier = before.get(slot).map_or([0; COUNTERS], |earlier| earlier.attributed);
+        let kernel = known.0.get(slot).copied().unwrap_or_default();
+        let gone = !current.0.contains_key(slot);
+        for counter in ALL.map(Counter::index) {
+            let low = if gone { kernel[counter].min(high[counter]) } else { earlier[counter] };
+            counts.kernel[counter] += kernel[counter];
+            counts.attributed[0][counter] += low;
+            counts.attributed[1][counter] += high[counter];
+        }
+        for (sum, value) in counts.unlisted.0.iter_mut().zip(namespace.unlisted.0) {
+            *sum += value;
+        }
+    }
+    all.into_values().collect()
+}
+
+fn listeners(reading: &Reading, book: &Book, queues: &Queues) -> Vec<ListenerCounts> {
+    let counts = |(&id, totals): (&u32, &Totals)| ListenerCounts {
+        id,
+        totals: queues.complete(id, totals, book),
+        sk_drops: queues.drops_moved(id, book),
+    };
+    reading.listeners.iter().map(counts).collect()
 }
 
 #[cfg(test)]
@@ -160,6 +194,50 @@ mod tests {
             reasons[*reason] = *count;
         }
         assert_eq!(attributed(&reasons, wanted, made), expected);
+    }
+
+    /// ListenDrops of one namespace: attributed before and after, what the
+    /// kernel said now (`None`: gone) and the last time before.
+    #[track_caller]
+    fn check_rest(before: u64, after: u64, now: Option<u64>, last: u64, rest: i64) {
+        let drops = |value| {
+            let mut counters = [0; COUNTERS];
+            counters[Counter::ListenDrops.index()] = value;
+            counters
+        };
+        let reading = |value| {
+            let namespace = Namespace { netns: 7, attributed: drops(value), ..Namespace::default() };
+            BTreeMap::from([(0, namespace)])
+        };
+        let current = Kernel(now.map(|value| (0, drops(value))).into_iter().collect());
+        let known = Known(BTreeMap::from([(0, drops(now.unwrap_or(last)))]));
+        let balance = balance(&reading(before), &reading(after), &current, &known);
+        assert_eq!(balance[0].unaccounted(Counter::ListenDrops), rest);
+    }
+
+    #[test]
+    fn the_balance_of_a_namespace() {
+        check_rest(5, 5, Some(5), 0, 0);
+        // Packets came while it was read.
+        check_rest(5, 7, Some(6), 0, 0);
+        check_rest(5, 5, Some(6), 0, 1);
+        check_rest(5, 5, Some(4), 0, -1);
+        // Gone: what came after the last reading is taken on trust, what the
+        // kernel had counted by then is not.
+        check_rest(5, 5, None, 3, 0);
+        check_rest(5, 5, None, 6, 1);
+    }
+
+    #[test]
+    fn an_inode_number_used_again_is_another_namespace_and_one_balance() {
+        let namespace =
+            |drops| Namespace { netns: 7, attributed: [0, drops, 0, 0, 0], ..Namespace::default() };
+        let reading = BTreeMap::from([(0, namespace(8)), (1, namespace(3))]);
+        let current = Kernel(BTreeMap::from([(1, [0, 3, 0, 0, 0])]));
+        let known = Known(BTreeMap::from([(0, [0, 8, 0, 0, 0]), (1, [0, 3, 0, 0, 0])]));
+        let balance = balance(&reading, &reading, &current, &known);
+        assert_eq!(balance.len(), 1);
+        assert_eq!((balance[0].kernel[1], balance[0].unaccounted(Counter::ListenDrops)), (11, 0));
     }
 
     /// Order of the counters: LO, LD, FullDrop, DoCookies, Sent.

@@ -65,6 +65,8 @@ pub const TABLE: &[Row] = &[
     // What listeners, requests and connections share.
     offset("OFF_SKC_NET", "sock_common", "skc_net.net", POINTER),
     offset("OFF_SKC_COOKIE", "sock_common", "skc_cookie.counter", &[8]),
+    // request_sock.rsk_listener is a #define for this one.
+    offset("OFF_SKC_LISTENER", "sock_common", "skc_listener", POINTER),
     offset("OFF_SKC_FAMILY", "sock_common", "skc_family", &[2]),
     offset("OFF_SKC_STATE", "sock_common", "skc_state", &[1]),
     offset("OFF_SKC_NUM", "sock_common", "skc_num", &[2]),
@@ -88,6 +90,8 @@ pub const TABLE: &[Row] = &[
     offset("OFF_RCVQ_TIME", "tcp_sock", "rcvq_space.time", &[8]),
     // The namespace, its counters and its settings.
     offset("OFF_NET_MIB", "net", "mib.net_statistics", POINTER),
+    // atomic64_t in 5.10, where it is 0 until somebody asks for it; u64 since.
+    offset("OFF_NET_COOKIE", "net", "net_cookie", &[8]),
     offset("OFF_NET_INUM", "net", "ns.inum", &[4]),
     // int before 5.13 and in early 5.10.y, u8 since.
     offset("OFF_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
