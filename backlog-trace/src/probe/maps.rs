@@ -163,33 +163,35 @@ fn unreadable(what: &str, error: &aya::maps::MapError) -> Failure {
 fn add_rows(all: &mut BTreeMap<u64, (Totals, Option<u32>)>, per_cpu: &aya::maps::PerCpuValues<CountsRow>) {
     for CountsRow(counts) in per_cpu.iter() {
         if counts.key != 0 {
-            let (totals, slot) = all.entry(counts.key).or_default();
-            add(totals, counts);
+            let (sums, slot) = all.entry(counts.key).or_default();
+            merge(sums, &totals(counts));
             *slot = counts.netns_slot.checked_sub(1).or(*slot);
         }
     }
 }
 
-/// Adds one CPU's counts of a listener.
-fn add(totals: &mut Totals, counts: &Counts) {
-    totals.syns += counts.syns;
-    totals.established_by_cookie += counts.established_by_cookie;
-    totals.accepted += counts.accepted;
-    totals.sk_drops += counts.sk_drops;
-    totals.cookies_wanted_lost += counts.cookies_wanted_lost;
-    totals.cookies_made_lost += counts.cookies_made_lost;
-    totals.accept_queue_max =
-        totals.accept_queue_max.max(counts.accept_queue_max).max(counts.accept_queue_max_at_accept);
-    totals.syn_queue_max = totals.syn_queue_max.max(counts.syn_queue_max);
-    totals.limit = totals.limit.max(counts.limit);
-    add_each(&mut totals.reasons.0, &counts.reasons);
-    add_each(&mut totals.accept_depth, &counts.accept_depth);
-    add_each(&mut totals.syn_depth, &counts.syn_depth);
-    add_each(&mut totals.accept_depth_at_accept, &counts.accept_depth_at_accept);
-    add_each(&mut totals.accept_wait_us, &counts.accept_wait_us);
+/// One CPU's counts of a listener.
+fn totals(counts: &Counts) -> Totals {
+    Totals {
+        syns: counts.syns,
+        established: 0,
+        established_by_cookie: counts.established_by_cookie,
+        accepted: counts.accepted,
+        sk_drops: counts.sk_drops,
+        cookies_wanted_lost: counts.cookies_wanted_lost,
+        cookies_made_lost: counts.cookies_made_lost,
+        accept_queue_max: counts.accept_queue_max.max(counts.accept_queue_max_at_accept),
+        syn_queue_max: counts.syn_queue_max,
+        limit: counts.limit,
+        reasons: Reasons(counts.reasons),
+        accept_depth: counts.accept_depth,
+        syn_depth: counts.syn_depth,
+        accept_depth_at_accept: counts.accept_depth_at_accept,
+        accept_wait_us: counts.accept_wait_us,
+    }
 }
 
-/// Adds the counts of a second key of the same socket.
+/// Adds the counts of another CPU, or of a second key of the same socket.
 pub(super) fn merge(into: &mut Totals, other: &Totals) {
     into.syns += other.syns;
     into.established += other.established;

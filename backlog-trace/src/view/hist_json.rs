@@ -11,7 +11,7 @@ use crate::tally::{ListenerReport, Report, Selection, Tally};
 
 use super::View;
 use super::escape::write_json_line;
-use super::intervals::Intervals;
+use super::intervals::{self, Intervals};
 use super::json::{
     AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, VERSION,
     hooks, rows,
@@ -153,17 +153,10 @@ impl<W: Write> HistJson<W> {
 
 impl<W: Write> View for HistJson<W> {
     fn take(&mut self, event: &Event) -> io::Result<()> {
-        self.tally.take(event);
-        let Some(intervals) = &mut self.intervals else { return Ok(()) };
-        match event {
-            Event::Started(session) => intervals.begin(session.start),
-            Event::Snapshot(snapshot) if intervals.ends_at(snapshot.time) => {
-                let report = self.tally.cut();
-                return self.print(&report);
-            }
-            _ => {}
+        match intervals::take(&mut self.intervals, &mut self.tally, event) {
+            Some(report) => self.print(&report),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn lacks(&mut self, gaps: Vec<String>) {
@@ -171,11 +164,8 @@ impl<W: Write> View for HistJson<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        if self.intervals.is_some() && self.tally.has_interval() {
-            let report = self.tally.cut();
-            self.print(&report)?;
-        }
-        let report = self.tally.whole();
-        self.print(&report)
+        intervals::rest(self.intervals.as_ref(), &mut self.tally)
+            .iter()
+            .try_for_each(|report| self.print(report))
     }
 }

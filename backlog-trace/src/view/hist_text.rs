@@ -12,7 +12,7 @@ use crate::tally::{ConnectionCounts, ListenerReport, Report, Selection, Series, 
 
 use super::bars::{bar_columns, fold, row, sparkline};
 use super::escape::Sanitized;
-use super::intervals::Intervals;
+use super::intervals::{self, Intervals};
 use super::paint::{FAINT, HEADING, class, painted};
 use super::{Screen, View, audit_text, names, units};
 
@@ -156,17 +156,10 @@ impl<W: Write> HistText<W> {
 
 impl<W: Write> View for HistText<W> {
     fn take(&mut self, event: &Event) -> io::Result<()> {
-        self.tally.take(event);
-        let Some(intervals) = &mut self.intervals else { return Ok(()) };
-        match event {
-            Event::Started(session) => intervals.begin(session.start),
-            Event::Snapshot(snapshot) if intervals.ends_at(snapshot.time) => {
-                let report = self.tally.cut();
-                return self.print(&report);
-            }
-            _ => {}
+        match intervals::take(&mut self.intervals, &mut self.tally, event) {
+            Some(report) => self.print(&report),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn lacks(&mut self, gaps: Vec<String>) {
@@ -174,12 +167,9 @@ impl<W: Write> View for HistText<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        if self.intervals.is_some() && self.tally.has_interval() {
-            let report = self.tally.cut();
-            self.print(&report)?;
-        }
-        let report = self.tally.whole();
-        self.print(&report)
+        intervals::rest(self.intervals.as_ref(), &mut self.tally)
+            .iter()
+            .try_for_each(|report| self.print(report))
     }
 }
 

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use crate::event::Event;
+use crate::tally::{Report, Tally};
+
 /// Cuts a run into intervals.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Intervals {
@@ -33,6 +36,24 @@ impl Intervals {
         self.next = Some(next.saturating_add(past.saturating_add(1).saturating_mul(self.length)));
         true
     }
+}
+
+/// Takes in one event; the report of an interval that ends with it.
+pub(super) fn take(intervals: &mut Option<Intervals>, tally: &mut Tally, event: &Event) -> Option<Report> {
+    tally.take(event);
+    let intervals = intervals.as_mut()?;
+    match event {
+        Event::Started(session) => intervals.begin(session.start),
+        Event::Snapshot(snapshot) if intervals.ends_at(snapshot.time) => return Some(tally.cut()),
+        _ => {}
+    }
+    None
+}
+
+/// What is printed at the end: the interval that was cut short, and the whole.
+pub(super) fn rest(intervals: Option<&Intervals>, tally: &mut Tally) -> Vec<Report> {
+    let interval = (intervals.is_some() && tally.has_interval()).then(|| tally.cut());
+    interval.into_iter().chain([tally.whole()]).collect()
 }
 
 #[cfg(test)]
