@@ -50,6 +50,8 @@ pub(super) struct NamespaceStart {
     pub(super) netns: u32,
     /// Where the kernel's counters stood when the observation began.
     pub(super) start: [u64; COUNTERS],
+    /// Where they stood when a hook last read them.
+    pub(super) last: [u64; COUNTERS],
     /// Occurrences on listeners that found no room.
     pub(super) unlisted: Reasons,
 }
@@ -131,6 +133,7 @@ impl Maps {
                 if baseline.active != 0 {
                     namespace.netns = baseline.netns;
                     add_each(&mut namespace.start, &baseline.start);
+                    add_each(&mut namespace.last, &baseline.last);
                     add_each(&mut namespace.unlisted.0, &baseline.unlisted);
                 }
             }

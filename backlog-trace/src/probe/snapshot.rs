@@ -79,6 +79,8 @@ struct Reading {
 struct Namespace {
     netns: u32,
     start: [u64; COUNTERS],
+    /// How far the kernel's counters had moved when a hook last read them.
+    read_by_hooks: [u64; COUNTERS],
     unlisted: Reasons,
     attributed: [u64; COUNTERS],
 }
@@ -89,8 +91,15 @@ impl Reading {
         let mut namespaces: BTreeMap<u32, Namespace> = BTreeMap::new();
         for (slot, found) in maps.namespaces()? {
             let attributed = attributed(&found.unlisted, 0, 0);
-            let namespace =
-                Namespace { netns: found.netns, start: found.start, unlisted: found.unlisted, attributed };
+            let read_by_hooks =
+                ALL.map(|counter| found.last[counter.index()].wrapping_sub(found.start[counter.index()]));
+            let namespace = Namespace {
+                netns: found.netns,
+                start: found.start,
+                read_by_hooks,
+                unlisted: found.unlisted,
+                attributed,
+            };
             namespaces.insert(slot, namespace);
         }
         for (key, (totals, slot)) in maps.counts(keys.iter().copied())? {
@@ -142,8 +151,9 @@ impl Kernel {
 pub(super) struct Known(BTreeMap<u32, [u64; COUNTERS]>);
 
 /// One balance for each inode number. Of a namespace that is gone, the
-/// kernel's last word is the last reading: what was attributed since then
-/// widens the range, and more than was ever attributed is a rest.
+/// kernel's last word is the last reading, at a snapshot or by a hook,
+/// whichever is later: what was attributed since then widens the range, and
+/// more than was ever attributed is a rest.
 fn balance(
     before: &BTreeMap<u32, Namespace>,
     after: &BTreeMap<u32, Namespace>,
@@ -157,8 +167,13 @@ fn balance(
             .or_insert_with(|| NamespaceCounts { netns: namespace.netns, ..NamespaceCounts::default() });
         let high = namespace.attributed;
         let earlier = before.get(slot).map_or([0; COUNTERS], |earlier| earlier.attributed);
-        let kernel = known.0.get(slot).copied().unwrap_or_default();
+        let mut kernel = known.0.get(slot).copied().unwrap_or_default();
         let gone = !current.0.contains_key(slot);
+        if gone {
+            for (last, read) in kernel.iter_mut().zip(namespace.read_by_hooks) {
+                *last = read.max(*last);
+            }
+        }
         for counter in ALL.map(Counter::index) {
             let low = if gone { kernel[counter].min(high[counter]) } else { earlier[counter] };
             counts.kernel[counter] += kernel[counter];
@@ -226,6 +241,21 @@ mod tests {
         // kernel had counted by then is not.
         check_rest(5, 5, None, 3, 0);
         check_rest(5, 5, None, 6, 1);
+    }
+
+    #[test]
+    fn a_namespace_that_no_snapshot_saw_is_balanced_by_what_its_hooks_read() {
+        let namespace = Namespace {
+            netns: 7,
+            read_by_hooks: [2, 3, 0, 0, 0],
+            attributed: [2, 2, 0, 0, 0],
+            ..Namespace::default()
+        };
+        let reading = BTreeMap::from([(0, namespace)]);
+        let balance = balance(&reading, &reading, &Kernel(BTreeMap::new()), &Known::default());
+        assert_eq!(balance[0].kernel, [2, 3, 0, 0, 0]);
+        assert_eq!(balance[0].unaccounted(Counter::ListenOverflows), 0);
+        assert_eq!(balance[0].unaccounted(Counter::ListenDrops), 1);
     }
 
     #[test]
