@@ -7,12 +7,13 @@
 
 use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::client::Client;
 use super::counters::Counters;
 use super::listener_socket::{Listen, ListenerSocket, Stack};
-use super::movement::{DropsMovement, Kernel, NetworkMovement};
+use super::movement::{DropsMovement, Kernel, NetworkMovement, by_number};
 use super::namespace::Namespace;
 use super::network::Network;
 use super::observer::Observer;
@@ -21,6 +22,12 @@ use super::seen::Seen;
 use super::settings::Settings;
 use crate::failure::{Failure, Result};
 
+/// How long to wait for a namespace's inode number to be free again: the tool
+/// holds a namespace until it looks the next time.
+const NUMBER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the kernel is left alone before another namespace is asked of it.
+const BETWEEN_NAMESPACES: Duration = Duration::from_millis(100);
+
 /// The place where a scenario is played.
 pub(super) struct Arena {
     pub(super) settings: Settings,
@@ -28,7 +35,11 @@ pub(super) struct Arena {
     observer: Option<Observer>,
     listeners: Vec<Rc<ListenerSocket>>,
     networks: Vec<Network>,
-    /// Processes that take part, if only by holding a socket or a namespace.
+    /// A process in every network but the first, where this one is.
+    holders: Vec<Child>,
+    /// How far the counters of networks moved that are gone.
+    gone: Vec<NetworkMovement>,
+    /// Processes that take part, if only by holding a socket.
     processes: Vec<Child>,
     began: bool,
     // Last: dropping it returns to the host's namespace after all else is gone.
@@ -67,6 +78,8 @@ impl Arena {
             observer: None,
             listeners: Vec::new(),
             networks: vec![first],
+            holders: Vec::new(),
+            gone: Vec::new(),
             processes: Vec::new(),
             began: false,
             origin,
@@ -76,17 +89,56 @@ impl Arena {
     /// Makes another network, with the same addresses as the first; its number.
     pub(super) fn add_network(&mut self) -> Result<usize> {
         let made = Network::create();
-        let number = self.networks.len();
-        if let Ok(network) = made {
-            self.networks.push(network);
-            // A namespace of nobody's is hard to find: a container has a process in it.
-            let holder = hold(None);
-            self.enter(0)?;
-            self.processes.push(holder?);
-            return Ok(number);
-        }
+        // A namespace of nobody's is hard to find: a container has a process in it.
+        let held = made.and_then(|network| Ok((network, hold(None)?)));
         self.enter(0)?;
-        made.map(|_| number)
+        let (network, holder) = held?;
+        self.networks.push(network);
+        self.holders.push(holder);
+        Ok(self.networks.len() - 1)
+    }
+
+    /// The same, and waits a while for the kernel to give it this inode number:
+    /// that of a namespace that is gone, which the kernel takes apart in a
+    /// worker (`cleanup_net()`) once the tool has let go of it too. In vain
+    /// where someone else gets that number first: entries of /proc/net have
+    /// theirs from the same range.
+    pub(super) fn add_network_numbered(&mut self, inode: u32) -> Result<usize> {
+        let deadline = Instant::now() + NUMBER_PATIENCE;
+        let mut lower = Vec::new();
+        loop {
+            let number = self.add_network()?;
+            let is = self.network(number)?.namespace.inode();
+            if is == inode || Instant::now() >= deadline {
+                return Ok(number);
+            }
+            let other = (self.networks.pop(), self.holders.pop());
+            if is < inode {
+                // The kernel gives the lowest number that is free
+                // (proc_alloc_inum()): this one must stay taken for now.
+                lower.push(other);
+            } else {
+                drop(other);
+                lower.clear();
+                std::thread::sleep(BETWEEN_NAMESPACES);
+            }
+        }
+    }
+
+    /// Removes the network that was added last, when its listeners are closed
+    /// and its clients dropped; the next one added gets its number in the arena.
+    pub(super) fn remove_network(&mut self) -> Result<()> {
+        let number = self.networks.len().saturating_sub(1);
+        if number == 0 {
+            return Err(Failure::internal("no network can be removed", "this thread is in the first"));
+        }
+        let high = self.movement_of(number)?;
+        let netns = self.network(number)?.namespace.inode();
+        // The tool may have looked for the last time before anything happened.
+        self.gone.push(NetworkMovement { netns, low: Counters::default(), high });
+        self.networks.pop();
+        self.holders.pop();
+        Ok(())
     }
 
     /// Opens a listener in the first network.
@@ -188,12 +240,13 @@ impl Arena {
             self.networks.iter().zip(low.0.into_iter().zip(high.0)).map(|(network, (low, high))| {
                 NetworkMovement { netns: network.namespace.inode(), low, high }
             });
+        let networks = by_number(self.gone.drain(..).chain(networks));
         let listeners = self
             .listeners
             .iter()
             .zip(low.1.into_iter().zip(high.1))
             .map(|(listener, (low, high))| DropsMovement { inode: listener.inode, low, high });
-        Ok((Kernel { networks: networks.collect(), listeners: listeners.collect() }, seen?))
+        Ok((Kernel { networks, listeners: listeners.collect() }, seen?))
     }
 
     fn reading(&self) -> Result<(Vec<Counters>, Vec<u64>)> {

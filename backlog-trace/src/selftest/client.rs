@@ -75,6 +75,16 @@ impl Client {
         self.tun.send(&Segment { payload: payload.to_vec(), ..self.segment(seq) })
     }
 
+    /// Has the network report that its SYN+ACK could not be delivered.
+    pub(super) fn unreachable(&self) -> Result<()> {
+        self.tun.send_unreachable(&self.synack(self.expected.wrapping_sub(1)))
+    }
+
+    /// The same of a SYN+ACK that quotes a sequence number the server never sent.
+    pub(super) fn unreachable_by_stray(&self) -> Result<()> {
+        self.tun.send_unreachable(&self.synack(self.expected.wrapping_add(1)))
+    }
+
     /// SYN, SYN+ACK, final ACK. Whether the kernel took the ACK is another question.
     pub(super) fn handshake(&mut self) -> Result<()> {
         self.syn()?;
@@ -92,6 +102,12 @@ impl Client {
                 format_args!("waited {} s", PATIENCE.as_secs()),
             )),
         }
+    }
+
+    /// The server's SYN+ACK with this sequence number.
+    fn synack(&self, seq: u32) -> Segment {
+        let ack = Some(self.next.wrapping_add(1));
+        Segment { from: self.to, to: self.from, syn: true, ack, ..self.segment(seq) }
     }
 
     fn segment(&self, seq: u32) -> Segment {

@@ -14,8 +14,11 @@ pub(super) const AUDITED: [&str; 5] =
 /// SYNs and SYN+ACKs sent again.
 pub(super) const SYN_RETRANSMITS: &str = "TCPSynRetrans";
 
+/// ICMP errors that quote a sequence number the socket never sent.
+pub(super) const STRAY_ICMP: &str = "OutOfWindowIcmps";
+
 /// What else is worth printing beside a scenario.
-const TOLD: [&str; 4] = [SYN_RETRANSMITS, "SyncookiesRecv", "SyncookiesFailed", "EmbryonicRsts"];
+const TOLD: [&str; 5] = [SYN_RETRANSMITS, STRAY_ICMP, "SyncookiesRecv", "SyncookiesFailed", "EmbryonicRsts"];
 
 /// Counters by name: where they stand, or how far they moved.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,6 +50,13 @@ impl Counters {
     /// Adds to a counter.
     pub(super) fn add(&mut self, name: &'static str, count: u64) {
         *self.0.entry(name).or_default() += count;
+    }
+
+    /// Adds every counter of `other`.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for (name, count) in &other.0 {
+            self.add(name, *count);
+        }
     }
 
     /// How far the counters moved since `before`.

@@ -16,6 +16,7 @@ mod client;
 mod compare;
 mod counters;
 mod expectation;
+mod icmp;
 mod interface;
 mod listener_socket;
 mod movement;

@@ -18,10 +18,44 @@ pub(super) struct NetworkMovement {
     pub(super) high: Counters,
 }
 
+/// Namespaces that had one inode number after another, as one: the tool's
+/// balance goes by that number.
+pub(super) fn by_number(networks: impl IntoIterator<Item = NetworkMovement>) -> Vec<NetworkMovement> {
+    let mut all: Vec<NetworkMovement> = Vec::new();
+    for network in networks {
+        match all.iter_mut().find(|earlier| earlier.netns == network.netns) {
+            Some(earlier) => {
+                earlier.low.add_all(&network.low);
+                earlier.high.add_all(&network.high);
+            }
+            None => all.push(network),
+        }
+    }
+    all
+}
+
 /// How far one listener's `sk_drops` moved.
 #[derive(Clone, Debug)]
 pub(super) struct DropsMovement {
     pub(super) inode: u64,
     pub(super) low: u64,
     pub(super) high: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_is_one_movement() {
+        let network = |netns, low, high| NetworkMovement {
+            netns,
+            low: [("ListenDrops", low)].into_iter().collect(),
+            high: [("ListenDrops", high)].into_iter().collect(),
+        };
+        let all = by_number([network(7, 0, 5), network(8, 1, 1), network(7, 3, 4)]);
+        let drops =
+            |at: usize| (all[at].netns, all[at].low.get("ListenDrops"), all[at].high.get("ListenDrops"));
+        assert_eq!((all.len(), drops(0), drops(1)), (2, (7, 3, 9), (8, 1, 1)));
+    }
 }

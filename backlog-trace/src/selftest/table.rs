@@ -3,7 +3,7 @@
 use super::listener_socket::Stack::{Dual, V4, V6};
 use super::scenario::Need::{Cookies, Ipv6, Program, Tun};
 use super::scenario::Scenario;
-use super::scenarios::{ack, cookie, demo, listeners, packaged, syn, synack};
+use super::scenarios::{ack, cookie, demo, listeners, packaged, request, syn, synack};
 
 /// Every scenario, in the order in which they are played.
 pub(super) const TABLE: &[Scenario] = &[
@@ -184,6 +184,22 @@ pub(super) const TABLE: &[Scenario] = &[
         play: synack::duplicate_syn,
     },
     Scenario {
+        name: "request_aborted",
+        shows: "half-open requests removed by an ICMP error; a stray error removes none",
+        needs: &[Tun],
+        hooks: &["syn", "request"],
+        live: true,
+        play: |arena| request::aborted(arena, V4),
+    },
+    Scenario {
+        name: "request_aborted_ipv6",
+        shows: "half-open requests removed by an ICMP error, by IPv6",
+        needs: &[Tun, Ipv6],
+        hooks: &["syn", "request"],
+        live: false,
+        play: |arena| request::aborted(arena, V6),
+    },
+    Scenario {
         name: "two_listeners",
         shows: "two listeners at once, of which one overflows",
         needs: &[Tun],
@@ -198,6 +214,14 @@ pub(super) const TABLE: &[Scenario] = &[
         hooks: &["syn"],
         live: false,
         play: listeners::two_namespaces,
+    },
+    Scenario {
+        name: "namespace_again",
+        shows: "a namespace that goes away and another one that mostly gets its number; both overflow",
+        needs: &[Tun],
+        hooks: &["syn"],
+        live: false,
+        play: listeners::namespace_again,
     },
     Scenario {
         name: "opened_late",

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::icmp;
 use super::interface;
 use super::segment::Segment;
 use crate::failure::{Failure, Result};
@@ -36,7 +37,16 @@ impl Tun {
 
     /// Puts a segment on the wire.
     pub(super) fn send(&self, segment: &Segment) -> Result<()> {
-        let packet = segment.to_packet().map_err(|why| Failure::internal("a client cannot send", why))?;
+        self.put(segment.to_packet())
+    }
+
+    /// Reports on the wire that a segment of the kernel's could not be delivered.
+    pub(super) fn send_unreachable(&self, lost: &Segment) -> Result<()> {
+        self.put(icmp::unreachable(lost))
+    }
+
+    fn put(&self, packet: std::result::Result<Vec<u8>, String>) -> Result<()> {
+        let packet = packet.map_err(|why| Failure::internal("a client cannot send", why))?;
         (&self.file)
             .write_all(&packet)
             .map_err(|why| Failure::internal("a client's packet was not taken by the TUN device", why))

@@ -53,6 +53,24 @@ pub(in crate::selftest) fn two_namespaces(arena: &mut Arena) -> Result<Expectati
     Ok(Expectation::exactly([lost, served]))
 }
 
+/// A namespace is gone before another one is made, to which the kernel gives
+/// the inode number that has become free: what was lost in the one is not
+/// counted to the other. Where it gets another number, both hold all the same.
+pub(in crate::selftest) fn namespace_again(arena: &mut Arena) -> Result<Expectation> {
+    let first = arena.add_network()?;
+    let idle = arena.listen(Listen::on(8080, 128))?;
+    arena.begin()?;
+    let served = serve(arena, &idle)?;
+    let listener = arena.listen_in(first, Listen::on(8080, 1))?;
+    let lost = overflow(arena, &listener, 5)?;
+    listener.close()?;
+    arena.remove_network()?;
+    let second = arena.add_network_numbered(listener.netns)?;
+    let listener = arena.listen_in(second, Listen::on(8080, 1))?;
+    let lost_again = overflow(arena, &listener, 3)?;
+    Ok(Expectation::exactly([lost, lost_again, served]))
+}
+
 /// A listener that opens when the tool is watching already.
 pub(in crate::selftest) fn opened_late(arena: &mut Arena) -> Result<Expectation> {
     arena.begin()?;

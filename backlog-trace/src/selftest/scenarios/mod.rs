@@ -9,6 +9,7 @@ pub(super) mod cookie;
 pub(super) mod demo;
 pub(super) mod listeners;
 pub(super) mod packaged;
+pub(super) mod request;
 pub(super) mod syn;
 pub(super) mod synack;
 

@@ -1,0 +1,40 @@
+//! Half-open requests that the network ends.
+
+use backlog_trace_common::reason::Reason;
+
+use super::moves::{half_open, refused};
+use crate::failure::Result;
+use crate::selftest::arena::Arena;
+use crate::selftest::counters::STRAY_ICMP;
+use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::listener_socket::{Listen, Stack};
+use crate::selftest::patience::wait;
+
+/// Three clients got their SYN+ACK. Of two the network says that they cannot
+/// be reached, which removes their requests (`tcp_req_err()`). Of the third it
+/// says so too, but quotes a sequence number that was never sent: that request
+/// stays, and its client gets in.
+pub(in crate::selftest) fn aborted(arena: &mut Arena, stack: Stack) -> Result<Expectation> {
+    let listener = arena.listen(Listen::on(8080, 8).stack(stack))?;
+    arena.begin()?;
+    let mut clients = half_open(arena, &listener, 3, stack != Stack::V4)?;
+    let mut expected = Expected::on(&listener);
+    let mut spared = clients.split_off(2);
+    for client in &clients {
+        refused(arena, &listener, || client.unreachable())?;
+        expected = expected.told(Reason::RequestAborted, None, client.address());
+    }
+    for client in &mut spared {
+        client.unreachable_by_stray()?;
+        arena.until(&listener, STRAY_ICMP, 1)?;
+        client.ack()?;
+    }
+    wait("the spared client in the accept queue", || Ok(listener.accept_queue()? == 1))?;
+    Ok(Expectation::exactly([expected
+        .packets(Reason::RequestAborted, 2)
+        .sk_drops(2)
+        .syns(3)
+        .established(1)
+        .connections(2, 0)
+        .accept_queue(1, 8)]))
+}
