@@ -119,7 +119,7 @@ pub fn enroll<M: Memory>(tcp: Ptr) {
         return;
     }
     let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
-    let key = if cookie != 0 { cookie } else { mib::by_inode(netns) };
+    let key = if cookie != 0 { cookie } else { mib::by_inode::<M>(net) };
     let Some(slot) = take_slot(key) else { return };
     let Some(first) = at(slot, 0) else { return };
     // A typed pointer cannot be added to a number; through map memory it

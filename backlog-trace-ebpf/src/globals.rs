@@ -59,6 +59,7 @@ globals! {
     OFF_NET_MIB;
     OFF_NET_INUM;
     OFF_NET_COOKIE;
+    OFF_NET_HASH_MIX;
     OFF_SYSCTL_SYNCOOKIES;
     OFF_SYSCTL_MAX_SYN_BACKLOG;
     /// struct sk_buff.

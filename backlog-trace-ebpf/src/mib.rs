@@ -12,8 +12,8 @@ use backlog_trace_common::verdict::Delta;
 
 use crate::baseline;
 use crate::globals::{
-    MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_COOKIE, OFF_NET_INUM,
-    OFF_SKC_NET,
+    MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_COOKIE, OFF_NET_HASH_MIX,
+    OFF_NET_INUM, OFF_SKC_NET,
 };
 use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy};
@@ -63,13 +63,17 @@ pub fn find<M: Memory>(tcp: Ptr) -> Option<u32> {
         return Some(*slot);
     }
     // SAFETY: as above.
-    unsafe { NETNS_SLOTS.get(by_inode(M::load(net, OFF_NET_INUM.load()))) }.copied()
+    unsafe { NETNS_SLOTS.get(by_inode::<M>(net)) }.copied()
 }
 
-/// The key of a namespace in 5.10 that nobody has asked the cookie of.
+/// The key of a namespace in 5.10 that nobody has asked the cookie of: its
+/// inode number, which the next namespace may get, and the random number that
+/// setup_net() gives each one for its hash tables.
 #[inline(always)]
-pub const fn by_inode(netns: u32) -> u64 {
-    1 << 63 | netns as u64
+pub fn by_inode<M: Memory>(net: Ptr) -> u64 {
+    let netns: u32 = M::load(net, OFF_NET_INUM.load());
+    let mix: u32 = M::load(net, OFF_NET_HASH_MIX.load());
+    1 << 63 | u64::from(mix & 0x7fff_ffff) << 32 | u64::from(netns)
 }
 
 #[inline(always)]

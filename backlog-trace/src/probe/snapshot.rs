@@ -85,6 +85,22 @@ struct Namespace {
     attributed: [u64; COUNTERS],
 }
 
+impl Namespace {
+    /// How far the kernel's counters have moved. `None`: they are those of
+    /// another namespace, which has got the number and no listener yet, since
+    /// counters only rise.
+    fn moved(&self, now: &[u64; COUNTERS]) -> Option<[u64; COUNTERS]> {
+        let mut moved = [0; COUNTERS];
+        for at in ALL.map(Counter::index) {
+            moved[at] = now[at].checked_sub(self.start[at])?;
+            if moved[at] < self.read_by_hooks[at] {
+                return None;
+            }
+        }
+        Some(moved)
+    }
+}
+
 impl Reading {
     fn take(maps: &Maps, book: &Book, keys: &[u64]) -> Result<Self> {
         let mut listeners: BTreeMap<u32, Totals> = BTreeMap::new();
@@ -131,9 +147,9 @@ impl Kernel {
             let (Some(namespace), Ok(now)) = (reading.namespaces.get(&slot), book.counters(netns)) else {
                 continue;
             };
-            let moved =
-                ALL.map(|counter| now[counter.index()].wrapping_sub(namespace.start[counter.index()]));
-            all.insert(slot, moved);
+            if let Some(moved) = namespace.moved(&now) {
+                all.insert(slot, moved);
+            }
         }
         Self(all)
     }
@@ -241,6 +257,15 @@ mod tests {
         // kernel had counted by then is not.
         check_rest(5, 5, None, 3, 0);
         check_rest(5, 5, None, 6, 1);
+    }
+
+    #[test]
+    fn lower_counters_are_those_of_another_namespace() {
+        let namespace =
+            Namespace { start: [10, 10, 0, 0, 0], read_by_hooks: [2, 2, 0, 0, 0], ..Namespace::default() };
+        assert_eq!(namespace.moved(&[12, 13, 0, 0, 0]), Some([2, 3, 0, 0, 0]));
+        assert_eq!(namespace.moved(&[11, 13, 0, 0, 0]), None);
+        assert_eq!(namespace.moved(&[0; COUNTERS]), None);
     }
 
     #[test]

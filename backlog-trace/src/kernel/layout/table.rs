@@ -92,6 +92,8 @@ pub const TABLE: &[Row] = &[
     offset("OFF_NET_MIB", "net", "mib.net_statistics", POINTER),
     // atomic64_t in 5.10, where it is 0 until somebody asks for it; u64 since.
     offset("OFF_NET_COOKIE", "net", "net_cookie", &[8]),
+    // Random for each namespace: what tells two of one number apart in 5.10.
+    offset("OFF_NET_HASH_MIX", "net", "hash_mix", &[4]),
     offset("OFF_NET_INUM", "net", "ns.inum", &[4]),
     // int before 5.13 and in early 5.10.y, u8 since.
     offset("OFF_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
