@@ -32,14 +32,15 @@ pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
     for finding in &trial.findings {
         self::finding(finding, width, &mut out)?;
     }
-    writeln!(out, "\n{}", painted(HEADING, "HOOK    RUNG        GIVES"))?;
+    // The longest name of a hook sets its column.
+    writeln!(out, "\n{}", painted(HEADING, "HOOK     RUNG        GIVES"))?;
     for tried in &trial.hooks {
         let rung = match tried.rung() {
             Some(rung) => format!("{:10}", rung.name()),
             None => painted(ALARM, "missing   "),
         };
         let required = if tried.hook.required { " (required)" } else { "" };
-        writeln!(out, "{:6}  {rung}  {}{required}", tried.hook.name, tried.hook.gives)?;
+        writeln!(out, "{:7}  {rung}  {}{required}", tried.hook.name, tried.hook.gives)?;
     }
     for (attempt, hooks) in reasons(&trial.hooks) {
         writeln!(out, "\n{} on {}:", hooks.join(", "), attempt.rung.name())?;
@@ -176,14 +177,15 @@ fine     kernel  kernel 6.1.0-50
 unable   maps    no maps
                  -> raise it
 
-HOOK    RUNG        GIVES
-listen  missing     who called listen(), also for listeners that close at once (required)
-close   fentry      what still waited in the queues of a listener that closed
-syn     missing     SYNs refused and cookies sent (required)
-ack     fentry      final ACKs dropped (required)
-cookie  fentry      final ACKs with a cookie dropped
-synack  fentry      SYN+ACKs sent again
-accept  missing     connections accepted and how long they waited
+HOOK     RUNG        GIVES
+listen   missing     who called listen(), also for listeners that close at once (required)
+close    fentry      what still waited in the queues of a listener that closed
+syn      missing     SYNs refused and cookies sent (required)
+ack      fentry      final ACKs dropped (required)
+cookie   fentry      final ACKs with a cookie dropped
+synack   fentry      SYN+ACKs sent again
+request  fentry      half-open requests removed by an ICMP error or an unreachable neighbour
+accept   missing     connections accepted and how long they waited
 
 listen, syn on fentry:
   not \\u{1b}allowed

@@ -28,7 +28,9 @@ pub(in crate::selftest) fn nginx_stopped(arena: &mut Arena) -> Result<Expectatio
     arena.begin()?;
     server.signal(Signal::STOP)?;
     let mut load = load_generator(arena)?;
-    arena.until_moved("ListenOverflows")?;
+    arena.until_moved("ListenOverflows").map_err(|why| {
+        Failure::internal(format!("the load generator did not fill the queue ({})", load.complaint()), why)
+    })?;
     // It may hang on connections that never answer: then dropping it ends it.
     let _ = load.wait(LOAD_PATIENCE);
     drop(load);
