@@ -23,9 +23,12 @@ pub const INET6: u16 = 10;
 #[inline(always)]
 pub fn key<M: Memory>(tcp: Ptr) -> u64 {
     let cookie: u64 = M::load(tcp, OFF_SKC_COOKIE.load());
-    if cookie != 0 {
-        return cookie;
-    }
+    if cookie != 0 { cookie } else { key_without_cookie::<M>(tcp) }
+}
+
+/// The key that a listening socket had before it had a cookie.
+#[inline(always)]
+pub fn key_without_cookie<M: Memory>(tcp: Ptr) -> u64 {
     ListenerKey::from_inode(inode::<M>(tcp), M::load(tcp, OFF_SKC_NUM.load())).0
 }
 

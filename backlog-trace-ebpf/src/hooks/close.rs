@@ -24,15 +24,25 @@ pub fn close(ctx: FEntryContext) -> i32 {
 #[inline(always)]
 fn closing<M: Memory>(tcp: Ptr) -> i32 {
     let key = counts::key::<M>(tcp);
-    if let Some(identity) = IDENTITIES.get_ptr_mut(key) {
-        // SAFETY: a live map value; a socket closes once at a time (it is locked).
-        unsafe {
-            (*identity).closed = bpf_ktime_get_ns();
-            (*identity).closed_drops = M::load(tcp, OFF_SK_DROPS.load());
-            (*identity).closed_accept_queue = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
-            (*identity).closed_syn_queue = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
-        }
+    mark::<M>(tcp, key);
+    // All that a listener met may have been before it got its cookie.
+    let before = counts::key_without_cookie::<M>(tcp);
+    if before != key {
+        mark::<M>(tcp, before);
     }
     details::tell_without_row::<M>(tcp, key, What::kind(Kind::Closed));
     0
+}
+
+/// Records how a listener stood when it closed.
+#[inline(always)]
+fn mark<M: Memory>(tcp: Ptr, key: u64) {
+    let Some(identity) = IDENTITIES.get_ptr_mut(key) else { return };
+    // SAFETY: a live map value; a socket closes once at a time (it is locked).
+    unsafe {
+        (*identity).closed = bpf_ktime_get_ns();
+        (*identity).closed_drops = M::load(tcp, OFF_SK_DROPS.load());
+        (*identity).closed_accept_queue = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
+        (*identity).closed_syn_queue = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
+    }
 }
