@@ -1,5 +1,6 @@
 //! Runs the scenarios, and the test programs made for guests, on kernels of
-//! the matrix: two guests at a time.
+//! the matrix: as many guests at a time as have processors of their own, so
+//! that none waits for another in the middle of a handshake.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -32,9 +33,11 @@ done
 /// `selftest`'s exit code when a scenario failed: said by the scenario itself.
 const SELFTEST_FAILED: &str = "9";
 
-/// Longest a guest may take. One under two loaded processors takes a few minutes.
+/// Longest a guest may take. It takes about three minutes.
 const LIMIT: Duration = Duration::from_secs(600);
-const AT_A_TIME: usize = 2;
+
+/// Processors of a guest: two, so that races can happen.
+const PROCESSORS: u32 = 2;
 
 /// Boots each kernel and collects the verdicts.
 pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
@@ -46,10 +49,11 @@ pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
         native::build()?.into_iter().filter(|program| program.name.starts_with(GUEST_PREFIX)).collect();
     files.extend(test_files(&programs)?);
 
+    let at_a_time = thread::available_parallelism().map_or(1, |own| (own.get() / PROCESSORS as usize).max(1));
     let next = AtomicUsize::new(0);
     let ended = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
+        for _ in 0..at_a_time {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +82,7 @@ pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
 fn for_tests<'a>(kernel: &'a guest::Prepared, files: &'a [GuestFile]) -> Guest<'a> {
     Guest {
         kernel,
-        processors: 2,
+        processors: PROCESSORS,
         memory: 1024,
         // Every indirect call costs an emulated return trampoline otherwise.
         append: "mitigations=off",
