@@ -73,7 +73,14 @@ struct Message {
     reason: String,
     manifest_path: Option<PathBuf>,
     target: Option<Target>,
+    profile: Option<Profile>,
     executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    /// Built as a test: the programs that tests start are built beside them.
+    test: bool,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +96,7 @@ pub(super) fn build() -> Result<Vec<Program>> {
 }
 
 fn program(message: Message) -> Option<Program> {
-    if message.reason != "compiler-artifact" {
+    if message.reason != "compiler-artifact" || !message.profile.is_some_and(|profile| profile.test) {
         return None;
     }
     let directory = message.manifest_path?.parent()?.to_path_buf();
