@@ -91,7 +91,7 @@ fn the_command_line() {
 #[test]
 fn a_rung_that_this_build_lacks() {
     for rung in Rung::value_variants().iter().filter(|rung| !RUNGS.contains(rung)) {
-        let words = [rung.name(), "it has: fentry"];
+        let words = [rung.name(), "it has: fentry, kprobe"];
         check(&mut tool(&["hist", "--rung", rung.name()]), Exit::KernelUnable, &words);
     }
 }

@@ -1,7 +1,7 @@
 //! Attaching each hook on the best rung that the kernel takes, and saying
 //! what became of the others.
 
-use aya::programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError};
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
 use super::hook::{HOOKS, Hook, Kind, Part};
@@ -46,8 +46,9 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rungs: &[Rung], hook: &'sta
 
 /// All programs of one rung, or none of them.
 fn attach_on(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rung: Rung, hook: &Hook) -> Attempt {
+    let Some(parts) = hook.parts_on(rung) else { return Attempt::without_programs(rung) };
     let mut refusals: Vec<Explained> = Vec::new();
-    for part in hook.parts {
+    for part in parts {
         match attach_part(ebpf, btf, part) {
             Ok(()) => {}
             Err(answer) if part.optional => log::debug!("{}: {answer:?}", part.program),
@@ -57,7 +58,7 @@ fn attach_on(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rung: Rung, hook: &Hook)
     if refusals.is_empty() {
         return Attempt { rung, outcome: Outcome::Attached, why: None, advice: None };
     }
-    for part in hook.parts {
+    for part in parts {
         detach_part(ebpf, part);
     }
     explained(rung, &refusals)
@@ -85,8 +86,19 @@ fn attach_part(ebpf: &mut Ebpf, btf: &Btf, part: &Part) -> std::result::Result<(
             .and_then(|program| program.load(part.target, btf).and_then(|()| program.attach().map(drop))),
         Kind::TpBtf => <&mut BtfTracePoint>::try_from(program)
             .and_then(|program| program.load(part.target, btf).and_then(|()| program.attach().map(drop))),
+        Kind::Kprobe | Kind::Kretprobe => <&mut KProbe>::try_from(program).and_then(|program| {
+            loaded_once(program.load()).and_then(|()| program.attach(part.target, 0).map(drop))
+        }),
     };
     outcome.map_err(|error| Answer::of_program(&error))
+}
+
+/// One program may serve several functions.
+fn loaded_once(loaded: std::result::Result<(), ProgramError>) -> std::result::Result<(), ProgramError> {
+    match loaded {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        other => other,
+    }
 }
 
 /// Takes a program back, whether or not it came as far as being loaded.
@@ -95,6 +107,7 @@ fn detach_part(ebpf: &mut Ebpf, part: &Part) {
         Some(Program::FEntry(program)) => program.unload(),
         Some(Program::FExit(program)) => program.unload(),
         Some(Program::BtfTracePoint(program)) => program.unload(),
+        Some(Program::KProbe(program)) => program.unload(),
         _ => return,
     };
     match unloaded {

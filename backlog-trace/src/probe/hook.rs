@@ -2,6 +2,8 @@
 
 use backlog_trace_common::reason::Reason;
 
+use crate::event::Rung;
+
 /// How one program is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -11,6 +13,10 @@ pub enum Kind {
     Fexit,
     /// On a tracepoint, with typed arguments.
     TpBtf,
+    /// Where a kernel function begins, by its registers.
+    Kprobe,
+    /// Where a kernel function has returned to, by its registers.
+    Kretprobe,
 }
 
 /// One program of a hook.
@@ -38,8 +44,15 @@ pub struct Hook {
     pub reasons: &'static [Reason],
     /// Without it there is nothing worth observing.
     pub required: bool,
-    /// Its programs.
-    pub parts: &'static [Part],
+    /// Its programs on each rung that can carry it, best first.
+    pub rungs: &'static [(Rung, &'static [Part])],
+}
+
+impl Hook {
+    /// Its programs on one rung; `None` where that rung cannot carry it.
+    pub fn parts_on(&self, rung: Rung) -> Option<&'static [Part]> {
+        self.rungs.iter().find(|(own, _)| *own == rung).map(|(_, parts)| *parts)
+    }
 }
 
 const fn part(program: &'static str, kind: Kind, target: &'static str) -> Part {
@@ -58,18 +71,21 @@ pub const HOOKS: &[Hook] = &[
         gives: "who called listen(), also for listeners that close at once",
         reasons: &[],
         required: true,
-        parts: &[
-            optional("listen_cookie", Kind::Fentry, "inet_csk_listen_start"),
-            part("listen_begin", Kind::Fentry, "inet_csk_listen_start"),
-            part("listen_done", Kind::Fexit, "inet_csk_listen_start"),
-        ],
+        rungs: &[(
+            Rung::Fentry,
+            &[
+                optional("listen_cookie", Kind::Fentry, "inet_csk_listen_start"),
+                part("listen_begin", Kind::Fentry, "inet_csk_listen_start"),
+                part("listen_done", Kind::Fexit, "inet_csk_listen_start"),
+            ],
+        )],
     },
     Hook {
         name: "close",
         gives: "what still waited in the queues of a listener that closed",
         reasons: &[],
         required: false,
-        parts: &[part("close", Kind::Fentry, "inet_csk_listen_stop")],
+        rungs: &[(Rung::Fentry, &[part("close", Kind::Fentry, "inet_csk_listen_stop")])],
     },
     Hook {
         name: "syn",
@@ -82,65 +98,99 @@ pub const HOOKS: &[Hook] = &[
             Reason::SynCookieSent,
         ],
         required: true,
-        parts: &[
-            part("syn_v4", Kind::Fexit, "tcp_v4_conn_request"),
-            optional("syn_v6", Kind::Fexit, "tcp_v6_conn_request"),
-            optional("syn_mptcp_v4", Kind::Fexit, "subflow_v4_conn_request"),
-            optional("syn_mptcp_v6", Kind::Fexit, "subflow_v6_conn_request"),
-        ],
+        rungs: &[(
+            Rung::Fentry,
+            &[
+                part("syn_v4", Kind::Fexit, "tcp_v4_conn_request"),
+                optional("syn_v6", Kind::Fexit, "tcp_v6_conn_request"),
+                optional("syn_mptcp_v4", Kind::Fexit, "subflow_v4_conn_request"),
+                optional("syn_mptcp_v6", Kind::Fexit, "subflow_v6_conn_request"),
+            ],
+        )],
     },
     Hook {
         name: "ack",
         gives: "final ACKs dropped",
         reasons: &[Reason::AckAcceptQueueFull, Reason::AckChildFailed],
         required: true,
-        parts: &[part("ack", Kind::Fexit, "tcp_check_req")],
+        rungs: &[(Rung::Fentry, &[part("ack", Kind::Fexit, "tcp_check_req")])],
     },
     Hook {
         name: "cookie",
         gives: "final ACKs with a cookie dropped",
         reasons: &[Reason::CookieAckAcceptQueueFull, Reason::CookieAckChildFailed, Reason::CookieAckLost],
         required: false,
-        parts: &[part("cookie_ack", Kind::Fexit, "tcp_get_cookie_sock")],
+        rungs: &[(Rung::Fentry, &[part("cookie_ack", Kind::Fexit, "tcp_get_cookie_sock")])],
     },
     Hook {
         name: "synack",
         gives: "SYN+ACKs sent again",
         reasons: &[Reason::SynackRetransmit],
         required: false,
-        parts: &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")],
+        rungs: &[(Rung::Fentry, &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")])],
     },
     Hook {
         name: "request",
         gives: "half-open requests removed by an ICMP error or an unreachable neighbour",
         required: false,
         reasons: &[Reason::RequestAborted],
-        parts: &[
-            part("request_error", Kind::Fentry, "tcp_req_err"),
-            part("request_aborted", Kind::Fexit, "tcp_req_err"),
-        ],
+        rungs: &[(
+            Rung::Fentry,
+            &[
+                part("request_error", Kind::Fentry, "tcp_req_err"),
+                part("request_aborted", Kind::Fexit, "tcp_req_err"),
+            ],
+        )],
     },
     Hook {
         name: "accept",
         gives: "connections accepted and how long they waited",
         reasons: &[],
         required: false,
-        parts: &[part("accept", Kind::Fexit, "inet_csk_accept")],
+        rungs: &[(Rung::Fentry, &[part("accept", Kind::Fexit, "inet_csk_accept")])],
     },
 ];
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
+    use crate::probe::RUNGS;
 
     #[test]
-    fn names_of_hooks_and_programs_are_unique() {
+    fn names_of_hooks_are_unique() {
         let names: BTreeSet<_> = HOOKS.iter().map(|hook| hook.name).collect();
         assert_eq!(names.len(), HOOKS.len());
-        let programs: Vec<_> = HOOKS.iter().flat_map(|hook| hook.parts).map(|part| part.program).collect();
-        assert_eq!(programs.iter().collect::<BTreeSet<_>>().len(), programs.len());
+    }
+
+    /// What one hook has attached is never taken back with another.
+    #[test]
+    fn no_program_is_of_two_hooks() {
+        let mut owners = BTreeMap::new();
+        for hook in HOOKS {
+            for part in hook.rungs.iter().flat_map(|(_, parts)| *parts) {
+                let owner = owners.entry(part.program).or_insert((hook.name, part.kind));
+                assert_eq!(*owner, (hook.name, part.kind), "{}", part.program);
+            }
+        }
+    }
+
+    #[test]
+    fn no_rung_attaches_a_program_twice_to_one_target() {
+        for (rung, parts) in HOOKS.iter().flat_map(|hook| hook.rungs) {
+            let places: BTreeSet<_> = parts.iter().map(|part| (part.program, part.target)).collect();
+            assert_eq!(places.len(), parts.len(), "{} on {}", parts[0].program, rung.name());
+        }
+    }
+
+    #[test]
+    fn the_rungs_of_a_hook_are_those_of_the_ladder_and_in_its_order() {
+        for hook in HOOKS {
+            let own: Vec<_> = hook.rungs.iter().map(|(rung, _)| *rung).collect();
+            let ladder: Vec<_> = RUNGS.iter().copied().filter(|rung| own.contains(rung)).collect();
+            assert_eq!(own, ladder, "{}", hook.name);
+        }
     }
 
     #[test]
@@ -152,7 +202,9 @@ mod tests {
     #[test]
     fn every_hook_has_a_program_it_cannot_do_without() {
         for hook in HOOKS {
-            assert!(hook.parts.iter().any(|part| !part.optional), "{}", hook.name);
+            for (rung, parts) in hook.rungs {
+                assert!(parts.iter().any(|part| !part.optional), "{} on {}", hook.name, rung.name());
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::event::{HookState, Rung};
 use crate::failure::{Exit, Failure, Result};
 
 /// The rungs that this build has, best first.
-pub const RUNGS: &[Rung] = &[Rung::Fentry];
+pub const RUNGS: &[Rung] = &[Rung::Fentry, Rung::Kprobe];
 
 /// The rungs to try, in this order: all, or the one that was asked for.
 ///
@@ -64,6 +64,14 @@ pub struct Tried {
     pub hook: &'static Hook,
     /// Its rungs.
     pub attempts: Vec<Attempt>,
+}
+
+impl Attempt {
+    /// A rung that has no programs for this hook.
+    pub(super) fn without_programs(rung: Rung) -> Self {
+        let why = format!("on the {} rung nothing shows this", rung.name());
+        Self { rung, outcome: Outcome::Absent, why: Some(why), advice: None }
+    }
 }
 
 impl Tried {

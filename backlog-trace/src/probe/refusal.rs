@@ -22,6 +22,10 @@ use crate::kernel::preflight::{Facts, Lockdown, privileges};
 pub(super) enum Answer {
     /// Its types have no such function or tracepoint.
     NoTarget,
+    /// It has nothing that kprobes are asked for by.
+    NoKprobes,
+    /// What a kprobe at a function failed with.
+    Probing(Errno),
     /// An errno, with the verifier's log where there is one.
     Errno(Errno, String),
     /// Not the kernel's: the library's own words.
@@ -43,6 +47,11 @@ impl Answer {
         match error {
             // Before the kernel is asked, the target is looked up in its types.
             ProgramError::Btf(_) => Self::NoTarget,
+            // perf's directory for kprobes in /sys/bus/event_source.
+            ProgramError::KProbeError(_) => Self::NoKprobes,
+            ProgramError::SyscallError(error) if error.call == "perf_event_open" => {
+                Errno::from_io_error(&error.io_error).map_or_else(|| Self::Other(chain(error)), Self::Probing)
+            }
             ProgramError::LoadError { io_error, verifier_log } => {
                 Self::of(io_error, verifier_log.to_string())
             }
@@ -64,17 +73,37 @@ impl Answer {
 /// Why one program of a hook is refused.
 pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained {
     let target = match part.kind {
-        Kind::Fentry | Kind::Fexit => format!("function {}", part.target),
         Kind::TpBtf => format!("tracepoint {}", part.target),
+        _ => format!("function {}", part.target),
     };
     let (means, option) = match part.kind {
         Kind::Fentry | Kind::Fexit => ("fentry trampolines", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"),
         Kind::TpBtf => ("programs on tracepoints with types", "CONFIG_BPF_EVENTS"),
+        Kind::Kprobe | Kind::Kretprobe => ("kprobes", "CONFIG_KPROBE_EVENTS"),
     };
     match answer {
-        Answer::NoTarget | Answer::Errno(Errno::NOENT, _) => {
+        Answer::NoTarget | Answer::Errno(Errno::NOENT, _) | Answer::Probing(Errno::NOENT) => {
             Explained { outcome: Outcome::Absent, why: format!("this kernel has no {target}"), advice: None }
         }
+        Answer::NoKprobes => refused(
+            format!("this kernel was built without {means}"),
+            Some(format!("use a kernel with {option}")),
+        ),
+        Answer::Probing(errno) if no_permission(*errno) => not_permitted(means, *errno, facts),
+        // check_kprobe_address_safe() and within_notrace_func(), 5.10 to 7.2.
+        Answer::Probing(Errno::INVAL) => Explained {
+            outcome: Outcome::Absent,
+            why: format!(
+                "the kernel allows no probe on {target} (EINVAL): it is on the list of functions that kprobes must not touch"
+            ),
+            advice: None,
+        },
+        // More than one symbol of this name, since 6.6.
+        Answer::Probing(Errno::ADDRNOTAVAIL) => Explained {
+            outcome: Outcome::Absent,
+            why: format!("this kernel has more than one {target}"),
+            advice: None,
+        },
         Answer::Errno(errno, log) if last_words(log).is_none() && no_permission(*errno) => {
             not_permitted(means, *errno, facts)
         }
@@ -161,6 +190,8 @@ fn not_permitted(what: &str, errno: Errno, facts: &Facts) -> Explained {
 fn said(answer: &Answer) -> String {
     match answer {
         Answer::NoTarget => "the kernel's types do not have it".to_owned(),
+        Answer::NoKprobes => "this kernel has no kprobes".to_owned(),
+        Answer::Probing(errno) => errno.to_string(),
         Answer::Errno(errno, log) => match last_words(log) {
             Some(words) => format!("the verifier rejects the program: {words} ({errno})"),
             None => errno.to_string(),
@@ -201,6 +232,9 @@ mod tests {
         Part { program: "ack", kind: Kind::Fexit, target: "tcp_check_req", optional: false };
     const TRACEPOINT: Part =
         Part { program: "synack", kind: Kind::TpBtf, target: "tcp_retransmit_synack", optional: false };
+
+    const PROBED: Part =
+        Part { program: "syn_v4_in", kind: Kind::Kprobe, target: "tcp_v4_conn_request", optional: false };
 
     #[track_caller]
     fn check(explained: &Explained, outcome: Outcome, words: &[&str]) {
@@ -247,6 +281,22 @@ mod tests {
         }
         let statistics = Answer::Errno(Errno::PERM, "processed 0 insns\n".to_owned());
         check(&of_part(&FUNCTION, &statistics, &root()), Outcome::Refused, &["fentry trampolines (EPERM)"]);
+    }
+
+    #[test]
+    fn why_a_function_is_not_probed() {
+        let on = |answer: &Answer, facts: &Facts| of_part(&PROBED, answer, facts);
+        let probing = |errno| on(&Answer::Probing(errno), &root());
+        check(&on(&Answer::NoKprobes, &root()), Outcome::Refused, &["built without kprobes"]);
+        check(&probing(Errno::NOENT), Outcome::Absent, &["no function tcp_v4_conn_request"]);
+        check(&probing(Errno::INVAL), Outcome::Absent, &["no probe on function tcp_v4_conn_request"]);
+        check(&probing(Errno::ADDRNOTAVAIL), Outcome::Absent, &["more than one function"]);
+        check(&probing(Errno::PERM), Outcome::Refused, &["kprobes (EPERM)", "hardened kernel"]);
+        check(&probing(Errno::BUSY), Outcome::Refused, &["tcp_v4_conn_request"]);
+        let without = Facts { capabilities: Capabilities(0), ..root() };
+        check(&on(&Answer::Probing(Errno::ACCESS), &without), Outcome::Refused, &["CAP_PERFMON"]);
+        let locked = Facts { lockdown: Lockdown::Confidentiality, ..root() };
+        check(&on(&Answer::Probing(Errno::PERM), &locked), Outcome::Refused, &["locked down"]);
     }
 
     #[test]

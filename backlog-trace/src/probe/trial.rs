@@ -5,7 +5,7 @@
 use aya::Ebpf;
 use serde::Serialize;
 
-use super::hook::{HOOKS, Hook, Kind};
+use super::hook::{HOOKS, Hook, Kind, Part};
 use super::ladder::{Attempt, Outcome, RUNGS, Tried};
 use super::load::Sizes;
 use super::settings::Settings;
@@ -136,24 +136,29 @@ fn found<T>(findings: &mut Vec<Finding>, subject: &'static str, good: &str, resu
 /// What can be said of the hooks where nothing can be tried: whether the
 /// kernel has their targets.
 fn untried(failure: &Failure, types: Option<&Btf>) -> Vec<Tried> {
-    let attempt = |hook: &Hook, rung| match absent(hook, types) {
-        Some(why) => Attempt { rung, outcome: Outcome::Absent, why: Some(why), advice: None },
-        None => Attempt {
-            rung,
-            outcome: Outcome::Untried,
-            why: Some(failure.what.clone()),
-            advice: failure.advice.clone(),
-        },
+    let attempt = |hook: &Hook, rung| {
+        let Some(parts) = hook.parts_on(rung) else { return Attempt::without_programs(rung) };
+        match absent(parts, types) {
+            Some(why) => Attempt { rung, outcome: Outcome::Absent, why: Some(why), advice: None },
+            None => Attempt {
+                rung,
+                outcome: Outcome::Untried,
+                why: Some(failure.what.clone()),
+                advice: failure.advice.clone(),
+            },
+        }
     };
     let tried = |hook| Tried { hook, attempts: RUNGS.iter().map(|rung| attempt(hook, *rung)).collect() };
     HOOKS.iter().map(tried).collect()
 }
 
-fn absent(hook: &Hook, types: Option<&Btf>) -> Option<String> {
+fn absent(parts: &[Part], types: Option<&Btf>) -> Option<String> {
     let types = types?;
-    let part = hook.parts.iter().filter(|part| !part.optional).find(|part| match part.kind {
+    let part = parts.iter().filter(|part| !part.optional).find(|part| match part.kind {
         Kind::Fentry | Kind::Fexit => types.function(part.target).is_none(),
         Kind::TpBtf => types.tracepoint(part.target).is_none(),
+        // They are found by symbol: a function without a type can be probed.
+        Kind::Kprobe | Kind::Kretprobe => false,
     })?;
     Some(format!("this kernel has no {}", part.target))
 }
@@ -200,8 +205,11 @@ mod tests {
         for tried in hooks {
             assert_eq!((tried.rung(), tried.state()), (None, "missing"));
             assert_eq!(tried.attempts.len(), RUNGS.len());
-            assert!(tried.attempts.iter().all(|attempt| attempt.outcome == Outcome::Untried));
-            assert_eq!(tried.why().as_deref(), Some("a privilege is missing"));
+            for attempt in &tried.attempts {
+                let has = tried.hook.parts_on(attempt.rung).is_some();
+                assert_eq!(attempt.outcome, if has { Outcome::Untried } else { Outcome::Absent });
+            }
+            assert!(tried.why().is_some_and(|why| why.starts_with("a privilege is missing")));
             assert_eq!(tried.advice().as_deref(), Some("be root"));
         }
     }
