@@ -6,6 +6,7 @@
 //! exact as long as everything that moves them passes a hook that reads them.
 
 use crate::counter::COUNTERS;
+use crate::evidence::EVIDENCE;
 use crate::reason::REASON_SLOTS;
 
 /// One CPU's counters of one namespace. Baselines lie in an array, at the
@@ -28,9 +29,11 @@ pub struct Baseline {
     pub start: [u64; COUNTERS],
     /// Where they stood when they were last read.
     pub last: [u64; COUNTERS],
+    /// The same for the counters of [`crate::evidence`].
+    pub evidence: [u64; EVIDENCE],
     /// Occurrences per reason on listeners that found no room in the maps of
     /// listeners: counted for the namespace, not named.
     pub unlisted: [u64; REASON_SLOTS],
 }
 
-const _: () = assert!(size_of::<Baseline>() == 16 + 2 * 8 * COUNTERS + 8 * REASON_SLOTS);
+const _: () = assert!(size_of::<Baseline>() == 16 + 2 * 8 * COUNTERS + 8 * EVIDENCE + 8 * REASON_SLOTS);

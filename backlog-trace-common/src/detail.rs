@@ -83,8 +83,9 @@ pub struct Detail {
     pub family: u8,
     /// The CPU, for putting records of one nanosecond in order.
     pub cpu: u16,
-    /// Keeps the size a multiple of eight without hidden padding.
-    pub reserved: u32,
+    /// Bytes of data that the packet carried, of a final ACK that was refused:
+    /// what the client sent because it believes that it is connected.
+    pub payload: u32,
 }
 
 const _: () = assert!(size_of::<Detail>() == 64);

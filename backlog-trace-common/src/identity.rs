@@ -37,14 +37,21 @@ pub struct Identity {
     pub closed_drops: u32,
     /// Accept queue length when it was met.
     pub accept_queue: u32,
-    /// Keeps the size a multiple of eight without hidden padding.
-    pub reserved: u32,
+    /// 1 where its half-open requests may have moved to another member of its
+    /// reuseport group when it closed, and are looked at one by one.
+    pub migrates: u32,
     /// When it closed (`CLOCK_MONOTONIC`, ns); 0 while it is open.
     pub closed: u64,
     /// Connections not yet accepted when it closed.
     pub closed_accept_queue: u32,
     /// Half-open requests when it closed.
     pub closed_syn_queue: u32,
+    /// The thread that is closing it (`bpf_get_current_pid_tgid()`); 0: none.
+    pub closing: u64,
+    /// Connections that were reset unaccepted because it closed.
+    pub lost_unaccepted: u32,
+    /// Half-open requests that were abandoned because it closed.
+    pub lost_half_open: u32,
 }
 
-const _: () = assert!(size_of::<Identity>() == 112);
+const _: () = assert!(size_of::<Identity>() == 128);

@@ -10,6 +10,7 @@ pub mod bucket;
 pub mod counter;
 pub mod counts;
 pub mod detail;
+pub mod evidence;
 pub mod identity;
 pub mod key;
 pub mod limits;

@@ -34,7 +34,8 @@ pub enum Class {
     Cookie,
     /// A SYN+ACK had to be sent again.
     Retransmit,
-    /// A half-open request was given up.
+    /// A half-open request ended without a connection: given up, or reset by its
+    /// client.
     Expired,
     /// Counted by the kernel as a drop although the connection goes on.
     Harmless,
@@ -84,7 +85,7 @@ reasons! {
     /// tcp_conn_request(): the last quarter of max_syn_backlog.
     SynQueueReserved = 2, Syn, "syn/syn_queue_reserved", Loss, [ListenDrops], "SYN refused: the last quarter of the SYN backlog is kept for proven peers, cookies are off";
     /// tcp_conn_request() or its wrapper: any other tcp_listendrop().
-    SynRefusedOther = 3, Syn, "syn/refused_other", Loss, [ListenDrops], "SYN refused: no memory, no route, security module, broken option or broadcast";
+    SynRefusedOther = 3, Syn, "syn/refused_other", Loss, [ListenDrops], "SYN refused: no memory, no route, security module or broken option; the kernel counts them alike";
     /// tcp_conn_request(): inet_csk_reqsk_queue_hash_add() returned false.
     SynDuplicate = 4, Syn, "syn/duplicate", Loss, [], "SYN lost to an identical SYN on another CPU";
     /// tcp_conn_request(): want_cookie.
@@ -108,7 +109,7 @@ reasons! {
     /// tcp_req_err(abort).
     RequestAborted = 14, Request, "request/aborted", Loss, [ListenDrops], "half-open request removed by an ICMP error or a failed neighbour lookup";
     /// tcp_check_req(): RST or SYN inside the window.
-    RequestReset = 15, Request, "request/reset", Loss, [], "the client reset its half-open request";
+    RequestReset = 15, Request, "request/reset", Expired, [], "the client reset its half-open request";
     /// inet_csk_listen_stop().
     ListenerClosed = 16, Listener, "listener/closed", Loss, [], "the listener closed with connections not yet accepted or half-open: all lost";
     /// tcp_try_fastopen(): child creation failed, the SYN goes on without data.
@@ -116,7 +117,13 @@ reasons! {
     /// tcp_conn_request(): Fast Open child made, listener closed meanwhile.
     FastopenListenerClosed = 18, Fastopen, "fastopen/listener_closed", Loss, [ListenDrops], "Fast Open connection lost: the listener closed meanwhile";
     /// tcp_get_cookie_sock(): no child and nothing counted.
-    CookieAckLost = 19, CookieAck, "cookie_ack/uncounted", Loss, [], "final ACK with a valid cookie lost without any counter: its listener closed, or a twin of it won";
+    CookieAckLost = 19, CookieAck, "cookie_ack/uncounted", Loss, [], "final ACK with a valid cookie lost without any counter: no memory, no route, a security module, its listener closed, or a twin of it won";
+    /// tcp_v4/v6_conn_request(): the destination is not unicast.
+    SynNotUnicast = 20, Syn, "syn/not_unicast", Loss, [ListenDrops], "SYN refused: it was sent to a broadcast, multicast or anycast address";
+    /// tcp_try_fastopen() -> syn_recv_sock: sk_acceptq_is_full(); the SYN goes on without data.
+    FastopenAcceptQueueFull = 21, Fastopen, "fastopen/accept_queue_full", Harmless, [ListenOverflows, ListenDrops], "Fast Open child could not be made, the accept queue is over its limit; the handshake goes on without it";
+    /// tcp_fastopen_queue_check(): more than the listener's TCP_FASTOPEN option allows.
+    FastopenQueueFull = 22, Fastopen, "fastopen/queue_full", Harmless, [], "the Fast Open queue is full; the handshake goes on without its data";
 }
 
 /// Slots of a per-reason array: room for reasons that later versions add

@@ -23,12 +23,14 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counter::{COUNTERS, Counter};
+use backlog_trace_common::evidence::{EVIDENCE, Evidence};
 use backlog_trace_common::limits::MAX_CPUS;
 
 use crate::counts::{self, Place};
 use crate::globals::{
-    CPUS, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENDROPS, MIB_LISTENOVERFLOWS, NETNS_ROOM,
-    OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
+    CPUS, MIB_COOKIESFAILED, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS, MIB_FASTOPENLISTENOVERFLOW,
+    MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENDROPS, MIB_LISTENOVERFLOWS,
+    NETNS_ROOM, OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
 };
 use crate::maps::{BASELINES, CPU_OFFSETS, CPU_PROBE, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
 use crate::mib;
@@ -199,6 +201,12 @@ fn start(baseline: *mut Baseline) {
         set(baseline, Counter::ReqQFullDrop, address, MIB_FULLDROP.load());
         set(baseline, Counter::ReqQFullDoCookies, address, MIB_DOCOOKIES.load());
         set(baseline, Counter::SyncookiesSent, address, MIB_COOKIESSENT.load());
+        const { assert!(EVIDENCE == 5) };
+        stand(baseline, Evidence::SyncookiesFailed, address, MIB_COOKIESFAILED.load());
+        stand(baseline, Evidence::EmbryonicRsts, address, MIB_EMBRYONICRSTS.load());
+        stand(baseline, Evidence::FastopenPassive, address, MIB_FASTOPENPASSIVE.load());
+        stand(baseline, Evidence::FastopenPassiveFail, address, MIB_FASTOPENPASSIVEFAIL.load());
+        stand(baseline, Evidence::FastopenListenOverflow, address, MIB_FASTOPENLISTENOVERFLOW.load());
         (&raw mut (*baseline).active).write_volatile(1);
     }
 }
@@ -217,4 +225,16 @@ unsafe fn set(baseline: *mut Baseline, counter: Counter, address: u64, index: u3
         (*baseline).start[counter.index()] = value;
         (*baseline).last[counter.index()] = value;
     }
+}
+
+/// The same for a counter that only tells causes apart.
+///
+/// # Safety
+/// `baseline` must be a live map value.
+#[inline(always)]
+unsafe fn stand(baseline: *mut Baseline, evidence: Evidence, address: u64, index: u32) {
+    let mut value = 0u64;
+    copy(&raw mut value, address + 8 * u64::from(index));
+    // SAFETY: the caller's promise.
+    unsafe { (*baseline).evidence[evidence.index()] = value };
 }

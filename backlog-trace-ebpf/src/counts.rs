@@ -177,7 +177,10 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
         (*new).closed_accept_queue = 0;
         (*new).closed_syn_queue = 0;
         (*new).accept_queue = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
-        (*new).reserved = 0;
+        (*new).migrates = 0;
+        (*new).closing = 0;
+        (*new).lost_unaccepted = 0;
+        (*new).lost_half_open = 0;
         // Another CPU may have met it first: what it recorded stays.
         let _ = IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST));
     }
@@ -185,7 +188,16 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
 
 /// A socket can listen again after a shutdown: it keeps its row.
 #[inline(always)]
-pub fn reopen(key: u64) {
+pub fn reopen<M: Memory>(tcp: Ptr, key: u64) {
+    open_again(key);
+    let before = key_without_cookie::<M>(tcp);
+    if before != key {
+        open_again(before);
+    }
+}
+
+#[inline(always)]
+fn open_again(key: u64) {
     if let Some(identity) = IDENTITIES.get_ptr_mut(key) {
         // SAFETY: a live map value; listen() holds the socket's lock.
         unsafe { (*identity).closed = 0 };

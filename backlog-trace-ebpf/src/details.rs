@@ -74,13 +74,15 @@ pub struct What {
     pub cause: Cause,
     /// Which try.
     pub attempt: u8,
+    /// Bytes of data in the packet.
+    pub payload: u32,
 }
 
 impl What {
     /// A packet that met a reason.
     #[inline(always)]
     pub const fn reason(reason: Reason, outcome: Outcome) -> Self {
-        Self { kind: Kind::Reason, reason, outcome, cause: Cause::None, attempt: 0 }
+        Self { kind: Kind::Reason, reason, outcome, cause: Cause::None, attempt: 0, payload: 0 }
     }
 
     /// Something that happened to the listener or a connection of it.
@@ -92,6 +94,7 @@ impl What {
             outcome: Outcome::None,
             cause: Cause::None,
             attempt: 0,
+            payload: 0,
         }
     }
 }
@@ -198,7 +201,7 @@ fn fill<M: Memory>(detail: *mut Detail, head: Head, what: What, peer: Peer) {
         (*detail).cause = what.cause as u8;
         (*detail).attempt = what.attempt;
         (*detail).cpu = head.cpu as u16;
-        (*detail).reserved = 0;
+        (*detail).payload = what.payload;
         (*detail).peer_port = 0;
         (*detail).family = 0;
         let address: *mut u64 = (&raw mut (*detail).peer).cast();

@@ -33,6 +33,8 @@ globals! {
     OFF_SKC_LISTENER;
     OFF_SKC_FAMILY;
     OFF_SKC_STATE;
+    OFF_SKC_REUSEPORT;
+    SHIFT_SKC_REUSEPORT;
     OFF_SKC_NUM;
     OFF_SKC_DPORT;
     OFF_SKC_DADDR;
@@ -46,8 +48,14 @@ globals! {
     OFF_SYNFLOOD_WARNED;
     /// 4 up to 6.12, 1 from 6.18.
     SIZE_SYNFLOOD_WARNED;
+    OFF_DEFER_ACCEPT;
+    /// What the TCP_FASTOPEN option allows; 0: no Fast Open.
+    OFF_FASTOPEN_MAX_QLEN;
     /// struct request_sock and struct inet_request_sock.
     OFF_REQ_NUM_RETRANS;
+    /// The byte that holds num_timeout.
+    OFF_REQ_NUM_TIMEOUT;
+    OFF_REQ_TIMER;
     /// Cleared while the request's timer handler runs.
     OFF_REQ_TIMER_PPREV;
     OFF_IREQ_ACKED;
@@ -62,6 +70,7 @@ globals! {
     OFF_NET_HASH_MIX;
     OFF_SYSCTL_SYNCOOKIES;
     OFF_SYSCTL_MAX_SYN_BACKLOG;
+    OFF_SYSCTL_MIGRATE_REQ;
     /// struct sk_buff.
     OFF_SKB_HEAD;
     OFF_SKB_END;
@@ -69,6 +78,16 @@ globals! {
     OFF_SKB_NETWORK;
     OFF_SKB_PROTOCOL;
     OFF_SHINFO_GSO_SEGS;
+    /// The route that the packet took, with a flag in its lowest bit.
+    OFF_SKB_REFDST;
+    OFF_RTABLE_FLAGS;
+    /// Absent where the kernel has no IPv6.
+    OFF_RT6_FLAGS;
+    /// struct tcp_skb_cb, in skb->cb.
+    OFF_SKB_CB;
+    OFF_CB_SEQ;
+    OFF_CB_END_SEQ;
+    OFF_CB_FLAGS;
     /// struct bpf_array.
     OFF_ARRAY_PPTRS;
     /// Indexes into struct linux_mib.
@@ -77,9 +96,15 @@ globals! {
     MIB_FULLDROP;
     MIB_DOCOOKIES;
     MIB_COOKIESSENT;
+    MIB_COOKIESFAILED;
+    MIB_EMBRYONICRSTS;
+    MIB_FASTOPENPASSIVE;
+    MIB_FASTOPENPASSIVEFAIL;
+    MIB_FASTOPENLISTENOVERFLOW;
+    /// Absent before 5.14: half-open requests cannot move.
+    MIB_MIGRATEREQSUCCESS;
     /// Argument counts: where a fexit program finds the return value.
     ARGS_CHECK_REQ;
-    ARGS_GET_COOKIE_SOCK;
     ARGS_ACCEPT;
     ARGS_LISTEN_START;
     /// Possible CPUs.

@@ -9,6 +9,8 @@ use backlog_trace_common::detail::Detail;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::{MAX_CPUS, RING_BYTES};
 
+use crate::hooks::expiry::Expiring;
+
 /// Counts plane: rows found by the low bits of the listener's key.
 #[map]
 pub static COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(256, 0);
@@ -62,6 +64,10 @@ pub static ZERO_COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0
 /// A request that is about to be aborted: see [`crate::hooks`].
 #[map]
 pub static ABORTING: PerCpuArray<Detail> = PerCpuArray::with_max_entries(1, 0);
+
+/// A request whose timer handler runs.
+#[map]
+pub static EXPIRING: PerCpuArray<Expiring> = PerCpuArray::with_max_entries(1, 0);
 
 /// Too large for the stack: an identity under construction, one for each
 /// [`crate::counts::Place`] that can interrupt another.

@@ -8,12 +8,14 @@ use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::counts::Counts;
-use backlog_trace_common::verdict::Delta;
+use backlog_trace_common::evidence::Evidence;
+use backlog_trace_common::verdict::{Delta, Signs};
 
 use crate::baseline;
 use crate::globals::{
-    MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_COOKIE, OFF_NET_HASH_MIX,
-    OFF_NET_INUM, OFF_SKC_NET,
+    ABSENT, MIB_COOKIESFAILED, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS, MIB_FASTOPENLISTENOVERFLOW,
+    MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_COOKIE,
+    OFF_NET_HASH_MIX, OFF_NET_INUM, OFF_SKC_NET,
 };
 use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy};
@@ -119,4 +121,56 @@ pub fn delta(baseline: *mut Baseline, cookies: bool) -> Delta {
         }
     }
     delta
+}
+
+/// How far EmbryonicRsts moved: read wherever tcp_check_req() returned no
+/// socket, which is the only function that moves it.
+#[inline(always)]
+pub fn resets(baseline: *mut Baseline) -> Signs {
+    let mut signs = Signs::default();
+    sign(baseline, &mut signs, Evidence::EmbryonicRsts, MIB_EMBRYONICRSTS.load());
+    signs
+}
+
+/// How far SyncookiesFailed moved: read wherever a cookie was checked.
+#[inline(always)]
+pub fn cookies_failed(baseline: *mut Baseline) -> u64 {
+    let mut signs = Signs::default();
+    sign(baseline, &mut signs, Evidence::SyncookiesFailed, MIB_COOKIESFAILED.load());
+    signs.of(Evidence::SyncookiesFailed)
+}
+
+/// How far the counters of Fast Open moved: read at each SYN of a listener
+/// that has it.
+#[inline(always)]
+pub fn fastopen(baseline: *mut Baseline) -> Signs {
+    let mut signs = Signs::default();
+    sign(baseline, &mut signs, Evidence::FastopenPassive, MIB_FASTOPENPASSIVE.load());
+    sign(baseline, &mut signs, Evidence::FastopenPassiveFail, MIB_FASTOPENPASSIVEFAIL.load());
+    sign(baseline, &mut signs, Evidence::FastopenListenOverflow, MIB_FASTOPENLISTENOVERFLOW.load());
+    signs
+}
+
+#[inline(always)]
+fn sign(baseline: *mut Baseline, signs: &mut Signs, evidence: Evidence, index: u32) {
+    // SAFETY: as in [`delta`].
+    let (address, last) = unsafe { ((*baseline).address, &mut (*baseline).evidence[evidence.index()]) };
+    let mut value = 0u64;
+    if copy(&raw mut value, address + 8 * u64::from(index)) {
+        signs.0[evidence.index()] = value - *last;
+        *last = value;
+    }
+}
+
+/// One counter of this CPU as it stands, for functions that are hooked on both
+/// sides. `None` where the kernel does not have it.
+#[inline(always)]
+pub fn standing(baseline: *mut Baseline, index: u32) -> Option<u64> {
+    if index == ABSENT {
+        return None;
+    }
+    // SAFETY: as in [`delta`].
+    let address = unsafe { (*baseline).address };
+    let mut value = 0u64;
+    copy(&raw mut value, address + 8 * u64::from(index)).then_some(value)
 }

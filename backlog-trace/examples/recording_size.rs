@@ -59,7 +59,7 @@ fn refused(numbers: &mut Numbers, time: &mut u64, clients: u64) -> Detail {
         attempt: 0,
         family: 2,
         cpu: u16::from(a % 4),
-        reserved: 0,
+        payload: 0,
     }
 }
 

@@ -7,14 +7,18 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
+use backlog_trace_common::counter::Counter;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Kind, Outcome};
-use backlog_trace_common::verdict;
+use backlog_trace_common::reason::Reason;
+use backlog_trace_common::verdict::{self, Aftermath};
 
+use crate::baseline::LISTEN;
 use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
-    ARGS_CHECK_REQ, OFF_SHINFO_GSO_SEGS, OFF_SK_DROPS, OFF_SKB_END, OFF_SKB_HEAD, OFF_SKC_NODE_PPREV,
+    ARGS_CHECK_REQ, OFF_CB_END_SEQ, OFF_CB_FLAGS, OFF_CB_SEQ, OFF_SHINFO_GSO_SEGS, OFF_SK_DROPS, OFF_SKB_CB,
+    OFF_SKB_END, OFF_SKB_HEAD, OFF_SKC_NODE_PPREV, OFF_SKC_STATE,
 };
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, copy, returned, slot, untyped_slot};
@@ -103,30 +107,62 @@ fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
     if taken != 0 {
         return 0;
     }
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, req) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         // tcp_v4_rcv() and tcp_v6_rcv() add the packet's segments to sk_drops
         // whatever the reason was (label discard_and_relse).
         (*row).sk_drops += segments::<M>(skb);
         let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
-        let Some(reason) = verdict::ack(&mib::delta(baseline, false)) else { return 0 };
-        (*row).sk_drops += 1;
+        let delta = mib::delta(baseline, false);
+        let after = || aftermath::<M>(tcp, req);
+        let Some(reason) = verdict::ack(&delta, &mib::resets(baseline), after) else { return 0 };
+        (*row).sk_drops += delta.of(Counter::ListenDrops);
         bump(&raw mut (*row).reasons, reason.index());
-        let unlinked = M::load::<u64>(req, OFF_SKC_NODE_PPREV.load()) == 0;
-        // tcp_abort_on_overflow takes the request out and sends a RST;
-        // otherwise it stays and the client is left waiting.
-        let outcome = if unlinked { Outcome::Reset } else { Outcome::Silent };
-        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), What::reason(reason, outcome), Peer::Request(req));
+        let outcome = outcome(reason, after().unlinked);
+        let what = What { payload: payload::<M>(skb), ..What::reason(reason, outcome) };
+        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req));
     }
     0
 }
 
+#[inline(always)]
+fn aftermath<M: Memory>(tcp: Ptr, req: Ptr) -> Aftermath {
+    Aftermath {
+        unlinked: M::load::<u64>(req, OFF_SKC_NODE_PPREV.load()) == 0,
+        listening: M::load::<u8>(tcp, OFF_SKC_STATE.load()) == LISTEN,
+    }
+}
+
+/// tcp_abort_on_overflow takes the request out and sends a RST; otherwise it
+/// stays and the client is left waiting.
+#[inline(always)]
+fn outcome(reason: Reason, unlinked: bool) -> Outcome {
+    match reason {
+        Reason::RequestReset => Outcome::None,
+        _ if unlinked => Outcome::Reset,
+        _ => Outcome::Silent,
+    }
+}
+
+/// Bytes of data in a segment: what it takes of the sequence space, without
+/// its FIN (tcp_v4_fill_cb(), tcp_v6_fill_cb(), 5.10 to 7.2).
+#[inline(always)]
+fn payload<M: Memory>(skb: Ptr) -> u32 {
+    const FIN: u8 = 1;
+    let cb = OFF_SKB_CB.load();
+    let first: u32 = M::load(skb, cb + OFF_CB_SEQ.load());
+    let end: u32 = M::load(skb, cb + OFF_CB_END_SEQ.load());
+    let flags: u8 = M::load(skb, cb + OFF_CB_FLAGS.load());
+    end.wrapping_sub(first).wrapping_sub(u32::from(flags & FIN))
+}
+
 /// As for a SYN without a row: counted for the namespace.
 #[inline(always)]
-fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
+fn unlisted<M: Memory>(tcp: Ptr, req: Ptr) -> i32 {
     if let Some(baseline) = mib::baseline_without_row::<M>(tcp)
-        && let Some(reason) = verdict::ack(&mib::delta(baseline, false))
+        && let Some(reason) =
+            verdict::ack(&mib::delta(baseline, false), &mib::resets(baseline), || aftermath::<M>(tcp, req))
     {
         // SAFETY: a live map value that only this CPU writes.
         bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());

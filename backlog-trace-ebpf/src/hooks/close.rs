@@ -1,14 +1,24 @@
 //! A listener closes: what still waits in its queues is lost.
+//!
+//! Unaccepted connections are counted one by one as `inet_csk_listen_stop()`
+//! resets them, because it may hand them to another member of the reuseport
+//! group instead. Half-open requests are left alone by it and die at their
+//! next timer or ACK: they are counted at once, unless they may move too; then
+//! the timer's hook counts those that did not.
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use aya_ebpf::macros::fentry;
-use aya_ebpf::programs::FEntryContext;
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::macros::{fentry, fexit};
+use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::detail::Kind;
+use backlog_trace_common::identity::Identity;
 
-use crate::counts;
+use crate::counts::{self, Place};
 use crate::details::{self, What};
-use crate::globals::{OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS};
+use crate::globals::{
+    ABSENT, MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SKC_NET,
+    OFF_SKC_REUSEPORT, OFF_SYSCTL_MIGRATE_REQ, SHIFT_SKC_REUSEPORT,
+};
 use crate::maps::IDENTITIES;
 use crate::read::{Memory, Ptr, Typed, slot};
 
@@ -21,23 +31,76 @@ pub fn close(ctx: FEntryContext) -> i32 {
     closing::<Typed>(tcp)
 }
 
+/// inet_csk_listen_stop(sk)
+#[fexit]
+pub fn close_done(ctx: FExitContext) -> i32 {
+    let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
+    closed::<Typed>(tcp)
+}
+
+/// inet_child_forget(sk, req, child): a finished handshake is reset. Called
+/// for a closing listener, and for a handshake that finishes on a closed one,
+/// which is the ACK's loss.
+#[fentry]
+pub fn unaccepted(ctx: FEntryContext) -> i32 {
+    let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
+    forgotten::<Typed>(tcp)
+}
+
 #[inline(always)]
 fn closing<M: Memory>(tcp: Ptr) -> i32 {
     let key = counts::key::<M>(tcp);
-    mark::<M>(tcp, key);
+    counts::meet::<M>(tcp, key, None, Place::Listen);
     // All that a listener met may have been before it got its cookie.
     let before = counts::key_without_cookie::<M>(tcp);
     if before != key {
         mark::<M>(tcp, before);
     }
+    if let Some(identity) = mark::<M>(tcp, key) {
+        // SAFETY: a live map value; the socket is locked by who closes it.
+        unsafe {
+            (*identity).closing = bpf_get_current_pid_tgid();
+            if may_migrate::<M>(tcp) {
+                (*identity).migrates = 1;
+            } else {
+                (*identity).lost_half_open += (*identity).closed_syn_queue;
+            }
+        }
+    }
     details::tell_without_row::<M>(tcp, key, What::kind(Kind::Closed));
+    0
+}
+
+#[inline(always)]
+fn closed<M: Memory>(tcp: Ptr) -> i32 {
+    if let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<M>(tcp)) {
+        // SAFETY: a live map value; the socket is locked by who closes it.
+        unsafe { (*identity).closing = 0 };
+    }
+    0
+}
+
+/// A softirq that interrupts the closing thread cannot come here for the same
+/// listener: its state has left LISTEN before, and tcp_v4_rcv() looks at it
+/// first. So the current thread tells the two callers apart.
+#[inline(always)]
+fn forgotten<M: Memory>(tcp: Ptr) -> i32 {
+    if let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<M>(tcp)) {
+        // SAFETY: a live map value that only the closing thread writes now;
+        // the helper takes no arguments.
+        unsafe {
+            if (*identity).closing == bpf_get_current_pid_tgid() {
+                (*identity).lost_unaccepted += 1;
+            }
+        }
+    }
     0
 }
 
 /// Records how a listener stood when it closed.
 #[inline(always)]
-fn mark<M: Memory>(tcp: Ptr, key: u64) {
-    let Some(identity) = IDENTITIES.get_ptr_mut(key) else { return };
+fn mark<M: Memory>(tcp: Ptr, key: u64) -> Option<*mut Identity> {
+    let identity = IDENTITIES.get_ptr_mut(key)?;
     // SAFETY: a live map value; a socket closes once at a time (it is locked).
     unsafe {
         (*identity).closed = bpf_ktime_get_ns();
@@ -45,4 +108,19 @@ fn mark<M: Memory>(tcp: Ptr, key: u64) {
         (*identity).closed_accept_queue = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
         (*identity).closed_syn_queue = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());
     }
+    Some(identity)
+}
+
+/// Whether half-open requests may move to another member of the group
+/// (reuseport_migrate_sock(), 5.14 and later): the setting is on and the
+/// socket is a member of one. A BPF program that the group chose for the
+/// purpose can allow it without the setting; it is not looked for.
+#[inline(always)]
+fn may_migrate<M: Memory>(tcp: Ptr) -> bool {
+    if MIB_MIGRATEREQSUCCESS.load() == ABSENT || OFF_SYSCTL_MIGRATE_REQ.load() == ABSENT {
+        return false;
+    }
+    let member: u8 = M::load(tcp, OFF_SKC_REUSEPORT.load());
+    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    (member >> SHIFT_SKC_REUSEPORT.load()) & 1 == 1 && M::load::<u8>(net, OFF_SYSCTL_MIGRATE_REQ.load()) != 0
 }

@@ -1,11 +1,16 @@
 //! The final ACK of a handshake kept in a cookie: on the way out of
-//! `tcp_get_cookie_sock()`, which is reached with a valid cookie only.
+//! `cookie_v4_check()` and `cookie_v6_check()`.
+//!
+//! They return the listener itself for a wrong or outdated cookie and for an
+//! ACK that nobody waits for, the child for a valid cookie, and nothing for a
+//! valid one that could not be used.
 
 use core::ffi::c_void;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
+use backlog_trace_common::counter::Counter;
 use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict;
@@ -13,65 +18,93 @@ use backlog_trace_common::verdict;
 use super::ack::worth_telling;
 use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, Queues, What};
-use crate::globals::ARGS_GET_COOKIE_SOCK;
 use crate::mib;
-use crate::read::{Memory, Ptr, Typed, returned, slot};
+use crate::read::{Memory, Ptr, Typed, slot};
 
-/// tcp_get_cookie_sock(sk, skb, req, dst[, tsoff])
+/// cookie_v4_check(sk, skb)
 #[fexit]
-pub fn cookie_ack(ctx: FExitContext) -> i32 {
-    let ctx: *mut c_void = ctx.as_ptr();
-    let child = returned(ctx, ARGS_GET_COOKIE_SOCK.load());
-    let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx) as Ptr) else { return 0 };
-    handled::<Typed>(tcp, slot::<1>(ctx) as Ptr, child != 0)
+pub fn cookie_v4(ctx: FExitContext) -> i32 {
+    checked(ctx.as_ptr(), Peer::Ipv4)
+}
+
+/// cookie_v6_check(sk, skb)
+#[fexit]
+pub fn cookie_v6(ctx: FExitContext) -> i32 {
+    checked(ctx.as_ptr(), Peer::Ipv6)
+}
+
+#[inline(always)]
+fn checked(ctx: *mut c_void, client: impl FnOnce(Ptr) -> Peer) -> i32 {
+    let (sk, skb, returned) = (slot::<0>(ctx), slot::<1>(ctx), slot::<2>(ctx));
+    let Some(tcp) = Typed::tcp_sock(sk as Ptr) else { return 0 };
+    let checked = match returned {
+        0 => Checked::Lost,
+        child if child != sk => Checked::Child,
+        _ => Checked::NotValid,
+    };
+    handled::<Typed>(tcp, checked, client(skb as Ptr))
+}
+
+/// What the check returned.
+#[derive(Clone, Copy)]
+enum Checked {
+    /// A child socket.
+    Child,
+    /// Nothing: the cookie was valid.
+    Lost,
+    /// The listener: the client gets a RST.
+    NotValid,
 }
 
 /// The request is freed by now, so the client is read from the packet.
 #[inline(always)]
-fn handled<M: Memory>(tcp: Ptr, skb: Ptr, child: bool) -> i32 {
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, child) };
+fn handled<M: Memory>(tcp: Ptr, checked: Checked, client: Peer) -> i32 {
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, checked) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
-        if child {
-            (*row).established_by_cookie += 1;
-            if worth_telling::<M>(tcp, row) {
-                details::tell::<M>(
-                    tcp,
-                    row,
-                    Queues::of::<M>(tcp),
-                    What::kind(Kind::Established),
-                    Peer::packet::<M>(skb),
-                );
+        let what = match checked {
+            Checked::Child => {
+                (*row).established_by_cookie += 1;
+                if !worth_telling::<M>(tcp, row) {
+                    return 0;
+                }
+                What::kind(Kind::Established)
             }
-            return 0;
-        }
-        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
-        let reason = verdict::cookie_ack(&mib::delta(baseline, false));
-        bump(&raw mut (*row).reasons, reason.index());
-        if !matches!(reason, Reason::CookieAckLost) {
-            (*row).sk_drops += 1;
-        }
-        details::tell::<M>(
-            tcp,
-            row,
-            Queues::of::<M>(tcp),
-            What::reason(reason, Outcome::Silent),
-            Peer::packet::<M>(skb),
-        );
+            Checked::NotValid => {
+                let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
+                if mib::cookies_failed(baseline) == 0 {
+                    return 0;
+                }
+                bump(&raw mut (*row).reasons, Reason::CookieAckInvalid.index());
+                What::reason(Reason::CookieAckInvalid, Outcome::Reset)
+            }
+            Checked::Lost => {
+                let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
+                let delta = mib::delta(baseline, false);
+                let reason = verdict::cookie_ack(&delta);
+                (*row).sk_drops += delta.of(Counter::ListenDrops);
+                bump(&raw mut (*row).reasons, reason.index());
+                What::reason(reason, Outcome::Silent)
+            }
+        };
+        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, client);
     }
     0
 }
 
 /// As for a SYN without a row: counted for the namespace.
 #[inline(always)]
-fn unlisted<M: Memory>(tcp: Ptr, child: bool) -> i32 {
-    if child {
+fn unlisted<M: Memory>(tcp: Ptr, checked: Checked) -> i32 {
+    if matches!(checked, Checked::Child) {
         return 0;
     }
-    if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
-        let reason = verdict::cookie_ack(&mib::delta(baseline, false));
-        // SAFETY: a live map value that only this CPU writes.
-        bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
-    }
+    let Some(baseline) = mib::baseline_without_row::<M>(tcp) else { return 0 };
+    let reason = match checked {
+        Checked::NotValid if mib::cookies_failed(baseline) == 0 => return 0,
+        Checked::NotValid => Reason::CookieAckInvalid,
+        _ => verdict::cookie_ack(&mib::delta(baseline, false)),
+    };
+    // SAFETY: a live map value that only this CPU writes.
+    bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
     0
 }

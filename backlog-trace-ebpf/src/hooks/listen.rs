@@ -46,7 +46,7 @@ pub fn listen_done(ctx: FExitContext) -> i32 {
     let key = counts::key::<Typed>(tcp);
     aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", key);
     counts::meet::<Typed>(tcp, key, Some(Caller::current(&ctx)), Place::Listen);
-    counts::reopen(key);
+    counts::reopen::<Typed>(tcp, key);
     details::tell_without_row::<Typed>(tcp, key, What::kind(Kind::Opened));
     0
 }

@@ -4,6 +4,7 @@ mod accept;
 mod ack;
 mod close;
 mod cookie;
+pub mod expiry;
 mod listen;
 mod request;
 mod syn;

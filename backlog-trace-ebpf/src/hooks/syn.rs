@@ -8,19 +8,21 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
+use backlog_trace_common::counter::Counter;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
-use backlog_trace_common::verdict;
+use backlog_trace_common::verdict::{self, Alone, Signs};
 
 use crate::counts::{self, Place, bump};
 use crate::details::{self, IPV4, Peer, Queues, What};
 use crate::globals::{
-    OFF_SK_DROPS, OFF_SKB_PROTOCOL, OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG,
-    OFF_SYSCTL_SYNCOOKIES, SIZE_SYNFLOOD_WARNED,
+    ABSENT, OFF_FASTOPEN_MAX_QLEN, OFF_RT6_FLAGS, OFF_RTABLE_FLAGS, OFF_SK_DROPS, OFF_SKB_PROTOCOL,
+    OFF_SKB_REFDST, OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
+    SIZE_SYNFLOOD_WARNED,
 };
 use crate::mib;
-use crate::read::{Memory, Ptr, Typed, slot};
+use crate::read::{Memory, Probed, Ptr, Typed, slot};
 
 /// tcp_v4_conn_request(sk, skb)
 #[fexit]
@@ -76,9 +78,10 @@ fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
         // Every tcp_listendrop() bumps sk_drops, so where this CPU saw it at
         // the same value before, this SYN was not refused; and no cookie can
         // have been wanted unless the listener says so. Then no counter is read.
-        let reason = if drops != (*row).last_drops || cookies {
+        let fastopen = M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0;
+        let reason = if drops != (*row).last_drops || cookies || fastopen {
             (*row).last_drops = drops;
-            judge::<M>(tcp, row, client, cookies, queues)
+            judge::<M>(tcp, row, client, Read { cookies, fastopen }, queues)
         } else {
             None
         };
@@ -111,19 +114,27 @@ fn syncookies<M: Memory>(tcp: Ptr) -> u8 {
     M::load(net, OFF_SYSCTL_SYNCOOKIES.load())
 }
 
+/// Which counters are read beside ListenOverflows and ListenDrops.
+#[derive(Clone, Copy)]
+struct Read {
+    cookies: bool,
+    fastopen: bool,
+}
+
 /// The verdict, by what this CPU's counters did.
 #[inline(always)]
 unsafe fn judge<M: Memory>(
     tcp: Ptr,
     row: *mut Counts,
     client: Peer,
-    cookies: bool,
+    read: Read,
     queues: Queues,
 ) -> Option<Reason> {
     // SAFETY: the caller's promise.
     let baseline = unsafe { mib::baseline::<M>(tcp, row) }?;
-    let delta = mib::delta(baseline, cookies);
-    let verdict = verdict::syn(&delta, || reserved::<M>(tcp, queues.syn));
+    let delta = mib::delta(baseline, read.cookies);
+    let signs = if read.fastopen { mib::fastopen(baseline) } else { Signs::default() };
+    let verdict = verdict::syn(&delta, &signs, || alone::<M>(tcp, queues.syn, &client));
     // SAFETY: the caller's promise: `row` is this CPU's live map value.
     unsafe {
         if verdict.cookie_wanted {
@@ -134,19 +145,58 @@ unsafe fn judge<M: Memory>(
         }
         let reason = verdict.reason?;
         bump(&raw mut (*row).reasons, reason.index());
-        let outcome = if matches!(reason, Reason::SynCookieSent) {
-            Outcome::None
-        } else {
-            (*row).sk_drops += 1;
-            Outcome::Silent
-        };
+        // What tcp_listendrop() adds to sk_drops, whether or not the SYN is lost.
+        (*row).sk_drops += delta.of(Counter::ListenDrops);
+        let outcome = if answered(reason) { Outcome::None } else { Outcome::Silent };
         details::tell::<M>(tcp, row, queues, What::reason(reason, outcome), client);
         Some(reason)
     }
 }
 
-/// Whether the last-quarter rule held (tcp_conn_request(), all versions): asked
-/// only to tell apart the causes of a ListenDrops that moved alone.
+/// Whether a SYN+ACK goes out all the same.
+#[inline(always)]
+fn answered(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SynCookieSent
+            | Reason::FastopenAcceptQueueFull
+            | Reason::FastopenChildFailed
+            | Reason::FastopenQueueFull
+    )
+}
+
+/// What tells the causes of a ListenDrops apart that moved alone.
+#[inline(always)]
+fn alone<M: Memory>(tcp: Ptr, syn_queue: u32, client: &Peer) -> Alone {
+    if not_unicast::<M>(client) {
+        Alone::NotUnicast
+    } else if reserved::<M>(tcp, syn_queue) {
+        Alone::Reserved
+    } else {
+        Alone::Unknown
+    }
+}
+
+/// What the wrappers ask of the packet's route before anything else
+/// (tcp_v4_conn_request(): RTCF_BROADCAST or RTCF_MULTICAST;
+/// ipv6_unicast_destination(): RTF_LOCAL; 5.10 to 7.2).
+#[inline(always)]
+fn not_unicast<M: Memory>(client: &Peer) -> bool {
+    const BROADCAST_OR_MULTICAST: u32 = 0x3000_0000;
+    const LOCAL: u32 = 0x8000_0000;
+    let route = |skb: Ptr| (M::load::<u64>(skb, OFF_SKB_REFDST.load()) & !1) as Ptr;
+    match *client {
+        Peer::Ipv4(skb) => {
+            Probed::load::<u32>(route(skb), OFF_RTABLE_FLAGS.load()) & BROADCAST_OR_MULTICAST != 0
+        }
+        Peer::Ipv6(skb) if OFF_RT6_FLAGS.load() != ABSENT => {
+            Probed::load::<u32>(route(skb), OFF_RT6_FLAGS.load()) & LOCAL == 0
+        }
+        _ => false,
+    }
+}
+
+/// Whether the last-quarter rule held (tcp_conn_request(), all versions).
 #[inline(always)]
 fn reserved<M: Memory>(tcp: Ptr, syn_queue: u32) -> bool {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
@@ -160,7 +210,9 @@ fn reserved<M: Memory>(tcp: Ptr, syn_queue: u32) -> bool {
 fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
     if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
         let delta = mib::delta(baseline, true);
-        if let Some(reason) = verdict::syn(&delta, || false).reason {
+        let fastopen = M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0;
+        let signs = if fastopen { mib::fastopen(baseline) } else { Signs::default() };
+        if let Some(reason) = verdict::syn(&delta, &signs, || Alone::Unknown).reason {
             // SAFETY: a live map value that only this CPU writes.
             bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
         }

@@ -54,7 +54,7 @@ fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
     let reason = Reason::SynackRetransmit;
     // SAFETY: `row` is this CPU's live map value.
     bump(unsafe { &raw mut (*row).reasons }, reason.index());
-    let what = What { kind: Kind::Reason, reason, outcome: Outcome::None, cause, attempt };
+    let what = What { kind: Kind::Reason, reason, outcome: Outcome::None, cause, attempt, payload: 0 };
     // SAFETY: as above.
     unsafe { details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req)) };
     0

@@ -82,10 +82,17 @@ pub const HOOKS: &[Hook] = &[
     },
     Hook {
         name: "close",
-        gives: "what still waited in the queues of a listener that closed",
-        reasons: &[],
+        gives: "connections lost in the queues of a listener that closed",
+        reasons: &[Reason::ListenerClosed],
         required: false,
-        rungs: &[(Rung::Fentry, &[part("close", Kind::Fentry, "inet_csk_listen_stop")])],
+        rungs: &[(
+            Rung::Fentry,
+            &[
+                part("close", Kind::Fentry, "inet_csk_listen_stop"),
+                part("unaccepted", Kind::Fentry, "inet_child_forget"),
+                part("close_done", Kind::Fexit, "inet_csk_listen_stop"),
+            ],
+        )],
     },
     Hook {
         name: "syn",
@@ -94,8 +101,13 @@ pub const HOOKS: &[Hook] = &[
             Reason::SynAcceptQueueFull,
             Reason::SynQueueFull,
             Reason::SynQueueReserved,
+            Reason::SynNotUnicast,
             Reason::SynRefusedOther,
             Reason::SynCookieSent,
+            Reason::FastopenAcceptQueueFull,
+            Reason::FastopenChildFailed,
+            Reason::FastopenListenerClosed,
+            Reason::FastopenQueueFull,
         ],
         required: true,
         rungs: &[(
@@ -110,17 +122,33 @@ pub const HOOKS: &[Hook] = &[
     },
     Hook {
         name: "ack",
-        gives: "final ACKs dropped",
-        reasons: &[Reason::AckAcceptQueueFull, Reason::AckChildFailed],
+        gives: "final ACKs dropped, half-open requests reset by their client",
+        reasons: &[
+            Reason::AckAcceptQueueFull,
+            Reason::AckChildFailed,
+            Reason::AckListenerClosed,
+            Reason::RequestReset,
+        ],
         required: true,
         rungs: &[(Rung::Fentry, &[part("ack", Kind::Fexit, "tcp_check_req")])],
     },
     Hook {
         name: "cookie",
-        gives: "final ACKs with a cookie dropped",
-        reasons: &[Reason::CookieAckAcceptQueueFull, Reason::CookieAckChildFailed, Reason::CookieAckLost],
+        gives: "final ACKs with a cookie dropped or refused",
+        reasons: &[
+            Reason::CookieAckAcceptQueueFull,
+            Reason::CookieAckChildFailed,
+            Reason::CookieAckInvalid,
+            Reason::CookieAckLost,
+        ],
         required: false,
-        rungs: &[(Rung::Fentry, &[part("cookie_ack", Kind::Fexit, "tcp_get_cookie_sock")])],
+        rungs: &[(
+            Rung::Fentry,
+            &[
+                part("cookie_v4", Kind::Fexit, "cookie_v4_check"),
+                optional("cookie_v6", Kind::Fexit, "cookie_v6_check"),
+            ],
+        )],
     },
     Hook {
         name: "synack",
@@ -128,6 +156,19 @@ pub const HOOKS: &[Hook] = &[
         reasons: &[Reason::SynackRetransmit],
         required: false,
         rungs: &[(Rung::Fentry, &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")])],
+    },
+    Hook {
+        name: "expiry",
+        gives: "half-open requests given up",
+        reasons: &[Reason::SynackExpired],
+        required: false,
+        rungs: &[(
+            Rung::Fentry,
+            &[
+                part("request_timer", Kind::Fentry, "reqsk_timer_handler"),
+                part("request_timer_done", Kind::Fexit, "reqsk_timer_handler"),
+            ],
+        )],
     },
     Hook {
         name: "request",

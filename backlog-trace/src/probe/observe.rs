@@ -213,7 +213,7 @@ impl Watch {
         let mut news: Vec<_> = self.book.learn(ListenerKey(key), identity).into_iter().collect();
         if let Some(listener) = self.book.by_key(key) {
             let id = listener.id;
-            self.queues.learn(id, identity);
+            self.queues.learn(id, key, identity);
             if identity.closed != 0 {
                 news.extend(self.book.mark_closed(id));
             }

@@ -4,45 +4,55 @@
 use std::collections::BTreeMap;
 
 use backlog_trace_common::identity::Identity;
+use backlog_trace_common::reason::Reason;
 
 use crate::event::Totals;
 use crate::listener::Book;
 
 /// Where a listener stood.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stood {
-    /// When the kernel side met it first (`CLOCK_MONOTONIC`, ns).
-    met: u64,
-    /// `sk_drops` and accept queue length then.
-    start: (u32, u32),
-    /// The same when it closed.
-    end: Option<(u32, u32)>,
+    drops: u32,
+    accept_queue: u32,
 }
 
-/// Every listener that the kernel side has met.
+/// Every listener that the kernel side has met: what it recorded, by the
+/// socket's keys.
 #[derive(Debug, Default)]
-pub(super) struct Queues(BTreeMap<u32, Stood>);
+pub(super) struct Queues(BTreeMap<u32, BTreeMap<u64, Identity>>);
 
 impl Queues {
-    /// Takes note of what the kernel side recorded; a socket met under two
-    /// keys started where it was met first.
-    pub(super) fn learn(&mut self, id: u32, identity: &Identity) {
-        let start = (identity.drops, identity.accept_queue);
-        let end = (identity.closed != 0).then_some((identity.closed_drops, identity.closed_accept_queue));
-        let stood = self.0.entry(id).or_insert(Stood { met: identity.time, start, end });
-        if identity.time < stood.met {
-            stood.met = identity.time;
-            stood.start = start;
-        }
-        stood.end = end.or(stood.end);
+    /// Takes note of what the kernel side recorded last under a key of a listener.
+    pub(super) fn learn(&mut self, id: u32, key: u64, identity: &Identity) {
+        self.0.entry(id).or_default().insert(key, *identity);
+    }
+
+    /// Under two keys it was met when it was met first.
+    fn start(&self, id: u32) -> Option<Stood> {
+        let first = self.0.get(&id)?.values().min_by_key(|identity| identity.time)?;
+        Some(Stood { drops: first.drops, accept_queue: first.accept_queue })
+    }
+
+    /// When it closed; `None` while it is open.
+    fn end(&self, id: u32) -> Option<Stood> {
+        let keys = self.0.get(&id)?.values().filter(|identity| identity.closed != 0);
+        let last = keys.max_by_key(|identity| identity.closed)?;
+        Some(Stood { drops: last.closed_drops, accept_queue: last.closed_accept_queue })
+    }
+
+    /// Connections that its closing lost.
+    fn lost(&self, id: u32) -> u64 {
+        let lost =
+            |identity: &Identity| u64::from(identity.lost_unaccepted) + u64::from(identity.lost_half_open);
+        self.0.get(&id).map_or(0, |keys| keys.values().map(lost).sum())
     }
 
     /// The movement since then: read when it closed, else at the last look at
     /// its namespace. The kernel's counter is 32 bits wide and wraps.
     pub(super) fn drops_moved(&self, id: u32, book: &Book) -> Option<u64> {
-        let stood = self.0.get(&id)?;
-        let now = stood.end.map(|(drops, _)| drops).or_else(|| book.drops(id))?;
-        Some(u64::from(now.wrapping_sub(stood.start.0)))
+        let start = self.start(id)?.drops;
+        let now = self.end(id).map(|end| end.drops).or_else(|| book.drops(id))?;
+        Some(u64::from(now.wrapping_sub(start)))
     }
 
     /// Adds what follows from the accept queue's length: every handshake that
@@ -50,11 +60,10 @@ impl Queues {
     /// waited there when the listener closed.
     pub(super) fn complete(&self, id: u32, totals: &Totals, book: &Book) -> Totals {
         let mut totals = totals.clone();
-        let stood = self.0.get(&id);
-        let start = stood.map_or(0, |stood| stood.start.1);
-        let now = stood
-            .and_then(|stood| stood.end.map(|(_, queue)| queue))
-            .or_else(|| book.depth(id).map(|depth| depth.accept_queue));
+        totals.reasons[Reason::ListenerClosed] += self.lost(id);
+        let start = self.start(id).map_or(0, |start| start.accept_queue);
+        let end = self.end(id).map(|end| end.accept_queue);
+        let now = end.or_else(|| book.depth(id).map(|depth| depth.accept_queue));
         if let Some(listener) = book.by_id(id) {
             totals.limit = listener.limit;
         }
@@ -83,8 +92,8 @@ mod tests {
     #[track_caller]
     fn check(identities: &[Identity], moved: Option<u64>) {
         let mut queues = Queues::default();
-        for identity in identities {
-            queues.learn(0, identity);
+        for (key, identity) in (1..).zip(identities) {
+            queues.learn(0, key, identity);
         }
         assert_eq!(queues.drops_moved(0, &Book::new()), moved);
     }
@@ -98,7 +107,7 @@ mod tests {
             closed_accept_queue: queue.1,
             ..Identity::default()
         };
-        queues.learn(0, &met);
+        queues.learn(0, 1, &met);
         let totals = Totals { accepted, ..Totals::default() };
         let complete = queues.complete(0, &totals, &Book::new());
         assert_eq!((complete.established, complete.accept_queue_max), (established, queue.1));
@@ -111,6 +120,26 @@ mod tests {
         check_established((0, 3), 5, 8);
         // Two of the five waited already when the tool began.
         check_established((2, 0), 5, 3);
+    }
+
+    #[test]
+    fn what_a_closing_listener_lost_is_counted_under_every_key() {
+        let mut queues = Queues::default();
+        queues.learn(0, 1, &Identity { lost_unaccepted: 2, lost_half_open: 3, ..Identity::default() });
+        queues.learn(0, 2, &Identity { lost_unaccepted: 1, ..Identity::default() });
+        // The same key again, later.
+        queues.learn(0, 2, &Identity { lost_unaccepted: 4, ..Identity::default() });
+        let complete = queues.complete(0, &Totals::default(), &Book::new());
+        assert_eq!(complete.reasons[Reason::ListenerClosed], 9);
+    }
+
+    #[test]
+    fn a_socket_that_listens_again_is_open() {
+        let mut queues = Queues::default();
+        queues.learn(0, 1, &identity(5, 10, Some(14)));
+        assert_eq!(queues.end(0), Some(Stood { drops: 14, accept_queue: 0 }));
+        queues.learn(0, 1, &identity(5, 10, None));
+        assert_eq!(queues.end(0), None);
     }
 
     #[test]

@@ -75,6 +75,19 @@ impl Client {
         self.tun.send(&Segment { payload: payload.to_vec(), ..self.segment(seq) })
     }
 
+    /// Resets its half-open request.
+    pub(super) fn reset(&mut self) -> Result<()> {
+        let seq = self.next.wrapping_add(1);
+        self.tun.send(&Segment { rst: true, ack: None, ..self.segment(seq) })
+    }
+
+    /// Sends a final ACK that acknowledges what the server never sent, and not
+    /// by a little: the number next to a cookie is one of another segment size.
+    pub(super) fn ack_wrongly(&mut self) -> Result<()> {
+        let segment = self.segment(self.next.wrapping_add(1));
+        self.tun.send(&Segment { ack: Some(self.expected.wrapping_add(1000)), ..segment })
+    }
+
     /// Has the network report that its SYN+ACK could not be delivered.
     pub(super) fn unreachable(&self) -> Result<()> {
         self.tun.send_unreachable(&self.synack(self.expected.wrapping_sub(1)))

@@ -14,11 +14,20 @@ pub(super) const AUDITED: [&str; 5] =
 /// SYNs and SYN+ACKs sent again.
 pub(super) const SYN_RETRANSMITS: &str = "TCPSynRetrans";
 
+/// Runs of the timer of a half-open request, among others.
+pub(super) const TIMEOUTS: &str = "TCPTimeouts";
+
+/// Half-open requests that their client reset.
+pub(super) const RESETS: &str = "EmbryonicRsts";
+
+/// Cookies that were wrong or outdated.
+pub(super) const COOKIES_FAILED: &str = "SyncookiesFailed";
+
 /// ICMP errors that quote a sequence number the socket never sent.
 pub(super) const STRAY_ICMP: &str = "OutOfWindowIcmps";
 
 /// What else is worth printing beside a scenario.
-const TOLD: [&str; 5] = [SYN_RETRANSMITS, STRAY_ICMP, "SyncookiesRecv", "SyncookiesFailed", "EmbryonicRsts"];
+const TOLD: [&str; 6] = [SYN_RETRANSMITS, STRAY_ICMP, TIMEOUTS, "SyncookiesRecv", COOKIES_FAILED, RESETS];
 
 /// Counters by name: where they stand, or how far they moved.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

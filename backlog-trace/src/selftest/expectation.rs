@@ -54,6 +54,7 @@ pub(super) struct Expected {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Told {
     pub(super) reason: Reason,
+    /// What the client was told; of a request that ended, why.
     pub(super) outcome: Option<&'static str>,
     pub(super) peer: SocketAddr,
 }

@@ -3,7 +3,7 @@
 use super::listener_socket::Stack::{Dual, V4, V6};
 use super::scenario::Need::{Cookies, Ipv6, Program, Tun};
 use super::scenario::Scenario;
-use super::scenarios::{ack, cookie, demo, listeners, packaged, request, syn, synack};
+use super::scenarios::{ack, cookie, demo, half_open, listeners, packaged, request, syn, synack};
 
 /// Every scenario, in the order in which they are played.
 pub(super) const TABLE: &[Scenario] = &[
@@ -198,6 +198,62 @@ pub(super) const TABLE: &[Scenario] = &[
         hooks: &["syn", "request"],
         live: false,
         play: |arena| request::aborted(arena, V6),
+    },
+    Scenario {
+        name: "cookie_ack_invalid",
+        shows: "ACKs whose cookie is wrong",
+        needs: &[Tun, Cookies],
+        hooks: &["syn", "cookie"],
+        live: true,
+        play: |arena| cookie::invalid(arena, V4),
+    },
+    Scenario {
+        name: "cookie_ack_invalid_ipv6",
+        shows: "ACKs whose cookie is wrong, by IPv6",
+        needs: &[Tun, Ipv6, Cookies],
+        hooks: &["syn", "cookie"],
+        live: false,
+        play: |arena| cookie::invalid(arena, V6),
+    },
+    Scenario {
+        name: "synack_expired",
+        shows: "half-open requests given up: two silent clients, and one whose final ACK was refused",
+        needs: &[Tun],
+        hooks: &["syn", "ack", "expiry"],
+        live: true,
+        play: half_open::expired,
+    },
+    Scenario {
+        name: "request_reset",
+        shows: "half-open requests reset by their clients",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: |arena| half_open::reset(arena, V4),
+    },
+    Scenario {
+        name: "request_reset_ipv6",
+        shows: "half-open requests reset by their clients, by IPv6",
+        needs: &[Tun, Ipv6],
+        hooks: &["syn", "ack"],
+        live: false,
+        play: |arena| half_open::reset(arena, V6),
+    },
+    Scenario {
+        name: "listener_closed",
+        shows: "a listener that closes with connections unaccepted and half-open",
+        needs: &[Tun],
+        hooks: &["syn", "close"],
+        live: false,
+        play: |arena| half_open::listener_closed(arena, V4),
+    },
+    Scenario {
+        name: "listener_closed_dual_stack",
+        shows: "a dual-stack listener that closes with connections unaccepted and half-open",
+        needs: &[Tun, Ipv6],
+        hooks: &["syn", "close"],
+        live: false,
+        play: |arena| half_open::listener_closed(arena, Dual),
     },
     Scenario {
         name: "two_listeners",

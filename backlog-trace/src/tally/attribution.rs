@@ -105,7 +105,7 @@ pub(super) mod tests {
             attempt: 0,
             family: 0,
             cpu: 0,
-            reserved: 0,
+            payload: 0,
         }
     }
 

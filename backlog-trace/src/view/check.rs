@@ -179,11 +179,12 @@ unable   maps    no maps
 
 HOOK     RUNG        GIVES
 listen   missing     who called listen(), also for listeners that close at once (required)
-close    fentry      what still waited in the queues of a listener that closed
+close    fentry      connections lost in the queues of a listener that closed
 syn      missing     SYNs refused and cookies sent (required)
-ack      fentry      final ACKs dropped (required)
-cookie   fentry      final ACKs with a cookie dropped
+ack      fentry      final ACKs dropped, half-open requests reset by their client (required)
+cookie   fentry      final ACKs with a cookie dropped or refused
 synack   fentry      SYN+ACKs sent again
+expiry   fentry      half-open requests given up
 request  fentry      half-open requests removed by an ICMP error or an unreachable neighbour
 accept   missing     connections accepted and how long they waited
 
@@ -209,7 +210,7 @@ accept on fentry:
             r#"{"hook":"listen","rung":null,"state":"missing","gives":"who called listen(), also for listeners that close at once","#,
             r#""required":true,"why":"not \u001ballowed","advice":"allow it","#,
             r#""tried":[{"rung":"fentry","outcome":"refused","why":"not \u001ballowed","advice":"allow it"}]},"#,
-            r#"{"hook":"close","rung":"fentry","state":"attached","gives":"what still waited in the queues of a listener that closed","#,
+            r#"{"hook":"close","rung":"fentry","state":"attached","gives":"connections lost in the queues of a listener that closed","#,
             r#""required":false,"tried":[{"rung":"fentry","outcome":"attached"}]},"#,
         );
         assert!(line.starts_with(start), "{line}");

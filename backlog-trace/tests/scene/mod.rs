@@ -102,7 +102,7 @@ pub(crate) fn detail(us: u64, kind: Kind, reason: Reason, peer: (&str, u16)) -> 
         attempt: 0,
         family,
         cpu: 0,
-        reserved: 0,
+        payload: 0,
     }
 }
 

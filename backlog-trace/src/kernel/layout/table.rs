@@ -69,6 +69,8 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SKC_LISTENER", "sock_common", "skc_listener", POINTER),
     offset("OFF_SKC_FAMILY", "sock_common", "skc_family", &[2]),
     offset("OFF_SKC_STATE", "sock_common", "skc_state", &[1]),
+    byte("OFF_SKC_REUSEPORT", "sock_common", "skc_reuseport"),
+    shift("SHIFT_SKC_REUSEPORT", "sock_common", "skc_reuseport"),
     offset("OFF_SKC_NUM", "sock_common", "skc_num", &[2]),
     offset("OFF_SKC_DPORT", "sock_common", "skc_dport", &[2]),
     offset("OFF_SKC_DADDR", "sock_common", "skc_daddr", &[4]),
@@ -81,7 +83,12 @@ pub const TABLE: &[Row] = &[
     offset("OFF_ACCEPT_QUEUE_QLEN", "inet_connection_sock", "icsk_accept_queue.qlen.counter", &[4]),
     offset("OFF_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
     size("SIZE_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
+    offset("OFF_DEFER_ACCEPT", "inet_connection_sock", "icsk_accept_queue.rskq_defer_accept", &[1]),
+    offset("OFF_FASTOPEN_MAX_QLEN", "inet_connection_sock", "icsk_accept_queue.fastopenq.max_qlen", &[4]),
     offset("OFF_REQ_NUM_RETRANS", "request_sock", "num_retrans", &[1]),
+    byte("OFF_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
+    // What reqsk_timer_handler() is called with.
+    offset("OFF_REQ_TIMER", "request_sock", "rsk_timer.entry", &[16]),
     // NULL while the timer's handler runs.
     offset("OFF_REQ_TIMER_PPREV", "request_sock", "rsk_timer.entry.pprev", POINTER),
     byte("OFF_IREQ_ACKED", "inet_request_sock", "acked"),
@@ -98,6 +105,8 @@ pub const TABLE: &[Row] = &[
     // int before 5.13 and in early 5.10.y, u8 since.
     offset("OFF_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
     offset("OFF_SYSCTL_MAX_SYN_BACKLOG", "net", "ipv4.sysctl_max_syn_backlog", &[4]),
+    // Since 5.14; some 5.10.y have the member and not the code.
+    offset("OFF_SYSCTL_MIGRATE_REQ", "net", "ipv4.sysctl_tcp_migrate_req", &[1]).optional(),
     // The packet.
     offset("OFF_SKB_HEAD", "sk_buff", "head", POINTER),
     offset("OFF_SKB_DATA", "sk_buff", "data", POINTER),
@@ -105,6 +114,13 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SKB_PROTOCOL", "sk_buff", "protocol", &[2]),
     offset("OFF_SKB_END", "sk_buff", "end", &[4]),
     offset("OFF_SHINFO_GSO_SEGS", "skb_shared_info", "gso_segs", &[2]),
+    offset("OFF_SKB_REFDST", "sk_buff", "_skb_refdst", &[8]),
+    offset("OFF_RTABLE_FLAGS", "rtable", "rt_flags", &[4]),
+    offset("OFF_RT6_FLAGS", "rt6_info", "rt6i_flags", &[4]).optional(),
+    offset("OFF_SKB_CB", "sk_buff", "cb", &[48]),
+    offset("OFF_CB_SEQ", "tcp_skb_cb", "seq", &[4]),
+    offset("OFF_CB_END_SEQ", "tcp_skb_cb", "end_seq", &[4]),
+    offset("OFF_CB_FLAGS", "tcp_skb_cb", "tcp_flags", &[1, 2]),
     // Where a per-CPU array keeps its slots: this CPU's offset without a symbol.
     // A flexible array, so of no size.
     offset("OFF_ARRAY_PPTRS", "bpf_array", "pptrs", &[0]),
@@ -114,9 +130,14 @@ pub const TABLE: &[Row] = &[
     mib("MIB_FULLDROP", "LINUX_MIB_TCPREQQFULLDROP"),
     mib("MIB_DOCOOKIES", "LINUX_MIB_TCPREQQFULLDOCOOKIES"),
     mib("MIB_COOKIESSENT", "LINUX_MIB_SYNCOOKIESSENT"),
+    mib("MIB_COOKIESFAILED", "LINUX_MIB_SYNCOOKIESFAILED"),
+    mib("MIB_EMBRYONICRSTS", "LINUX_MIB_EMBRYONICRSTS"),
+    mib("MIB_FASTOPENPASSIVE", "LINUX_MIB_TCPFASTOPENPASSIVE"),
+    mib("MIB_FASTOPENPASSIVEFAIL", "LINUX_MIB_TCPFASTOPENPASSIVEFAIL"),
+    mib("MIB_FASTOPENLISTENOVERFLOW", "LINUX_MIB_TCPFASTOPENLISTENOVERFLOW"),
+    mib("MIB_MIGRATEREQSUCCESS", "LINUX_MIB_TCPMIGRATEREQSUCCESS").optional(),
     // Parameter counts: an exit hook's return value follows the parameters.
     args("ARGS_CHECK_REQ", "tcp_check_req"),
-    args("ARGS_GET_COOKIE_SOCK", "tcp_get_cookie_sock"),
     args("ARGS_ACCEPT", "inet_csk_accept"),
     args("ARGS_LISTEN_START", "inet_csk_listen_start"),
 ];

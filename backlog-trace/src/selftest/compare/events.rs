@@ -8,10 +8,10 @@ use backlog_trace_common::reason::Reason;
 use crate::selftest::expectation::Expectation;
 use crate::selftest::seen::{Event, Histogram};
 
-/// An event as it is compared: reason, outcome, peer.
+/// An event as it is compared: reason, outcome or cause, peer.
 type Line = (String, Option<String>, Option<(IpAddr, u16)>);
 
-/// Losses and cookies: which packet of which client, and what it was told.
+/// Losses, cookies and requests that ended: which packet of which client, and what it was told.
 pub(super) fn told(expected: &Expectation, events: &[Event], why: &mut Vec<String>) {
     for listener in &expected.listeners {
         let mut balance: BTreeMap<Line, i64> = BTreeMap::new();
@@ -19,13 +19,17 @@ pub(super) fn told(expected: &Expectation, events: &[Event], why: &mut Vec<Strin
             let outcome = told.outcome.map(str::to_owned);
             *balance.entry((told.reason.name().to_owned(), outcome, end(Some(told.peer)))).or_default() -= 1;
         }
-        let of_packets = |event: &&Event| matches!(event.r#type.as_str(), "loss" | "cookie");
+        let of_packets = |event: &&Event| matches!(event.r#type.as_str(), "loss" | "cookie" | "expired");
         for event in events.iter().filter(|event| listener.is(&event.listener)).filter(of_packets) {
-            if event.name() == Reason::ListenerClosed.name() {
+            let name = event.name();
+            let expired = Reason::SynackExpired;
+            let by_time = name == expired.name() && listener.told.iter().all(|told| told.reason != expired);
+            if name == Reason::ListenerClosed.name() || by_time {
                 continue;
             }
             let peer = event.peer.as_ref().map(|peer| SocketAddr::new(peer.address, peer.port));
-            *balance.entry((event.name(), event.outcome.clone(), end(peer))).or_default() += 1;
+            let how = event.outcome.clone().or_else(|| event.cause.clone());
+            *balance.entry((name, how, end(peer))).or_default() += 1;
         }
         for ((name, outcome, peer), rest) in balance.into_iter().filter(|(_, rest)| *rest != 0) {
             let outcome = outcome.as_deref().unwrap_or("no outcome");

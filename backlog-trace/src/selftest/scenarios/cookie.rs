@@ -5,6 +5,7 @@ use backlog_trace_common::reason::Reason;
 use super::moves::{half_open, refused};
 use crate::failure::Result;
 use crate::selftest::arena::Arena;
+use crate::selftest::counters::COOKIES_FAILED;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, Stack};
 use crate::selftest::network::sysctl;
@@ -39,4 +40,35 @@ pub(in crate::selftest) fn accept_queue_full(arena: &mut Arena, stack: Stack) ->
         .established(2)
         .connections(2, 0)
         .accept_queue(2, 1)]))
+}
+
+/// Of three clients that were answered by cookie, two acknowledge what was
+/// never sent: their cookies are wrong, and each is told by a RST.
+pub(in crate::selftest) fn invalid(arena: &mut Arena, stack: Stack) -> Result<Expectation> {
+    sysctl("net/ipv4/tcp_syncookies", 2)?;
+    let listener = arena.listen(Listen::on(8080, 8).stack(stack))?;
+    arena.begin()?;
+    let mut clients = half_open(arena, &listener, 3, stack != Stack::V4)?;
+    let mut expected = Expected::on(&listener);
+    for client in &clients {
+        expected = expected.told(Reason::SynCookieSent, None, client.address());
+    }
+    let mut valid = clients.split_off(2);
+    for (client, failed) in clients.iter_mut().zip(1..) {
+        client.ack_wrongly()?;
+        arena.until(&listener, COOKIES_FAILED, failed)?;
+        client.hear_reset()?;
+        expected = expected.told(Reason::CookieAckInvalid, Some("reset"), client.address());
+    }
+    for client in &mut valid {
+        client.ack()?;
+    }
+    wait("the valid one in the accept queue", || Ok(listener.accept_queue()? == 1))?;
+    Ok(Expectation::exactly([expected
+        .packets(Reason::SynCookieSent, 3)
+        .packets(Reason::CookieAckInvalid, 2)
+        .sk_drops(0)
+        .syns(3)
+        .established(1)
+        .accept_queue(1, 8)]))
 }

@@ -7,6 +7,7 @@
 pub(super) mod ack;
 pub(super) mod cookie;
 pub(super) mod demo;
+pub(super) mod half_open;
 pub(super) mod listeners;
 pub(super) mod packaged;
 pub(super) mod request;

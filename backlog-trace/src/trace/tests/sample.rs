@@ -168,7 +168,7 @@ pub(super) fn detail(number: u64) -> Detail {
         attempt: 0,
         family: 2,
         cpu: 3,
-        reserved: 0,
+        payload: 0,
     }
 }
 

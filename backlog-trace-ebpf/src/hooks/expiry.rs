@@ -1,0 +1,146 @@
+//! A half-open request given up: `reqsk_timer_handler()`, which counts nothing.
+//!
+//! The handler may free the request, so what is told of it is read on the way
+//! in and sent on the way out. It gave the request up if the request has left
+//! the hash table and its count of timeouts stands where it stood: a handler
+//! that goes on adds one (5.10 to 7.2).
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::macros::{fentry, fexit};
+use aya_ebpf::programs::{FEntryContext, FExitContext};
+use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
+use backlog_trace_common::reason::Reason;
+
+use crate::baseline::LISTEN;
+use crate::counts::{self, Place, bump};
+use crate::details::{self, Peer, What};
+use crate::globals::{
+    MIB_MIGRATEREQSUCCESS, OFF_DEFER_ACCEPT, OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_NUM_TIMEOUT,
+    OFF_REQ_TIMER, OFF_SKC_LISTENER, OFF_SKC_NODE_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
+};
+use crate::maps::{EXPIRING, IDENTITIES};
+use crate::mib;
+use crate::read::{Memory, Probed, Ptr, slot};
+
+/// A request whose timer handler runs on this CPU.
+#[repr(C)]
+pub struct Expiring {
+    /// What is told if it is given up.
+    detail: Detail,
+    /// The request; 0: none.
+    request: u64,
+    /// TCPMigrateReqSuccess of this CPU on the way in.
+    migrated: u64,
+    /// The byte that holds num_timeout, on the way in.
+    timeouts: u8,
+    /// Whether its listener still listened on the way in.
+    listening: u8,
+    reserved: [u8; 6],
+}
+
+/// reqsk_timer_handler(t)
+#[fentry]
+pub fn request_timer(ctx: FEntryContext) -> i32 {
+    begins(slot::<0>(ctx.as_ptr()));
+    0
+}
+
+/// reqsk_timer_handler(t)
+#[fexit]
+pub fn request_timer_done(_ctx: FExitContext) -> i32 {
+    if let Some(expiring) = EXPIRING.get_ptr_mut(0) {
+        done(expiring);
+    }
+    0
+}
+
+#[inline(always)]
+fn begins(timer: u64) {
+    let Some(expiring) = EXPIRING.get_ptr_mut(0) else { return };
+    // SAFETY: this CPU's live map value. Timers run with the bottom half off,
+    // one after the other.
+    unsafe {
+        (*expiring).request = 0;
+        let req = timer.wrapping_sub(u64::from(OFF_REQ_TIMER.load())) as Ptr;
+        let tcp: Ptr = Probed::load(req, OFF_SKC_LISTENER.load());
+        if tcp.is_null() {
+            return;
+        }
+        let Some((_, row)) = counts::of::<Probed>(tcp, Place::Packet) else { return };
+        // So that the row remembers its namespace's slot.
+        let baseline = mib::baseline::<Probed>(tcp, row);
+        let migrated = baseline.and_then(|baseline| mib::standing(baseline, MIB_MIGRATEREQSUCCESS.load()));
+        (*expiring).migrated = migrated.unwrap_or(0);
+        (*expiring).timeouts = Probed::load(req, OFF_REQ_NUM_TIMEOUT.load());
+        (*expiring).listening = u8::from(Probed::load::<u8>(tcp, OFF_SKC_STATE.load()) == LISTEN);
+        let what = What {
+            kind: Kind::Reason,
+            reason: Reason::SynackExpired,
+            outcome: Outcome::None,
+            cause: cause(tcp, req),
+            attempt: Probed::load(req, OFF_REQ_NUM_RETRANS.load()),
+            payload: 0,
+        };
+        details::prepare::<Probed>(&raw mut (*expiring).detail, tcp, row, what, Peer::Request(req));
+        (*expiring).request = req as u64;
+    }
+}
+
+/// A request whose ACK was refused is marked, and so is one whose ACK was set
+/// aside because the listener waits for data (TCP_DEFER_ACCEPT): there the two
+/// cannot be told apart.
+#[inline(always)]
+fn cause(tcp: Ptr, req: Ptr) -> Cause {
+    let acked: u8 = Probed::load(req, OFF_IREQ_ACKED.load());
+    if (acked >> SHIFT_IREQ_ACKED.load()) & 1 == 0 {
+        Cause::ClientSilent
+    } else if Probed::load::<u8>(tcp, OFF_DEFER_ACCEPT.load()) == 0 {
+        Cause::AckRefused
+    } else {
+        Cause::None
+    }
+}
+
+#[inline(always)]
+fn done(expiring: *mut Expiring) {
+    // SAFETY: as above; `row` is this CPU's live map value.
+    unsafe {
+        let req = (*expiring).request as Ptr;
+        if req.is_null() || Probed::load::<u64>(req, OFF_SKC_NODE_PPREV.load()) != 0 {
+            return;
+        }
+        let key = (*expiring).detail.listener;
+        let Some(row) = counts::existing(key) else { return };
+        if (*expiring).listening == 0 {
+            if left_behind(expiring, key) {
+                bump(&raw mut (*row).reasons, Reason::ListenerClosed.index());
+            }
+            return;
+        }
+        // An ACK or reset on another CPU took it out.
+        if Probed::load::<u8>(req, OFF_REQ_NUM_TIMEOUT.load()) != (*expiring).timeouts {
+            return;
+        }
+        bump(&raw mut (*row).reasons, Reason::SynackExpired.index());
+        details::send(&raw const (*expiring).detail);
+    }
+}
+
+/// Whether the request of a closed listener, which might have moved to another
+/// member of its group, did not.
+///
+/// # Safety
+/// `expiring` must be this CPU's live map value.
+#[inline(always)]
+unsafe fn left_behind(expiring: *const Expiring, key: u64) -> bool {
+    let Some(identity) = IDENTITIES.get_ptr_mut(key) else { return false };
+    // SAFETY: live map values.
+    unsafe {
+        if (*identity).migrates == 0 {
+            return false;
+        }
+        let Some(row) = counts::existing(key) else { return false };
+        let Some(baseline) = mib::remembered(row) else { return false };
+        mib::standing(baseline, MIB_MIGRATEREQSUCCESS.load()) == Some((*expiring).migrated)
+    }
+}
