@@ -33,15 +33,6 @@ pub enum Peer {
     Nobody,
 }
 
-impl Peer {
-    /// The headers of a packet of either family.
-    #[inline(always)]
-    pub fn packet<M: Memory>(skb: Ptr) -> Self {
-        let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
-        if protocol == IPV4 { Self::Ipv4(skb) } else { Self::Ipv6(skb) }
-    }
-}
-
 /// Both queues of a listener, as its hook has just read them.
 #[derive(Clone, Copy)]
 pub struct Queues {

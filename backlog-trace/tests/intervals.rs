@@ -113,7 +113,8 @@ fn sums(report: &Value, into: &mut BTreeMap<String, i64>) {
         }
         for group in ["packets", "connections", "sk_drops"] {
             for (field, value) in listener[group].as_object().unwrap() {
-                if field != "recovered_after_us" {
+                // A median, and what is left at the end.
+                if field != "recovered_after_us" && field != "not_recovered" {
                     add(format!("{name} {group} {field}"), value);
                 }
             }

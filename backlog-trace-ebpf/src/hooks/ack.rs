@@ -148,7 +148,7 @@ fn outcome(reason: Reason, unlinked: bool) -> Outcome {
 /// Bytes of data in a segment: what it takes of the sequence space, without
 /// its FIN (tcp_v4_fill_cb(), tcp_v6_fill_cb(), 5.10 to 7.2).
 #[inline(always)]
-fn payload<M: Memory>(skb: Ptr) -> u32 {
+pub fn payload<M: Memory>(skb: Ptr) -> u32 {
     const FIN: u8 = 1;
     let cb = OFF_SKB_CB.load();
     let first: u32 = M::load(skb, cb + OFF_CB_SEQ.load());

@@ -15,7 +15,7 @@ use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict;
 
-use super::ack::worth_telling;
+use super::ack::{payload, worth_telling};
 use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, Queues, What};
 use crate::mib;
@@ -42,7 +42,7 @@ fn checked(ctx: *mut c_void, client: impl FnOnce(Ptr) -> Peer) -> i32 {
         child if child != sk => Checked::Child,
         _ => Checked::NotValid,
     };
-    handled::<Typed>(tcp, checked, client(skb as Ptr))
+    handled::<Typed>(tcp, skb as Ptr, checked, client(skb as Ptr))
 }
 
 /// What the check returned.
@@ -58,7 +58,7 @@ enum Checked {
 
 /// The request is freed by now, so the client is read from the packet.
 #[inline(always)]
-fn handled<M: Memory>(tcp: Ptr, checked: Checked, client: Peer) -> i32 {
+fn handled<M: Memory>(tcp: Ptr, skb: Ptr, checked: Checked, client: Peer) -> i32 {
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, checked) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
@@ -84,7 +84,7 @@ fn handled<M: Memory>(tcp: Ptr, checked: Checked, client: Peer) -> i32 {
                 let reason = verdict::cookie_ack(&delta);
                 (*row).sk_drops += delta.of(Counter::ListenDrops);
                 bump(&raw mut (*row).reasons, reason.index());
-                What::reason(reason, Outcome::Silent)
+                What { payload: payload::<M>(skb), ..What::reason(reason, Outcome::Silent) }
             }
         };
         details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, client);

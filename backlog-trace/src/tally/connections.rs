@@ -40,6 +40,19 @@ struct Lost {
     since: u64,
     /// Its place in the order of arrival.
     ticket: u64,
+    /// Its final ACK was dropped in silence.
+    believes: bool,
+    /// It sent data after that, which was dropped too.
+    sent_data: bool,
+}
+
+/// What is new of a client whose final ACK was dropped in silence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Belief {
+    /// It believes from now on that it is connected.
+    pub believes: bool,
+    /// It has sent its first data into nothing.
+    pub sent_data: bool,
 }
 
 #[derive(Default, Debug)]
@@ -80,10 +93,23 @@ impl Connections {
             followed.order.clear();
             self.oldest.insert(ticket, listener);
         }
-        followed.open.insert(peer, Lost { since: time, ticket });
+        followed.open.insert(peer, Lost { since: time, ticket, believes: false, sent_data: false });
         followed.order.push_back((ticket, peer));
         self.total += 1;
         (Encounter::First, forgotten)
+    }
+
+    /// The final ACK of a followed connection, or data after it, was dropped in
+    /// silence.
+    pub fn dropped_in_silence(&mut self, listener: u32, peer: Peer, carried_data: bool) -> Belief {
+        let followed = self.listeners.get_mut(&listener);
+        let Some(lost) = followed.and_then(|followed| followed.open.get_mut(&peer)) else {
+            return Belief::default();
+        };
+        let new = Belief { believes: !lost.believes, sent_data: carried_data && !lost.sent_data };
+        lost.believes = true;
+        lost.sent_data |= carried_data;
+        new
     }
 
     /// A handshake finished; `Some` with the time since the first loss in ns
@@ -162,6 +188,19 @@ mod tests {
         assert_eq!(connections.lost(1, peer(1), 200), (Encounter::Again, None));
         assert_eq!(connections.lost(1, peer(2), 200), (Encounter::First, None));
         assert_eq!(connections.lost(2, peer(1), 200), (Encounter::First, None));
+    }
+
+    #[test]
+    fn a_client_believes_and_sends_data_once() {
+        let mut connections = Connections::default();
+        assert_eq!(connections.dropped_in_silence(1, peer(1), true), Belief::default(), "not followed");
+        connections.lost(1, peer(1), 100);
+        let belief = |believes, sent_data| Belief { believes, sent_data };
+        assert_eq!(connections.dropped_in_silence(1, peer(1), false), belief(true, false));
+        assert_eq!(connections.dropped_in_silence(1, peer(1), true), belief(false, true));
+        assert_eq!(connections.dropped_in_silence(1, peer(1), true), belief(false, false));
+        connections.lost(1, peer(2), 100);
+        assert_eq!(connections.dropped_in_silence(1, peer(2), true), belief(true, true));
     }
 
     #[test]

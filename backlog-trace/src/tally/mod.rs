@@ -11,6 +11,7 @@
 mod attribution;
 mod audit;
 mod connections;
+mod demand;
 mod difference;
 mod peer;
 mod reason_filter;
@@ -23,7 +24,8 @@ mod who;
 
 pub use attribution::{Attributed, Attribution, HELD_DETAILS};
 pub use audit::{NamespaceAudit, SocketDrops, audit_namespaces, audit_socket};
-pub use connections::{Bounds, Connections, Encounter};
+pub use connections::{Belief, Bounds, Connections, Encounter};
+pub use demand::{Cookies, Demand};
 pub use difference::{since, union};
 pub use peer::Peer;
 pub use reason_filter::ReasonFilter;

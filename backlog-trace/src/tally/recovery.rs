@@ -22,6 +22,16 @@ impl Recoveries {
         self.count
     }
 
+    /// How many took about so many seconds, rounded to the nearest: a client's
+    /// SYN retries show as 1, 3, 7 (or 1, 2, 3, 4 before they double).
+    pub fn by_second(&self) -> BTreeMap<u64, u64> {
+        let mut seconds = BTreeMap::new();
+        for (us, count) in &self.times {
+            *seconds.entry(us.saturating_add(500_000) / 1_000_000).or_default() += count;
+        }
+        seconds
+    }
+
     /// The median in microseconds (the lower of the two middle ones).
     pub fn median_us(&self) -> Option<u64> {
         let mut left = self.count.div_ceil(2);
@@ -61,6 +71,16 @@ mod tests {
         check(&[1_000_000, 1_000_000, 3_000_000, 7_000_000, 3_000_000], Some(3_000_000));
         check(&[1_039_999], Some(1_030_000));
         check(&[u64::MAX], Some(18_400_000_000_000_000_000));
+    }
+
+    #[test]
+    fn the_steps_of_a_clients_retries() {
+        let mut recoveries = Recoveries::default();
+        for us in [1_010_000, 1_030_000, 3_060_000, 499_999, 500_000, 7_100_000] {
+            recoveries.add(us);
+        }
+        let steps: Vec<_> = recoveries.by_second().into_iter().collect();
+        assert_eq!(steps, [(0, 1), (1, 3), (3, 1), (7, 1)]);
     }
 
     #[test]

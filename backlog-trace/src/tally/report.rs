@@ -53,8 +53,20 @@ pub struct ConnectionCounts {
     pub lost: u64,
     /// Of those, got in later.
     pub recovered: Recoveries,
-    /// Of those, forgotten at the memory bound before they could come back.
+    /// Of those, believed that they were connected: their final ACK was dropped
+    /// in silence.
+    pub believed: u64,
+    /// Of those that believed it, sent data, which was dropped too.
+    pub sent_data: u64,
+    /// Of those lost, forgotten at the memory bound before they could come back.
     pub not_followed: u64,
+}
+
+impl ConnectionCounts {
+    /// Connections that have not come back so far.
+    pub const fn not_back(&self) -> u64 {
+        self.lost.saturating_sub(self.recovered.count()).saturating_sub(self.not_followed)
+    }
 }
 
 /// How complete the details are.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use backlog_trace_common::detail::{Detail, Kind};
-use backlog_trace_common::reason::{Class, Reason};
+use backlog_trace_common::detail::{Detail, Kind, Outcome};
+use backlog_trace_common::reason::{Class, Reason, Stage};
 
 use crate::event::{Event, ListenerCounts, Session, Snapshot};
 
@@ -128,6 +128,9 @@ impl Tally {
                 self.accounts.entry(listener).or_default().series.add(second);
                 if let Some(peer) = peer {
                     self.count_lost(listener, peer, item.detail.time);
+                    if dropped_in_silence(reason, &item.detail) {
+                        self.count_belief(listener, peer, item.detail.payload > 0);
+                    }
                 }
             }
             (Some(Kind::Established), _) => {
@@ -154,6 +157,15 @@ impl Tally {
             let account = self.accounts.entry(forgotten).or_default();
             account.whole.not_followed += 1;
             account.interval.not_followed += 1;
+        }
+    }
+
+    fn count_belief(&mut self, listener: u32, peer: Peer, carried_data: bool) {
+        let new = self.connections.dropped_in_silence(listener, peer, carried_data);
+        let account = self.accounts.entry(listener).or_default();
+        for counts in [&mut account.whole, &mut account.interval] {
+            counts.believed += u64::from(new.believes);
+            counts.sent_data += u64::from(new.sent_data);
         }
     }
 
@@ -233,6 +245,11 @@ fn reason_of(detail: &Detail) -> Option<Reason> {
         Some(Kind::Reason) => Reason::from_number(detail.reason),
         _ => None,
     }
+}
+
+/// Whether the client had its SYN+ACK, and was not told that its answer is lost.
+fn dropped_in_silence(reason: Reason, detail: &Detail) -> bool {
+    matches!(reason.row().stage, Stage::Ack | Stage::CookieAck) && detail.outcome == Outcome::Silent as u8
 }
 
 /// Counts by listener; parts of one listener are added up.

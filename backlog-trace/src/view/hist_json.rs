@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::event::{Event, HookState};
 use crate::listener::{Cap, binding};
-use crate::tally::{ListenerReport, Report, Selection, Tally};
+use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection, Tally};
 
 use super::View;
 use super::escape::write_json_line;
@@ -43,6 +43,7 @@ struct ListenerLine<'a> {
     listener: ListenerPart<'a>,
     packets: Packets,
     connections: ConnectionsPart,
+    cookies: CookiesPart,
     syns: u64,
     established: u64,
     established_by_cookie: u64,
@@ -51,6 +52,21 @@ struct ListenerLine<'a> {
     syn_queue: SynQueue,
     accept_wait_us: Vec<[u64; 3]>,
     sk_drops: SocketDropsPart,
+}
+
+#[derive(Serialize)]
+struct CookiesPart {
+    sent: u64,
+    valid: u64,
+    invalid: u64,
+    looks_like: Option<Demand>,
+}
+
+impl From<Cookies> for CookiesPart {
+    fn from(cookies: Cookies) -> Self {
+        let Cookies { sent, valid, invalid } = cookies;
+        Self { sent, valid, invalid, looks_like: cookies.demand() }
+    }
 }
 
 #[derive(Serialize)]
@@ -112,7 +128,11 @@ impl<W: Write> HistJson<W> {
             seconds: seconds(report.from, report.to),
             recording: self.recording.as_deref(),
             host: report.session.as_deref().map(HostPart::of),
-            listeners: report.listeners.iter().map(|listener| self.listener(listener)).collect(),
+            listeners: report
+                .listeners
+                .iter()
+                .map(|listener| self.listener(listener, report.is_final))
+                .collect(),
             audit: report.audit.iter().map(AuditPart::from).collect(),
             hooks: hooks(report.session.as_deref()),
             details: report.details.into(),
@@ -121,14 +141,15 @@ impl<W: Write> HistJson<W> {
         self.out.flush()
     }
 
-    fn listener<'a>(&self, report: &'a ListenerReport) -> ListenerLine<'a> {
+    fn listener<'a>(&self, report: &'a ListenerReport, is_final: bool) -> ListenerLine<'a> {
         let totals = &report.totals;
         let somaxconn = report.who.known().and_then(|listener| listener.somaxconn);
         let (accept_max, syn_max) = (Some(totals.accept_queue_max), Some(totals.syn_queue_max));
         ListenerLine {
             listener: ListenerPart::of(&report.who),
             packets: Packets::of(&totals.reasons, &self.selection),
-            connections: (&report.connections).into(),
+            connections: ConnectionsPart::of(&report.connections, is_final),
+            cookies: Cookies::of(totals).into(),
             syns: totals.syns,
             established: totals.established,
             established_by_cookie: totals.established_by_cookie,

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use backlog_trace_common::bucket::bounds;
-use backlog_trace_common::reason::Class;
+use backlog_trace_common::reason::{Class, Reason};
 
 use crate::event::Event;
 use crate::listener::{Cap, binding};
-use crate::tally::{ConnectionCounts, ListenerReport, Report, Selection, Series, Tally};
+use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series, Tally};
 
 use super::bars::{bar_columns, fold, row, sparkline};
 use super::escape::Sanitized;
@@ -86,7 +86,9 @@ impl<W: Write> HistText<W> {
     }
 
     fn listener(&self, report: &ListenerReport, of: &Report) -> Vec<String> {
-        let mut lines = vec![self.heading(report), losses(report, of), handshakes(report)];
+        let mut lines = vec![self.heading(report), losses(report, of)];
+        lines.extend(what_clients_met(report));
+        lines.push(handshakes(report));
         lines.extend(self.reasons(report));
         let totals = &report.totals;
         let accept_max = Some(totals.accept_queue_max);
@@ -175,16 +177,26 @@ impl<W: Write> View for HistText<W> {
 
 /// `315 packets, 90 connections lost; 12 came back, after 1.0 s (median)`.
 fn losses(report: &ListenerReport, of: &Report) -> String {
-    let ConnectionCounts { lost, recovered, not_followed } = &report.connections;
+    let ConnectionCounts { lost, recovered, not_followed, .. } = &report.connections;
     // Packets are counted, connections are told by details: what is missed there is not in it.
     let bound = if of.details.missed > 0 { "at least " } else { "" };
     let noun = if of.is_final { "connection" } else { "new connection" };
-    let lost_text = match report.packets(Class::Loss) {
+    // What a closing listener loses is no packet; it has a line of its own.
+    let closed = report.totals.reasons[Reason::ListenerClosed];
+    let lost_text = match report.packets(Class::Loss).saturating_sub(closed) {
+        0 if closed > 0 => "no packet lost".to_owned(),
         0 => "nothing lost".to_owned(),
         packets => format!("{}, {bound}{} lost", counted(packets, "packet"), counted(*lost, noun)),
     };
     let back = match recovered.median_us() {
-        Some(median) => format!("; {} came back, after {} (median)", recovered.count(), units::span(median)),
+        Some(median) => {
+            let not_back = if of.is_final {
+                format!(", {} did not", report.connections.not_back())
+            } else {
+                String::new()
+            };
+            format!("; {} came back, after {} (median){not_back}", recovered.count(), units::span(median))
+        }
         None if *lost > 0 => "; none came back".to_owned(),
         None => String::new(),
     };
@@ -193,6 +205,51 @@ fn losses(report: &ListenerReport, of: &Report) -> String {
         count => format!("; {count} not followed to the end"),
     };
     format!("  {lost_text}{back}{not_followed}")
+}
+
+/// What the losses were to the clients, where there is anything to say.
+fn what_clients_met(report: &ListenerReport) -> Vec<String> {
+    let connections = &report.connections;
+    let mut lines = Vec::new();
+    let steps = connections.recovered.by_second();
+    if steps.len() > 1 {
+        let steps: Vec<String> = steps
+            .iter()
+            .map(|(second, count)| match second {
+                0 => format!("{count} at once"),
+                _ => format!("{count} after {second} s"),
+            })
+            .collect();
+        lines.push(format!("  came back: {}", steps.join(", ")));
+    }
+    match (connections.believed, connections.sent_data) {
+        (0, _) => {}
+        (1, 0) => lines.push("  1 client believed that it was connected".to_owned()),
+        (1, _) => {
+            lines.push("  1 client believed that it was connected, and sent data into nothing".to_owned());
+        }
+        (many, 0) => lines.push(format!("  {many} clients believed that they were connected")),
+        (many, sent) => lines.push(format!(
+            "  {many} clients believed that they were connected, {sent} of them sent data into nothing"
+        )),
+    }
+    let closed = report.totals.reasons[Reason::ListenerClosed];
+    if closed > 0 {
+        let connections = counted(closed, "connection");
+        lines.push(format!("  it closed with {connections} unaccepted or half-open: lost"));
+    }
+    let cookies = Cookies::of(&report.totals);
+    if cookies.sent > 0 {
+        let looks_like = match cookies.demand() {
+            Some(Demand::Burst) => ": a burst of real clients",
+            Some(Demand::Mixed) => ": real clients among others that never answer",
+            Some(Demand::Flood) => ": a SYN flood, or clients that gave up",
+            None => "",
+        };
+        let sent = counted(cookies.sent, "cookie");
+        lines.push(format!("  {sent} sent, {} came back valid{looks_like}", cookies.valid));
+    }
+    lines
 }
 
 fn handshakes(report: &ListenerReport) -> String {

@@ -95,16 +95,25 @@ pub(super) struct ConnectionsPart {
     lost: u64,
     recovered: u64,
     recovered_after_us: Option<u64>,
+    recovered_after_s: Vec<[u64; 2]>,
+    not_recovered: Option<u64>,
     not_followed: u64,
+    believed: u64,
+    sent_data: u64,
 }
 
-impl From<&ConnectionCounts> for ConnectionsPart {
-    fn from(counts: &ConnectionCounts) -> Self {
+impl ConnectionsPart {
+    /// Of one interval, or of the whole run.
+    pub(super) fn of(counts: &ConnectionCounts, is_final: bool) -> Self {
         Self {
             lost: counts.lost,
             recovered: counts.recovered.count(),
             recovered_after_us: counts.recovered.median_us(),
+            recovered_after_s: counts.recovered.by_second().into_iter().map(Into::into).collect(),
+            not_recovered: is_final.then(|| counts.not_back()),
             not_followed: counts.not_followed,
+            believed: counts.believed,
+            sent_data: counts.sent_data,
         }
     }
 }
