@@ -1,5 +1,6 @@
 //! The kernel side of backlog-trace: one file per step of the handshake under
-//! `hooks`, one body per step, thin shells per rung.
+//! `hooks`, one body per step, thin shells per rung: those for trampolines and
+//! tracepoints beside the body, those for kprobes under `kprobes`.
 //!
 //! Nothing here decides what is printed. Counts go to per-CPU maps and are
 //! exact under any flood; details go to the ring buffer and may be missed,
@@ -13,6 +14,7 @@ mod counts;
 mod details;
 mod globals;
 mod hooks;
+mod kprobes;
 mod maps;
 mod mib;
 mod read;

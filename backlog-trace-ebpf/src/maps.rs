@@ -2,7 +2,7 @@
 //! sets them from the number of listeners, namespaces and CPUs.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::Detail;
@@ -10,6 +10,7 @@ use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::{MAX_CPUS, RING_BYTES};
 
 use crate::hooks::expiry::Expiring;
+use crate::kprobes::calls::Calls;
 
 /// Counts plane: rows found by the low bits of the listener's key.
 #[map]
@@ -68,6 +69,15 @@ pub static ABORTING: PerCpuArray<Detail> = PerCpuArray::with_max_entries(1, 0);
 /// A request whose timer handler runs.
 #[map]
 pub static EXPIRING: PerCpuArray<Expiring> = PerCpuArray::with_max_entries(1, 0);
+/// Calls that kprobes saw begin and whose return they wait for, bottom half off.
+#[map]
+pub static CALLS: PerCpuArray<Calls> = PerCpuArray::with_max_entries(1, 0);
+
+/// The socket that a task is inside listen() or accept() of, where kprobes
+/// watch. The least recently used go first: a task that ends without its
+/// connection leaves an entry behind.
+#[map]
+pub static CALLERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 
 /// Too large for the stack: an identity under construction, one for each
 /// [`crate::counts::Place`] that can interrupt another.

@@ -54,6 +54,18 @@ pub fn baseline_without_row<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
     of_slot(find::<M>(tcp)?)
 }
 
+/// Leaves out of the next verdict what moved the counters since the last
+/// reading: no hook saw the packet that did.
+#[inline(always)]
+pub fn catch_up<M: Memory>(tcp: Ptr) {
+    if let Some(baseline) = baseline_without_row::<M>(tcp) {
+        delta(baseline, true);
+        resets(baseline);
+        cookies_failed(baseline);
+        fastopen(baseline);
+    }
+}
+
 #[inline(always)]
 pub fn find<M: Memory>(tcp: Ptr) -> Option<u32> {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());

@@ -10,6 +10,15 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_request_sock, bpf_skc_to_tcp_sock};
 
+use crate::globals::{OFF_SK_PROTOCOL, OFF_SKC_STATE};
+
+/// `IPPROTO_TCP`.
+const TCP: u16 = 6;
+/// `TCP_TIME_WAIT` and `TCP_NEW_SYN_RECV`: what is behind the pointer is no
+/// `struct sock`.
+const TIME_WAIT: u8 = 6;
+const NEW_SYN_RECV: u8 = 12;
+
 /// A kernel pointer: what it points at is said by its name.
 pub type Ptr = *const u8;
 
@@ -93,8 +102,8 @@ impl Memory for Typed {
 }
 
 /// Reads by helper, through pointers whose type the verifier does not know:
-/// 45 instructions a member instead of 12. The caller knows what is behind the
-/// pointer.
+/// 45 instructions a member instead of 12. The caller knows that a socket or a
+/// request is behind the pointer.
 pub struct Probed;
 
 impl Memory for Probed {
@@ -106,9 +115,15 @@ impl Memory for Probed {
         unsafe { value.assume_init() }
     }
 
+    /// What bpf_skc_to_tcp_sock() looks at: a full socket, and of TCP.
     #[inline(always)]
     fn tcp_sock(sk: Ptr) -> Option<Ptr> {
-        Some(sk)
+        let state: u8 = Self::load(sk, OFF_SKC_STATE.load());
+        if state == 0 || state == TIME_WAIT || state == NEW_SYN_RECV {
+            return None;
+        }
+        let protocol: u16 = Self::load(sk, OFF_SK_PROTOCOL.load());
+        if protocol == TCP { Some(sk) } else { None }
     }
 
     #[inline(always)]

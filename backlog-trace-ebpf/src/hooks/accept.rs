@@ -31,7 +31,7 @@ pub fn accept(ctx: FExitContext) -> i32 {
 /// and only the application's reads move it, which come after accept()
 /// (5.10 to 7.2). No map from connection to time is needed.
 #[inline(always)]
-fn handed_out<M: Memory>(sk: Ptr, child: Ptr) -> i32 {
+pub fn handed_out<M: Memory>(sk: Ptr, child: Ptr) -> i32 {
     let Some((_, row)) = counts::of::<M>(sk, Place::Accept) else { return 0 };
     let finished_us: u64 = M::load(child, OFF_RCVQ_TIME.load());
     // SAFETY: no arguments.

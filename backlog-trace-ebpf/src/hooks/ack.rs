@@ -38,8 +38,42 @@ pub fn ack(ctx: FExitContext) -> i32 {
     if slot::<3>(ctx) & 0xff != 0 {
         return 0;
     }
-    let sk = slot::<0>(ctx) as Ptr;
-    let child = returned(ctx, ARGS_CHECK_REQ.load());
+    checked::<Typed>(slot::<0>(ctx) as Ptr, returned(ctx, ARGS_CHECK_REQ.load()), &Arguments(ctx))
+}
+
+/// What tcp_check_req() was called with besides the listener: read where it is
+/// needed, which is not on every packet.
+pub trait Packet {
+    /// The packet.
+    fn skb(&self) -> Ptr;
+    /// The request.
+    fn req(&self) -> Ptr;
+    /// Where the function says that another CPU was faster.
+    fn stolen(&self) -> u64;
+}
+
+struct Arguments(*mut c_void);
+
+impl Packet for Arguments {
+    #[inline(always)]
+    fn skb(&self) -> Ptr {
+        slot::<1>(self.0) as Ptr
+    }
+
+    #[inline(always)]
+    fn req(&self) -> Ptr {
+        slot::<2>(self.0) as Ptr
+    }
+
+    #[inline(always)]
+    fn stolen(&self) -> u64 {
+        untyped_slot::<4>(self.0)
+    }
+}
+
+/// A packet was held against a half-open request; `child` is what came of it.
+#[inline(always)]
+pub fn checked<M: Memory>(sk: Ptr, child: u64, packet: &impl Packet) -> i32 {
     // The listener itself: handled as a packet to a listener.
     if child == sk as u64 {
         return 0;
@@ -47,14 +81,14 @@ pub fn ack(ctx: FExitContext) -> i32 {
     if child != 0 {
         // How many handshakes finish follows from accept() and the queue's
         // length; one is looked at only where the listener has lost something.
-        if Typed::load::<u32>(sk, OFF_SK_DROPS.load()) == 0 {
+        if M::load::<u32>(sk, OFF_SK_DROPS.load()) == 0 {
             return 0;
         }
-        let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
-        return established::<Typed>(tcp, slot::<2>(ctx) as Ptr);
+        let Some(tcp) = M::tcp_sock(sk) else { return 0 };
+        return established::<M>(tcp, packet.req());
     }
-    let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
-    refused::<Typed>(tcp, slot::<1>(ctx) as Ptr, slot::<2>(ctx) as Ptr, untyped_slot::<4>(ctx))
+    let Some(tcp) = M::tcp_sock(sk) else { return 0 };
+    refused::<M>(tcp, packet.skb(), packet.req(), packet.stolen())
 }
 
 /// A child socket was queued at a listener that has lost something.

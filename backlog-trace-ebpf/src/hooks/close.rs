@@ -47,8 +47,9 @@ pub fn unaccepted(ctx: FEntryContext) -> i32 {
     forgotten::<Typed>(tcp)
 }
 
+/// A listener is about to close.
 #[inline(always)]
-fn closing<M: Memory>(tcp: Ptr) -> i32 {
+pub fn closing<M: Memory>(tcp: Ptr) -> i32 {
     let key = counts::key::<M>(tcp);
     counts::meet::<M>(tcp, key, None, Place::Listen);
     // All that a listener met may have been before it got its cookie.
@@ -71,8 +72,9 @@ fn closing<M: Memory>(tcp: Ptr) -> i32 {
     0
 }
 
+/// It has closed.
 #[inline(always)]
-fn closed<M: Memory>(tcp: Ptr) -> i32 {
+pub fn closed<M: Memory>(tcp: Ptr) -> i32 {
     if let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<M>(tcp)) {
         // SAFETY: a live map value; the socket is locked by who closes it.
         unsafe { (*identity).closing = 0 };
@@ -84,7 +86,7 @@ fn closed<M: Memory>(tcp: Ptr) -> i32 {
 /// listener: its state has left LISTEN before, and tcp_v4_rcv() looks at it
 /// first. So the current thread tells the two callers apart.
 #[inline(always)]
-fn forgotten<M: Memory>(tcp: Ptr) -> i32 {
+pub fn forgotten<M: Memory>(tcp: Ptr) -> i32 {
     if let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<M>(tcp)) {
         // SAFETY: a live map value that only the closing thread writes now;
         // the helper takes no arguments.

@@ -37,17 +37,13 @@ pub fn cookie_v6(ctx: FExitContext) -> i32 {
 fn checked(ctx: *mut c_void, client: impl FnOnce(Ptr) -> Peer) -> i32 {
     let (sk, skb, returned) = (slot::<0>(ctx), slot::<1>(ctx), slot::<2>(ctx));
     let Some(tcp) = Typed::tcp_sock(sk as Ptr) else { return 0 };
-    let checked = match returned {
-        0 => Checked::Lost,
-        child if child != sk => Checked::Child,
-        _ => Checked::NotValid,
-    };
+    let checked = Checked::of(sk, returned);
     handled::<Typed>(tcp, skb as Ptr, checked, client(skb as Ptr))
 }
 
 /// What the check returned.
 #[derive(Clone, Copy)]
-enum Checked {
+pub enum Checked {
     /// A child socket.
     Child,
     /// Nothing: the cookie was valid.
@@ -56,9 +52,21 @@ enum Checked {
     NotValid,
 }
 
+impl Checked {
+    /// By what came back for a listener.
+    #[inline(always)]
+    pub const fn of(sk: u64, returned: u64) -> Self {
+        match returned {
+            0 => Self::Lost,
+            child if child != sk => Self::Child,
+            _ => Self::NotValid,
+        }
+    }
+}
+
 /// The request is freed by now, so the client is read from the packet.
 #[inline(always)]
-fn handled<M: Memory>(tcp: Ptr, skb: Ptr, checked: Checked, client: Peer) -> i32 {
+pub fn handled<M: Memory>(tcp: Ptr, skb: Ptr, checked: Checked, client: Peer) -> i32 {
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, checked) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {

@@ -48,14 +48,13 @@ pub fn request_timer(ctx: FEntryContext) -> i32 {
 /// reqsk_timer_handler(t)
 #[fexit]
 pub fn request_timer_done(_ctx: FExitContext) -> i32 {
-    if let Some(expiring) = EXPIRING.get_ptr_mut(0) {
-        done(expiring);
-    }
+    done();
     0
 }
 
+/// A timer's handler begins.
 #[inline(always)]
-fn begins(timer: u64) {
+pub fn begins(timer: u64) {
     let Some(expiring) = EXPIRING.get_ptr_mut(0) else { return };
     // SAFETY: this CPU's live map value. Timers run with the bottom half off,
     // one after the other.
@@ -101,8 +100,10 @@ fn cause(tcp: Ptr, req: Ptr) -> Cause {
     }
 }
 
+/// It has returned.
 #[inline(always)]
-fn done(expiring: *mut Expiring) {
+pub fn done() {
+    let Some(expiring) = EXPIRING.get_ptr_mut(0) else { return };
     // SAFETY: as above; `row` is this CPU's live map value.
     unsafe {
         let req = (*expiring).request as Ptr;

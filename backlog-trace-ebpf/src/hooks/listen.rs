@@ -43,10 +43,16 @@ pub fn listen_done(ctx: FExitContext) -> i32 {
         return 0;
     }
     let Some(tcp) = Typed::tcp_sock(slot::<0>(raw) as Ptr) else { return 0 };
-    let key = counts::key::<Typed>(tcp);
-    aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", key);
-    counts::meet::<Typed>(tcp, key, Some(Caller::current(&ctx)), Place::Listen);
-    counts::reopen::<Typed>(tcp, key);
-    details::tell_without_row::<Typed>(tcp, key, What::kind(Kind::Opened));
+    aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", counts::key::<Typed>(tcp));
+    opened::<Typed>(tcp, Caller::current(&ctx))
+}
+
+/// listen() succeeded, in the caller's context.
+#[inline(always)]
+pub fn opened<M: Memory>(tcp: Ptr, caller: Caller) -> i32 {
+    let key = counts::key::<M>(tcp);
+    counts::meet::<M>(tcp, key, Some(caller), Place::Listen);
+    counts::reopen::<M>(tcp, key);
+    details::tell_without_row::<M>(tcp, key, What::kind(Kind::Opened));
     0
 }

@@ -1,11 +1,12 @@
-//! One file per step of the handshake.
+//! One file per step of the handshake: the body, and its shells for
+//! trampolines and tracepoints.
 
-mod accept;
-mod ack;
-mod close;
-mod cookie;
+pub mod accept;
+pub mod ack;
+pub mod close;
+pub mod cookie;
 pub mod expiry;
-mod listen;
-mod request;
-mod syn;
+pub mod listen;
+pub mod request;
+pub mod syn;
 mod synack;

@@ -10,7 +10,7 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::counter::Counter;
-use backlog_trace_common::detail::{Detail, Outcome};
+use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 
 use crate::counts::{self, Place, bump};
@@ -30,14 +30,13 @@ pub fn request_error(ctx: FEntryContext) -> i32 {
 /// tcp_req_err(sk, seq, abort)
 #[fexit]
 pub fn request_aborted(_ctx: FExitContext) -> i32 {
-    if let Some(aborting) = ABORTING.get_ptr_mut(0) {
-        aborted(aborting);
-    }
+    aborted();
     0
 }
 
+/// A request may be about to go.
 #[inline(always)]
-fn about_to_abort<M: Memory>(req: Ptr) {
+pub fn about_to_abort<M: Memory>(req: Ptr) {
     let Some(aborting) = ABORTING.get_ptr_mut(0) else { return };
     // SAFETY: this CPU's live map value. ICMP errors are handled with the
     // bottom half off, so nothing comes in between entry and exit.
@@ -56,8 +55,10 @@ fn about_to_abort<M: Memory>(req: Ptr) {
     }
 }
 
+/// Whether the request that may have been about to go went.
 #[inline(always)]
-fn aborted(aborting: *mut Detail) {
+pub fn aborted() {
+    let Some(aborting) = ABORTING.get_ptr_mut(0) else { return };
     // SAFETY: as above; `row` is this CPU's live map value.
     unsafe {
         let key = (*aborting).listener;

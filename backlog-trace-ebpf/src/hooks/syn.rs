@@ -51,14 +51,14 @@ pub fn syn_mptcp_v6(ctx: FExitContext) -> i32 {
 /// A dual-stack listener hands an IPv4 client's SYN on to the IPv4 wrapper,
 /// where it has been counted already.
 #[inline(always)]
-fn handled_v6<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
+pub fn handled_v6<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
     let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
     if protocol == IPV4 { 0 } else { handled::<M>(sk, Peer::Ipv6(skb)) }
 }
 
 /// A SYN has been answered or refused.
 #[inline(always)]
-fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
+pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
     let Some(tcp) = M::tcp_sock(sk) else { return 0 };
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     let queues = Queues::of::<M>(tcp);

@@ -71,28 +71,47 @@ pub const HOOKS: &[Hook] = &[
         gives: "who called listen(), also for listeners that close at once",
         reasons: &[],
         required: true,
-        rungs: &[(
-            Rung::Fentry,
-            &[
-                optional("listen_cookie", Kind::Fentry, "inet_csk_listen_start"),
-                part("listen_begin", Kind::Fentry, "inet_csk_listen_start"),
-                part("listen_done", Kind::Fexit, "inet_csk_listen_start"),
-            ],
-        )],
+        rungs: &[
+            (
+                Rung::Fentry,
+                &[
+                    optional("listen_cookie", Kind::Fentry, "inet_csk_listen_start"),
+                    part("listen_begin", Kind::Fentry, "inet_csk_listen_start"),
+                    part("listen_done", Kind::Fexit, "inet_csk_listen_start"),
+                ],
+            ),
+            (
+                Rung::Kprobe,
+                &[
+                    part("listen_in", Kind::Kprobe, "inet_csk_listen_start"),
+                    part("listen_out", Kind::Kretprobe, "inet_csk_listen_start"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "close",
         gives: "connections lost in the queues of a listener that closed",
         reasons: &[Reason::ListenerClosed],
         required: false,
-        rungs: &[(
-            Rung::Fentry,
-            &[
-                part("close", Kind::Fentry, "inet_csk_listen_stop"),
-                part("unaccepted", Kind::Fentry, "inet_child_forget"),
-                part("close_done", Kind::Fexit, "inet_csk_listen_stop"),
-            ],
-        )],
+        rungs: &[
+            (
+                Rung::Fentry,
+                &[
+                    part("close", Kind::Fentry, "inet_csk_listen_stop"),
+                    part("unaccepted", Kind::Fentry, "inet_child_forget"),
+                    part("close_done", Kind::Fexit, "inet_csk_listen_stop"),
+                ],
+            ),
+            (
+                Rung::Kprobe,
+                &[
+                    part("close_in", Kind::Kprobe, "inet_csk_listen_stop"),
+                    part("unaccepted_in", Kind::Kprobe, "inet_child_forget"),
+                    part("close_out", Kind::Kretprobe, "inet_csk_listen_stop"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "syn",
@@ -110,15 +129,30 @@ pub const HOOKS: &[Hook] = &[
             Reason::FastopenQueueFull,
         ],
         required: true,
-        rungs: &[(
-            Rung::Fentry,
-            &[
-                part("syn_v4", Kind::Fexit, "tcp_v4_conn_request"),
-                optional("syn_v6", Kind::Fexit, "tcp_v6_conn_request"),
-                optional("syn_mptcp_v4", Kind::Fexit, "subflow_v4_conn_request"),
-                optional("syn_mptcp_v6", Kind::Fexit, "subflow_v6_conn_request"),
-            ],
-        )],
+        rungs: &[
+            (
+                Rung::Fentry,
+                &[
+                    part("syn_v4", Kind::Fexit, "tcp_v4_conn_request"),
+                    optional("syn_v6", Kind::Fexit, "tcp_v6_conn_request"),
+                    optional("syn_mptcp_v4", Kind::Fexit, "subflow_v4_conn_request"),
+                    optional("syn_mptcp_v6", Kind::Fexit, "subflow_v6_conn_request"),
+                ],
+            ),
+            (
+                Rung::Kprobe,
+                &[
+                    part("syn_v4_in", Kind::Kprobe, "tcp_v4_conn_request"),
+                    part("syn_v4_out", Kind::Kretprobe, "tcp_v4_conn_request"),
+                    optional("syn_v6_in", Kind::Kprobe, "tcp_v6_conn_request"),
+                    optional("syn_v6_out", Kind::Kretprobe, "tcp_v6_conn_request"),
+                    optional("syn_v4_in", Kind::Kprobe, "subflow_v4_conn_request"),
+                    optional("syn_v4_out", Kind::Kretprobe, "subflow_v4_conn_request"),
+                    optional("syn_v6_in", Kind::Kprobe, "subflow_v6_conn_request"),
+                    optional("syn_v6_out", Kind::Kretprobe, "subflow_v6_conn_request"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "ack",
@@ -130,7 +164,16 @@ pub const HOOKS: &[Hook] = &[
             Reason::RequestReset,
         ],
         required: true,
-        rungs: &[(Rung::Fentry, &[part("ack", Kind::Fexit, "tcp_check_req")])],
+        rungs: &[
+            (Rung::Fentry, &[part("ack", Kind::Fexit, "tcp_check_req")]),
+            (
+                Rung::Kprobe,
+                &[
+                    part("ack_in", Kind::Kprobe, "tcp_check_req"),
+                    part("ack_out", Kind::Kretprobe, "tcp_check_req"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "cookie",
@@ -142,53 +185,100 @@ pub const HOOKS: &[Hook] = &[
             Reason::CookieAckLost,
         ],
         required: false,
-        rungs: &[(
-            Rung::Fentry,
-            &[
-                part("cookie_v4", Kind::Fexit, "cookie_v4_check"),
-                optional("cookie_v6", Kind::Fexit, "cookie_v6_check"),
-            ],
-        )],
+        rungs: &[
+            (
+                Rung::Fentry,
+                &[
+                    part("cookie_v4", Kind::Fexit, "cookie_v4_check"),
+                    optional("cookie_v6", Kind::Fexit, "cookie_v6_check"),
+                ],
+            ),
+            (
+                Rung::Kprobe,
+                &[
+                    part("cookie_v4_in", Kind::Kprobe, "cookie_v4_check"),
+                    part("cookie_v4_out", Kind::Kretprobe, "cookie_v4_check"),
+                    optional("cookie_v6_in", Kind::Kprobe, "cookie_v6_check"),
+                    optional("cookie_v6_out", Kind::Kretprobe, "cookie_v6_check"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "synack",
         gives: "SYN+ACKs sent again",
         reasons: &[Reason::SynackRetransmit],
         required: false,
-        rungs: &[(Rung::Fentry, &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")])],
+        rungs: &[
+            (Rung::Fentry, &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")]),
+            (
+                Rung::Kprobe,
+                &[
+                    // Needs neither trampolines nor kprobes.
+                    part("synack", Kind::TpBtf, "tcp_retransmit_synack"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "expiry",
         gives: "half-open requests given up",
         reasons: &[Reason::SynackExpired],
         required: false,
-        rungs: &[(
-            Rung::Fentry,
-            &[
-                part("request_timer", Kind::Fentry, "reqsk_timer_handler"),
-                part("request_timer_done", Kind::Fexit, "reqsk_timer_handler"),
-            ],
-        )],
+        rungs: &[
+            (
+                Rung::Fentry,
+                &[
+                    part("request_timer", Kind::Fentry, "reqsk_timer_handler"),
+                    part("request_timer_done", Kind::Fexit, "reqsk_timer_handler"),
+                ],
+            ),
+            (
+                Rung::Kprobe,
+                &[
+                    part("request_timer_in", Kind::Kprobe, "reqsk_timer_handler"),
+                    part("request_timer_out", Kind::Kretprobe, "reqsk_timer_handler"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "request",
         gives: "half-open requests removed by an ICMP error or an unreachable neighbour",
         required: false,
         reasons: &[Reason::RequestAborted],
-        rungs: &[(
-            Rung::Fentry,
-            &[
-                part("request_error", Kind::Fentry, "tcp_req_err"),
-                part("request_aborted", Kind::Fexit, "tcp_req_err"),
-            ],
-        )],
+        rungs: &[
+            (
+                Rung::Fentry,
+                &[
+                    part("request_error", Kind::Fentry, "tcp_req_err"),
+                    part("request_aborted", Kind::Fexit, "tcp_req_err"),
+                ],
+            ),
+            (
+                Rung::Kprobe,
+                &[
+                    part("request_in", Kind::Kprobe, "tcp_req_err"),
+                    part("request_out", Kind::Kretprobe, "tcp_req_err"),
+                ],
+            ),
+        ],
     },
     Hook {
         name: "accept",
         gives: "connections accepted and how long they waited",
         reasons: &[],
         required: false,
-        rungs: &[(Rung::Fentry, &[part("accept", Kind::Fexit, "inet_csk_accept")])],
+        rungs: &[
+            (Rung::Fentry, &[part("accept", Kind::Fexit, "inet_csk_accept")]),
+            (
+                Rung::Kprobe,
+                &[
+                    part("accept_in", Kind::Kprobe, "inet_csk_accept"),
+                    part("accept_graft", Kind::Kprobe, "security_sock_graft"),
+                ],
+            ),
+        ],
     },
 ];
 

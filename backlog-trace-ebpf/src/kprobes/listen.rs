@@ -1,0 +1,32 @@
+//! listen(), by kprobes.
+
+use aya_ebpf::macros::{kprobe, kretprobe};
+use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+
+use super::callers;
+use super::registers::{Entry, Exit};
+use crate::baseline;
+use crate::counts::Caller;
+use crate::hooks::listen;
+use crate::read::{Memory, Probed, Ptr};
+
+/// inet_csk_listen_start(sk[, backlog]). The helper that makes a cookie wants a
+/// typed pointer, so the listener goes by its address until somebody asks.
+#[kprobe]
+pub fn listen_in(ctx: ProbeContext) -> u32 {
+    let sk = Entry::of(&ctx).first();
+    let Some(tcp) = Probed::tcp_sock(sk as Ptr) else { return 0 };
+    baseline::enroll::<Probed>(tcp);
+    callers::enter(sk);
+    0
+}
+
+/// inet_csk_listen_start(sk[, backlog])
+#[kretprobe]
+pub fn listen_out(ctx: RetProbeContext) -> u32 {
+    let Some(tcp) = callers::leave() else { return 0 };
+    if Exit::of(&ctx).returned() as u32 == 0 {
+        listen::opened::<Probed>(tcp, Caller::current(&ctx));
+    }
+    0
+}

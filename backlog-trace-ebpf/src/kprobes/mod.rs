@@ -1,0 +1,21 @@
+//! The shells for kprobes and kretprobes: where no trampoline can be had.
+//!
+//! A kretprobe has lost the arguments. For functions that run with the bottom
+//! half off they are kept in [`calls`], per CPU; for listen(), accept() and close(),
+//! which run in process context, by task in [`callers`]. The bodies are those
+//! of [`crate::hooks`], and read through [`crate::read::Probed`].
+//!
+//! The programs carry no types and no BTF ids, and read the registers of
+//! x86-64 only.
+
+mod accept;
+mod ack;
+mod callers;
+pub mod calls;
+mod close;
+mod cookie;
+mod expiry;
+mod listen;
+mod registers;
+mod request;
+mod syn;
