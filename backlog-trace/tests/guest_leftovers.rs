@@ -14,6 +14,8 @@ use backlog_trace::failure::Exit;
 use rustix::process::{Pid, Signal, kill_process};
 use tool::{BTF, Circumstances, Loaded, tool, types_without};
 
+const FENTRY: [&str; 2] = ["--rung", "fentry"];
+
 /// Longer than any kernel takes to verify the programs, also an emulated one.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -88,11 +90,48 @@ fn a_kernel_that_lacks_a_function() {
     let types = types_without("inet_csk_accept", directory.path());
     let seen = [(types.as_path(), BTF)];
     let missing = "the hook accept is missing: this kernel has no function inet_csk_accept";
-    check(tool(&brief).seeing(&seen), Exit::Success, &[missing]);
-    check(tool(&["check"]).seeing(&seen), Exit::Reduced, &[]);
+    check(tool(&[&brief[..], &FENTRY].concat()).seeing(&seen), Exit::Success, &[missing]);
+    check(tool(&[&["check"][..], &FENTRY].concat()).seeing(&seen), Exit::Reduced, &[]);
+    // A kprobe needs no type.
+    check(tool(&brief).seeing(&seen), Exit::Success, &[]);
+    check(tool(&["check"]).seeing(&seen), Exit::Success, &[]);
 
     let types = types_without("tcp_check_req", directory.path());
     let seen = [(types.as_path(), BTF)];
-    check(tool(&brief).seeing(&seen), Exit::KernelUnable, &["the ack hook", "no function tcp_check_req"]);
-    check(tool(&["check"]).seeing(&seen), Exit::Nothing, &[]);
+    let words = ["the ack hook", "no function tcp_check_req"];
+    check(tool(&[&brief[..], &FENTRY].concat()).seeing(&seen), Exit::KernelUnable, &words);
+    check(tool(&[&["check"][..], &FENTRY].concat()).seeing(&seen), Exit::Nothing, &[]);
+    check(tool(&["check"]).seeing(&seen), Exit::Success, &[]);
+}
+
+/// Each hook of `check` with the rung that it took.
+fn rungs(command: &mut Command) -> Vec<(String, Option<String>)> {
+    let output = command.args(["--format", "json"]).output().unwrap();
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let hooks = object["hooks"].as_array().unwrap().iter();
+    hooks.map(|hook| (text(&hook["hook"]).unwrap(), text(&hook["rung"]))).collect()
+}
+
+#[test]
+#[ignore = "for the kernels of the matrix"]
+fn the_best_rung_is_taken_unless_one_is_asked_for() {
+    let all = |rung: &str, taken: Vec<(String, Option<String>)>| {
+        assert!(taken.iter().all(|(_, own)| own.as_deref() == Some(rung)), "{rung}: {taken:?}");
+    };
+    all("fentry", rungs(&mut tool(&["check"])));
+    for rung in ["fentry", "kprobe"] {
+        all(rung, rungs(&mut tool(&["check", "--rung", rung])));
+    }
+}
+
+#[test]
+#[ignore = "for the kernels of the matrix"]
+fn a_kernel_without_kprobes() {
+    let directory = tempfile::tempdir().unwrap();
+    let seen = [(directory.path(), "/sys/bus/event_source/devices")];
+    check(tool(&["check"]).seeing(&seen), Exit::Success, &[]);
+    check(tool(&["check", "--rung", "kprobe"]).seeing(&seen), Exit::Nothing, &[]);
+    let words = ["the listen hook", "built without kprobes"];
+    check(tool(&["hist", "--rung", "kprobe"]).seeing(&seen), Exit::KernelUnable, &words);
 }

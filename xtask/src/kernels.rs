@@ -11,21 +11,49 @@ pub(crate) struct Kernel {
     /// Packages with the image and the modules, as patterns of apt-cache
     /// (POSIX extended); of each, the newest match is taken.
     pub(crate) packages: &'static [&'static str],
-    /// Scenarios that this kernel cannot have, and why. A skip that is not
-    /// here is a failure.
+    /// Scenarios and rungs that this kernel cannot have, and why. A skip that
+    /// is not here is a failure.
     pub(crate) skips: &'static [Skip],
+}
+
+impl Kernel {
+    /// The rungs that its scenarios are played on, best first.
+    pub(crate) fn rungs(&self) -> impl Iterator<Item = &'static str> {
+        RUNGS.into_iter().filter(|rung| self.lacks(rung).is_none())
+    }
+
+    /// Why it cannot have a rung at all.
+    pub(crate) fn lacks(&self, rung: &str) -> Option<&'static Skip> {
+        self.skips.iter().find(|skip| skip.scenario.is_empty() && skip.covers(rung))
+    }
+
+    /// Why it cannot have a scenario on a rung.
+    pub(crate) fn skips(&self, scenario: &str, rung: &str) -> Option<&'static Skip> {
+        let of = |skip: &&Skip| skip.scenario.is_empty() || skip.scenario == scenario;
+        self.skips.iter().filter(of).find(|skip| skip.covers(rung))
+    }
 }
 
 /// A scenario that cannot run on a kernel.
 #[derive(Debug)]
 pub(crate) struct Skip {
-    /// The scenario's name as `selftest` prints it.
+    /// The scenario's name as `selftest` prints it; empty for every scenario.
     pub(crate) scenario: &'static str,
     /// The rung it cannot have there; empty for every rung.
     pub(crate) rung: &'static str,
     /// The fact about this kernel that makes it impossible.
     pub(crate) why: &'static str,
 }
+
+impl Skip {
+    fn covers(&self, rung: &str) -> bool {
+        self.rung.is_empty() || self.rung == rung
+    }
+}
+
+/// The rungs of the ladder that scenarios are played on, best first: on every
+/// kernel that does not list one as what it cannot have.
+pub(crate) const RUNGS: [&str; 2] = ["fentry", "kprobe"];
 
 /// The oldest supported kernel, two stable series in wide use, and the newest.
 pub(crate) const MATRIX: [Kernel; 4] = [
@@ -89,18 +117,25 @@ mod tests {
     const END: &str = "<!-- end of kernels -->\n";
 
     fn table() -> String {
-        let mut text = "| kernel | Debian | scenarios it cannot have |\n|---|---|---|\n".to_owned();
+        let mut text = "| kernel | Debian | rungs | what it cannot have |\n|---|---|---|---|\n".to_owned();
         for kernel in &MATRIX {
+            let rungs: Vec<&str> = kernel.rungs().collect();
+            let rungs = rungs.join(", ");
             let skips: Vec<String> = kernel.skips.iter().map(skip).collect();
             let skips = if skips.is_empty() { "none".to_owned() } else { skips.join("; ") };
-            writeln!(text, "| {} | {} | {skips} |", kernel.version, kernel.suite).unwrap();
+            writeln!(text, "| {} | {} | {rungs} | {skips} |", kernel.version, kernel.suite).unwrap();
         }
         text
     }
 
     fn skip(skip: &Skip) -> String {
         let rung = if skip.rung.is_empty() { String::new() } else { format!(" ({})", skip.rung) };
-        format!("`{}`{rung}: {}", skip.scenario, skip.why)
+        let scenario = if skip.scenario.is_empty() {
+            "every scenario".to_owned()
+        } else {
+            format!("`{}`", skip.scenario)
+        };
+        format!("{scenario}{rung}: {}", skip.why)
     }
 
     /// `UPDATE=1 cargo test -p xtask kernels` writes the table anew.

@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::{Format, output};
+use crate::event::Rung;
 use crate::failure::{Exit, Result};
 use crate::probe::{self, Verdict};
 use crate::view;
@@ -16,6 +17,7 @@ Exit code: 0 everything can be observed, 20 all but what the missing hooks give,
 
 Examples:
   backlog-trace check
+  backlog-trace check --rung kprobe                    what would be if there were no better rung
   backlog-trace check --format json | jq -r .verdict   full, reduced or nothing (docs/json.md)";
 
 /// Arguments.
@@ -25,14 +27,17 @@ pub struct Check {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Try only this rung of each hook (default: each one until one holds).
+    #[arg(long, value_enum, value_name = "RUNG")]
+    pub rung: Option<Rung>,
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// The output cannot be written.
+/// This build lacks the rung, or the output cannot be written.
 pub fn run(arguments: &Check) -> Result<Exit> {
-    let trial = probe::trial();
+    let trial = probe::trial(&probe::rungs(arguments.rung)?);
     let mut out = output::stdout();
     let written = match arguments.format {
         Format::Text => view::check::text(&trial, &mut out),

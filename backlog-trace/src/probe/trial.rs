@@ -6,10 +6,11 @@ use aya::Ebpf;
 use serde::Serialize;
 
 use super::hook::{HOOKS, Hook, Kind, Part};
-use super::ladder::{Attempt, Outcome, RUNGS, Tried};
+use super::ladder::{Attempt, Outcome, Tried};
 use super::load::Sizes;
 use super::settings::Settings;
 use super::{attach, baselines, load};
+use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::{self, Btf};
 use crate::kernel::layout::Layout;
@@ -56,8 +57,9 @@ impl Trial {
     }
 }
 
-/// Loads and attaches each program for a moment.
-pub fn trial() -> Trial {
+/// Loads and attaches each program of these rungs for a moment, as far as a
+/// better one does not do.
+pub fn trial(rungs: &[Rung]) -> Trial {
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     let (mut findings, able) = match Facts::gather() {
         Ok(facts) => {
@@ -84,28 +86,34 @@ pub fn trial() -> Trial {
     };
     let ready = able.and_then(|facts| layout.map(|layout| (facts, layout)));
     let hooks = match (ready, types.as_ref().ok()) {
-        (Ok((facts, layout)), Some(types)) => try_all(&facts, types, &layout, &mut findings),
-        (Err(failure), types) => untried(&failure, types),
+        (Ok((facts, layout)), Some(types)) => try_all(rungs, &facts, types, &layout, &mut findings),
+        (Err(failure), types) => untried(rungs, &failure, types),
         // A layout comes of types.
-        (Ok(_), None) => untried(&btf::absent(), None),
+        (Ok(_), None) => untried(rungs, &btf::absent(), None),
     };
     Trial { kernel, findings, hooks }
 }
 
 /// Goes through the steps of an observation, as far as they go.
-fn try_all(facts: &Facts, types: &Btf, layout: &Layout, findings: &mut Vec<Finding>) -> Vec<Tried> {
+fn try_all(
+    rungs: &[Rung],
+    facts: &Facts,
+    types: &Btf,
+    layout: &Layout,
+    findings: &mut Vec<Finding>,
+) -> Vec<Tried> {
     let mut ebpf = match prepare(facts, layout, findings) {
         Ok(ebpf) => ebpf,
-        Err(failure) => return untried(&failure, Some(types)),
+        Err(failure) => return untried(rungs, &failure, Some(types)),
     };
     let btf = match aya::Btf::from_sys_fs() {
         Ok(btf) => btf,
         Err(error) => {
             let failure = Failure::new(Exit::KernelUnable, format!("the kernel's types: {error}"));
-            return untried(&failure, Some(types));
+            return untried(rungs, &failure, Some(types));
         }
     };
-    let hooks = attach::attach_all(&mut ebpf, &btf, facts, RUNGS);
+    let hooks = attach::attach_all(&mut ebpf, &btf, facts, rungs);
     let walk = baselines::try_walk(&mut ebpf, &btf, facts);
     // Its failure is in the findings.
     let _ = found(findings, "walk", "listeners that are open already can be walked over", walk);
@@ -135,7 +143,7 @@ fn found<T>(findings: &mut Vec<Finding>, subject: &'static str, good: &str, resu
 
 /// What can be said of the hooks where nothing can be tried: whether the
 /// kernel has their targets.
-fn untried(failure: &Failure, types: Option<&Btf>) -> Vec<Tried> {
+fn untried(rungs: &[Rung], failure: &Failure, types: Option<&Btf>) -> Vec<Tried> {
     let attempt = |hook: &Hook, rung| {
         let Some(parts) = hook.parts_on(rung) else { return Attempt::without_programs(rung) };
         match absent(parts, types) {
@@ -148,7 +156,7 @@ fn untried(failure: &Failure, types: Option<&Btf>) -> Vec<Tried> {
             },
         }
     };
-    let tried = |hook| Tried { hook, attempts: RUNGS.iter().map(|rung| attempt(hook, *rung)).collect() };
+    let tried = |hook| Tried { hook, attempts: rungs.iter().map(|rung| attempt(hook, *rung)).collect() };
     HOOKS.iter().map(tried).collect()
 }
 
@@ -166,7 +174,7 @@ fn absent(parts: &[Part], types: Option<&Btf>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Rung;
+    use crate::probe::RUNGS;
 
     fn trial(missing: &[&str], grade: Grade) -> Trial {
         let tried = |hook: &'static Hook| {
@@ -200,7 +208,7 @@ mod tests {
     #[test]
     fn every_hook_is_explained_where_nothing_can_be_tried() {
         let failure = Failure::new(Exit::NotPermitted, "a privilege is missing").advise("be root");
-        let hooks = untried(&failure, None);
+        let hooks = untried(RUNGS, &failure, None);
         assert_eq!(hooks.len(), HOOKS.len());
         for tried in hooks {
             assert_eq!((tried.rung(), tried.state()), (None, "missing"));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, RUNGS};
 
 /// What was run and how it came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,10 +88,12 @@ impl Verdict {
 
 type Row = (String, String);
 
-/// Kernel × scenario.
+/// Kernel × rung × scenario.
 #[derive(Debug, Default)]
 pub(crate) struct Matrix {
     kernels: Vec<&'static str>,
+    /// What kernels lack altogether: kernel and rung.
+    lacks: BTreeSet<(&'static str, &'static str)>,
     cells: BTreeMap<Row, BTreeMap<&'static str, Verdict>>,
     /// Why a cell, or a whole kernel, is not as it should be.
     notes: Vec<String>,
@@ -103,6 +105,10 @@ impl Matrix {
     /// Adds what one kernel's guest printed.
     pub(crate) fn add(&mut self, kernel: &Kernel, printed: &str) {
         self.kernels.push(kernel.version);
+        for (rung, skip) in RUNGS.into_iter().filter_map(|rung| Some((rung, kernel.lacks(rung)?))) {
+            self.lacks.insert((kernel.version, rung));
+            self.notes.push(format!("{} {rung} (skip): {}", kernel.version, skip.why));
+        }
         for line in printed.lines().filter(|line| line.starts_with('{')) {
             match serde_json::from_str::<Scenario>(line) {
                 Ok(scenario) if scenario.kind == "scenario" => self.add_scenario(kernel, scenario),
@@ -113,6 +119,11 @@ impl Matrix {
                 Ok(_) | Err(_) => {}
             }
         }
+    }
+
+    /// Whether any scenario was played on this rung of this kernel.
+    pub(crate) fn has(&self, kernel: &Kernel, rung: &str) -> bool {
+        self.cells.iter().any(|((_, own), cells)| own == rung && cells.contains_key(kernel.version))
     }
 
     /// A guest that did not end as it should.
@@ -132,10 +143,7 @@ impl Matrix {
 
     fn add_scenario(&mut self, kernel: &Kernel, scenario: Scenario) {
         let rung = scenario.rung.unwrap_or_default();
-        let listed = kernel
-            .skips
-            .iter()
-            .find(|skip| skip.scenario == scenario.name && (skip.rung.is_empty() || skip.rung == rung));
+        let listed = kernel.skips(&scenario.name, &rung);
         let verdict = match scenario.verdict.as_str() {
             "pass" => Verdict::Pass,
             "skip" if listed.is_some() => Verdict::Skip,
@@ -174,7 +182,9 @@ impl Matrix {
     }
 
     fn cell(&self, row: &Row, kernel: &str) -> Verdict {
-        self.cells.get(row).and_then(|cells| cells.get(kernel)).copied().unwrap_or(Verdict::Missing)
+        let lacking = self.lacks.iter().any(|(own, rung)| *own == kernel && *rung == row.1);
+        let otherwise = if lacking { Verdict::Skip } else { Verdict::Missing };
+        self.cells.get(row).and_then(|cells| cells.get(kernel)).copied().unwrap_or(otherwise)
     }
 
     /// Every cell counts, and so does every guest that broke.
@@ -231,6 +241,13 @@ mod tests {
     };
     const OTHER: Kernel = Kernel { version: "2.0", suite: "", packages: &[], skips: &[] };
 
+    const LACKING: Kernel = Kernel {
+        version: "3.0",
+        suite: "",
+        packages: &[],
+        skips: &[Skip { scenario: "", rung: "kprobe", why: "no kprobes" }],
+    };
+
     fn line(name: &str, rung: &str, verdict: &str) -> String {
         format!(
             r#"{{"v":1,"type":"scenario","name":"{name}","rung":"{rung}","verdict":"{verdict}","expected":{{}},"seen":{{}}}}"#
@@ -270,6 +287,21 @@ mod tests {
             matrix.add(&OTHER, second);
             assert_eq!(matrix.count(), Count { passed: 1, failed: 1, skipped: 0 }, "{matrix}");
         }
+    }
+
+    #[test]
+    fn a_rung_that_a_kernel_lacks_is_skipped_once_it_is_listed() {
+        let both = [line("syn", "fentry", "pass"), line("syn", "kprobe", "pass")].join("\n");
+        for (second, counted) in [(&LACKING, (3, 0, 1)), (&OTHER, (3, 1, 0))] {
+            let mut matrix = Matrix::default();
+            matrix.add(&KERNEL, &both);
+            matrix.add(second, &line("syn", "fentry", "pass"));
+            let (passed, failed, skipped) = counted;
+            assert_eq!(matrix.count(), Count { passed, failed, skipped }, "{matrix}");
+            assert!(matrix.has(second, "fentry") && !matrix.has(second, "kprobe"));
+        }
+        assert_eq!(LACKING.rungs().collect::<Vec<_>>(), ["fentry"]);
+        assert_eq!(KERNEL.rungs().collect::<Vec<_>>(), RUNGS);
     }
 
     #[test]
