@@ -25,6 +25,9 @@ pub struct Selftest {
     /// Where a program is that a scenario starts, e.g. nginx=/opt/sbin/nginx (repeatable).
     #[arg(long, value_name = "NAME=PATH")]
     with: Vec<String>,
+    /// What the scenario `random` draws from (default: chance; it is printed).
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -43,7 +46,11 @@ pub fn run(args: &Selftest) -> Result<Exit> {
         selftest::hold();
         return Ok(Exit::Success);
     }
-    let mut settings = Settings { rung: args.rung.map(|rung| rung.name().to_owned()), ..Settings::default() };
+    let mut settings = Settings {
+        rung: args.rung.map(|rung| rung.name().to_owned()),
+        seed: args.seed,
+        ..Settings::default()
+    };
     for program in &args.with {
         settings.add_program(program)?;
     }

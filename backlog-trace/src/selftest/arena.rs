@@ -5,6 +5,7 @@
 //! arena lives. It is the program's main thread that plays, so that the
 //! namespace is one of a process and not only of a thread.
 
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use super::observer::Observer;
 use super::patience;
 use super::seen::Seen;
 use super::settings::Settings;
+use super::tun::Wire;
 use crate::failure::{Failure, Result};
 
 /// How long to wait for a namespace's inode number to be free again: the tool
@@ -149,10 +151,8 @@ impl Arena {
     /// Opens a listener in a network.
     pub(super) fn listen_in(&mut self, network: usize, listen: Listen) -> Result<Rc<ListenerSocket>> {
         let netns = self.network(network)?.namespace.inode();
-        self.enter(network)?;
-        let opened = ListenerSocket::open(listen, network, netns);
-        self.enter(0)?;
-        let listener = Rc::new(opened?);
+        let opened = self.within(network, || ListenerSocket::open(listen, network, netns))?;
+        let listener = Rc::new(opened);
         self.listeners.push(Rc::clone(&listener));
         Ok(listener)
     }
@@ -172,12 +172,43 @@ impl Arena {
 
     /// A new client that connects by IPv4, or by IPv6.
     pub(super) fn client_by(&mut self, listener: &ListenerSocket, ipv6: bool) -> Result<Client> {
+        let (from, to) = self.route(listener.network, ipv6, listener.address.port())?;
+        Ok(Client::new(Rc::clone(&self.network(listener.network)?.tun), from, to))
+    }
+
+    /// Addresses of a new client's two ends in a network.
+    pub(super) fn route(
+        &mut self,
+        network: usize,
+        ipv6: bool,
+        port: u16,
+    ) -> Result<(SocketAddr, SocketAddr)> {
         let network = self
             .networks
-            .get_mut(listener.network)
+            .get_mut(network)
             .ok_or_else(|| Failure::internal("a client cannot be made", "no such network"))?;
-        let (from, to) = network.route(ipv6, listener.address.port());
-        Ok(Client::new(Rc::clone(&network.tun), from, to))
+        Ok(network.route(ipv6, port))
+    }
+
+    /// A network's TUN device, for another thread.
+    pub(super) fn wire(&self, network: usize) -> Result<Wire> {
+        self.network(network)?.tun.wire()
+    }
+
+    /// A network's namespace, for another thread to enter.
+    pub(super) fn namespace(&self, network: usize) -> Result<Namespace> {
+        self.within(network, Namespace::current)
+    }
+
+    /// Does something with this thread in a network's namespace.
+    pub(super) fn within<T>(&self, network: usize, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        if network == 0 {
+            return act();
+        }
+        self.enter(network)?;
+        let done = act();
+        self.enter(0)?;
+        done
     }
 
     /// Everything so far was preparation: starts the tool, and reads where the
@@ -245,7 +276,12 @@ impl Arena {
             .listeners
             .iter()
             .zip(low.1.into_iter().zip(high.1))
-            .map(|(listener, (low, high))| DropsMovement { inode: listener.inode, low, high });
+            .map(|(listener, (low, high))| DropsMovement {
+                inode: listener.inode,
+                low,
+                high,
+                more: listener.closed_under_load(),
+            });
         Ok((Kernel { networks, listeners: listeners.collect() }, seen?))
     }
 
@@ -261,13 +297,7 @@ impl Arena {
     }
 
     fn counters_of(&self, number: usize) -> Result<Counters> {
-        if number == 0 {
-            return Counters::read();
-        }
-        self.enter(number)?;
-        let counters = Counters::read();
-        self.enter(0)?;
-        counters
+        self.within(number, Counters::read)
     }
 
     fn enter(&self, number: usize) -> Result<()> {

@@ -20,6 +20,8 @@ pub(super) struct Expectation {
     /// Counts are lowest values: clients of the kernel's own were at work,
     /// which retry when they like, so only the kernel knows how often.
     pub(super) at_least: bool,
+    /// What the scenario was drawn from, where it was drawn.
+    pub(super) seed: Option<u64>,
 }
 
 /// What must have come of one listener.
@@ -62,12 +64,17 @@ pub(super) struct Told {
 impl Expectation {
     /// Exactly this.
     pub(super) fn exactly<const N: usize>(listeners: [Expected; N]) -> Self {
-        Self { listeners: listeners.into(), at_least: false }
+        Self { listeners: listeners.into(), at_least: false, seed: None }
     }
 
     /// At least this; how much more, the kernel's counters say.
     pub(super) fn at_least<const N: usize>(listeners: [Expected; N]) -> Self {
-        Self { listeners: listeners.into(), at_least: true }
+        Self { listeners: listeners.into(), at_least: true, seed: None }
+    }
+
+    /// At least this, of a scenario that was drawn from a seed.
+    pub(super) fn drawn(seed: u64, listeners: Vec<Expected>) -> Self {
+        Self { listeners, at_least: true, seed: Some(seed) }
     }
 
     /// How far the counters of a namespace must have moved.

@@ -63,6 +63,8 @@ pub(super) struct ListenerSocket {
     socket: RefCell<Option<OwnedFd>>,
     /// `sk_drops` when it was closed.
     last_drops: Cell<u32>,
+    /// Closed while packets came.
+    under_load: Cell<bool>,
 }
 
 impl ListenerSocket {
@@ -85,6 +87,7 @@ impl ListenerSocket {
             inode,
             socket: RefCell::new(Some(socket)),
             last_drops: Cell::new(0),
+            under_load: Cell::new(false),
         })
     }
 
@@ -123,6 +126,28 @@ impl ListenerSocket {
         self.last_drops.set(self.drops()?);
         self.socket.take();
         Ok(())
+    }
+
+    /// Closes it while packets come: more may be dropped after the last look.
+    pub(super) fn close_under_load(&self) -> Result<()> {
+        self.under_load.set(true);
+        self.close()
+    }
+
+    /// Whether more may have been dropped than [`Self::drops`] says.
+    pub(super) fn closed_under_load(&self) -> bool {
+        self.under_load.get()
+    }
+
+    /// Ends listening without closing the socket (`tcp_disconnect()`), so that
+    /// it can still be asked, and told to listen again.
+    pub(super) fn shut(&self) -> Result<()> {
+        self.ask(|socket| Ok(rustix::net::shutdown(socket, rustix::net::Shutdown::Read)?))
+    }
+
+    /// listen() again, on a socket that listens or one that was shut.
+    pub(super) fn relisten(&self, backlog: i32) -> Result<()> {
+        self.ask(|socket| Ok(rustix::net::listen(socket, backlog)?))
     }
 
     fn ask<T>(&self, question: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>) -> Result<T> {

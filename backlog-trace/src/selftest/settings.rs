@@ -12,6 +12,8 @@ pub struct Settings {
     pub rung: Option<String>,
     /// Where programs are that scenarios start, by name; others are searched in PATH.
     pub programs: BTreeMap<String, PathBuf>,
+    /// What the randomised scenario draws from; by chance where it is not given.
+    pub seed: Option<u64>,
 }
 
 impl Settings {

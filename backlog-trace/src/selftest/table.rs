@@ -3,7 +3,7 @@
 use super::listener_socket::Stack::{Dual, V4, V6};
 use super::scenario::Need::{Cookies, Ipv6, Program, Tun};
 use super::scenario::Scenario;
-use super::scenarios::{ack, cookie, demo, half_open, listeners, packaged, request, syn, synack};
+use super::scenarios::{ack, cookie, demo, half_open, listeners, packaged, random, request, syn, synack};
 
 /// Every scenario, in the order in which they are played.
 pub(super) const TABLE: &[Scenario] = &[
@@ -334,6 +334,14 @@ pub(super) const TABLE: &[Scenario] = &[
         hooks: &["syn", "ack", "cookie"],
         live: false,
         play: demo::stall_and_resume,
+    },
+    Scenario {
+        name: "random",
+        shows: "hundreds of clients at dozens of listeners in three namespaces, drawn from a seed",
+        needs: &[Tun],
+        hooks: &["syn", "ack", "cookie", "request"],
+        live: false,
+        play: random::crowd,
     },
 ];
 

@@ -25,16 +25,14 @@ const KEPT_SEGMENTS: usize = 4096;
 
 /// A TUN device and the segments that came out of it and nobody has taken yet.
 pub(super) struct Tun {
-    file: File,
+    wire: Wire,
     heard: RefCell<VecDeque<Segment>>,
 }
 
-impl Tun {
-    /// Makes the device in this thread's namespace.
-    pub(super) fn open() -> Result<Self> {
-        Ok(Self { file: interface::open_tun()?, heard: RefCell::default() })
-    }
+/// The device alone, for threads of their own to send and to listen.
+pub(super) struct Wire(File);
 
+impl Wire {
     /// Puts a segment on the wire.
     pub(super) fn send(&self, segment: &Segment) -> Result<()> {
         self.put(segment.to_packet())
@@ -47,9 +45,57 @@ impl Tun {
 
     fn put(&self, packet: std::result::Result<Vec<u8>, String>) -> Result<()> {
         let packet = packet.map_err(|why| Failure::internal("a client cannot send", why))?;
-        (&self.file)
+        (&self.0)
             .write_all(&packet)
             .map_err(|why| Failure::internal("a client's packet was not taken by the TUN device", why))
+    }
+
+    /// Waits until something can be read, or as long as `patience`.
+    pub(super) fn wait(&self, patience: Duration) -> Result<()> {
+        let timeout = Timespec::try_from(patience).ok();
+        poll(&mut [PollFd::new(&self.0, PollFlags::IN)], timeout.as_ref())
+            .map(|_| ())
+            .map_err(|why| Failure::internal("waiting for a packet of the kernel failed", why))
+    }
+
+    /// Takes every segment that the kernel has sent by now.
+    pub(super) fn drain(&self, mut take: impl FnMut(Segment)) -> Result<()> {
+        let mut packet = [0; PACKET_BYTES];
+        loop {
+            match (&self.0).read(&mut packet) {
+                Ok(length) => {
+                    if let Some(segment) = packet.get(..length).and_then(Segment::from_packet) {
+                        take(segment);
+                    }
+                }
+                Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(why) if why.kind() == ErrorKind::Interrupted => {}
+                Err(why) => return Err(Failure::internal("the TUN device cannot be read", why)),
+            }
+        }
+    }
+}
+
+impl Tun {
+    /// Makes the device in this thread's namespace.
+    pub(super) fn open() -> Result<Self> {
+        Ok(Self { wire: Wire(interface::open_tun()?), heard: RefCell::default() })
+    }
+
+    /// The device for another thread.
+    pub(super) fn wire(&self) -> Result<Wire> {
+        let file = self.wire.0.try_clone();
+        file.map(Wire).map_err(|why| Failure::internal("the TUN device cannot be shared", why))
+    }
+
+    /// Puts a segment on the wire.
+    pub(super) fn send(&self, segment: &Segment) -> Result<()> {
+        self.wire.send(segment)
+    }
+
+    /// Reports on the wire that a segment of the kernel's could not be delivered.
+    pub(super) fn send_unreachable(&self, lost: &Segment) -> Result<()> {
+        self.wire.send_unreachable(lost)
     }
 
     /// The next segment from the kernel that `wanted` picks, waiting for it as
@@ -71,28 +117,17 @@ impl Tun {
             if left.is_zero() {
                 return Ok(None);
             }
-            let timeout = Timespec::try_from(left).ok();
-            poll(&mut [PollFd::new(&self.file, PollFlags::IN)], timeout.as_ref())
-                .map_err(|why| Failure::internal("waiting for a packet of the kernel failed", why))?;
+            self.wire.wait(left)?;
         }
     }
 
     fn drain(&self) -> Result<()> {
-        let mut packet = [0; PACKET_BYTES];
-        loop {
-            match (&self.file).read(&mut packet) {
-                Ok(length) => {
-                    let Some(segment) = packet.get(..length).and_then(Segment::from_packet) else { continue };
-                    let mut heard = self.heard.borrow_mut();
-                    if heard.len() == KEPT_SEGMENTS {
-                        heard.pop_front();
-                    }
-                    heard.push_back(segment);
-                }
-                Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(why) if why.kind() == ErrorKind::Interrupted => {}
-                Err(why) => return Err(Failure::internal("the TUN device cannot be read", why)),
+        let mut heard = self.heard.borrow_mut();
+        self.wire.drain(|segment| {
+            if heard.len() == KEPT_SEGMENTS {
+                heard.pop_front();
             }
-        }
+            heard.push_back(segment);
+        })
     }
 }

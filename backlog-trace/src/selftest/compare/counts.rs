@@ -122,14 +122,14 @@ pub(super) fn drops(expected: &Expectation, kernel: &Kernel, seen: &Histogram, w
         }
         let Some(ours) = kernel.listeners.iter().find(|row| row.inode == listener.inode) else { continue };
         let accounted = rows.iter().map(|row| row.sk_drops.attributed + row.sk_drops.explained).sum::<u64>();
-        if !(ours.low..=ours.high).contains(&accounted) {
+        if !ours.holds(accounted) {
             let (low, high) = (ours.low, ours.high);
             why.push(format!(
                 "{address}: {accounted} sk_drops are accounted for, the socket counted {low} to {high}"
             ));
         }
         for is in rows.iter().filter_map(|row| row.sk_drops.kernel) {
-            if !(ours.low..=ours.high).contains(&is) {
+            if !ours.holds(is) {
                 why.push(format!("{address}: sk_drops of {is} were read, the socket counted {}", ours.high));
             }
         }

@@ -2,7 +2,7 @@
 
 mod object;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Result, Write};
 
 use backlog_trace_common::reason::Reason;
@@ -111,8 +111,9 @@ pub(in crate::selftest) fn summary(out: &mut dyn Write, outcomes: &[Outcome], fo
 
 /// Expected, seen and counted, beside each other.
 fn line(expected: &Expectation, outcome: &Outcome) -> String {
+    let each = expected.listeners.iter().flat_map(|listener| fates(listener, expected.at_least, outcome));
     let mut parts: Vec<String> =
-        expected.listeners.iter().flat_map(|listener| fates(listener, expected.at_least, outcome)).collect();
+        if expected.seed.is_some() { together(expected, outcome) } else { each.collect() };
     if parts.is_empty() {
         let what = if expected.at_least { "as many losses as the kernel counts" } else { "no loss" };
         parts.push(format!("expected {what}"));
@@ -127,7 +128,23 @@ fn line(expected: &Expectation, outcome: &Outcome) -> String {
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
     let counted = if counted.is_empty() { "nothing".to_owned() } else { counted.join(", ") };
-    format!("{}; kernel counted {counted}", parts.join("; "))
+    let seed = expected.seed.map_or(String::new(), |seed| format!("; seed {seed}"));
+    format!("{}; kernel counted {counted}{seed}", parts.join("; "))
+}
+
+/// What was seen on all listeners together, where they are too many for a line.
+fn together(expected: &Expectation, outcome: &Outcome) -> Vec<String> {
+    let rows: Vec<&Row> =
+        expected.listeners.iter().flat_map(|listener| seen_rows(listener, outcome)).flatten().collect();
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, count) in rows.iter().flat_map(|row| &row.packets) {
+        *sums.entry(name).or_default() += count;
+    }
+    let seen = sums.into_iter().filter(|(_, count)| *count > 0);
+    [format!("{} listeners", expected.listeners.len())]
+        .into_iter()
+        .chain(seen.map(|(name, count)| format!("{name} seen {count}")))
+        .collect()
 }
 
 /// What packets met on one listener: expected, and seen where the tool ran.

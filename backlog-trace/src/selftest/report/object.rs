@@ -25,7 +25,7 @@ pub(super) fn of(outcome: &Outcome) -> Value {
 
 fn expected(expected: &Expectation) -> Value {
     let listeners = expected.listeners.iter().map(listener).collect::<Vec<_>>();
-    json!({"at_least": expected.at_least, "listeners": listeners})
+    json!({"at_least": expected.at_least, "seed": expected.seed, "listeners": listeners})
 }
 
 fn listener(expected: &Expected) -> Value {

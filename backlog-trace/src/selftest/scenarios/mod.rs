@@ -10,6 +10,7 @@ pub(super) mod demo;
 pub(super) mod half_open;
 pub(super) mod listeners;
 pub(super) mod packaged;
+pub(super) mod random;
 pub(super) mod request;
 pub(super) mod syn;
 pub(super) mod synack;

@@ -1,0 +1,111 @@
+//! Hundreds of clients at dozens of listeners, drawn from a seed.
+//!
+//! What each client, listener and sysctl does, and when, is drawn beforehand
+//! (`plan`); threads then play it, so that packets of one namespace are handled
+//! by several CPUs at once. The order in which the kernel sees them is its own
+//! affair, so the same seed gives the same plan and not the same losses.
+//!
+//! Nothing is expected of single fates. What must hold is the balance: every
+//! counter of every namespace, and every socket's `sk_drops`, to the last one.
+//!
+//! One thing is left out, because it moves `sk_drops` where nothing watches: a
+//! RST without ACK to a listener that has no request for it
+//! (`tcp_rcv_state_process()`, case TCP_LISTEN). Played clients reset by
+//! RST+ACK, and the kernel's own clients hang up only once they are connected.
+
+mod callers;
+mod doors;
+mod plan;
+mod players;
+mod visit;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Result};
+use crate::selftest::arena::Arena;
+use crate::selftest::expectation::Expectation;
+use crate::selftest::network::{has_ipv6, silence_loopback};
+use doors::Doors;
+use plan::{NETWORKS, Plan};
+use players::Players;
+
+/// How long it lasts.
+const LENGTH: Duration = Duration::from_secs(10);
+/// Threads that play clients; one more than most guests have processors.
+const PLAYERS: usize = 3;
+
+/// When everybody stops: at the end, or when anybody failed.
+struct Clock {
+    start: Instant,
+    stop: AtomicBool,
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.now() >= LENGTH
+    }
+}
+
+/// Draws a plan and plays it.
+pub(in crate::selftest) fn crowd(arena: &mut Arena) -> Result<Expectation> {
+    let seed = arena.settings.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    play(arena, seed).map_err(|mut failure| {
+        failure.what = format!("{} (seed {seed})", failure.what);
+        failure
+    })
+}
+
+fn play(arena: &mut Arena, seed: u64) -> Result<Expectation> {
+    for _ in 1..NETWORKS {
+        arena.add_network()?;
+    }
+    let plan = Plan::draw(seed, has_ipv6());
+    let mut doors = Doors::open(arena, &plan)?;
+    let players = Players::invite(arena, &plan)?;
+    let namespaces = (0..NETWORKS).map(|network| arena.namespace(network)).collect::<Result<Vec<_>>>()?;
+    arena.begin()?;
+    let clock = Clock { start: Instant::now(), stop: AtomicBool::new(false) };
+    let mut callers = Vec::new();
+    std::thread::scope(|scope| -> Result<()> {
+        let (boxes, posts): (Vec<_>, Vec<_>) = (0..PLAYERS).map(|_| mpsc::channel()).unzip();
+        let mut threads = Vec::new();
+        for network in 0..NETWORKS {
+            let (players, boxes, clock) = (&players, boxes.clone(), &clock);
+            threads.push(scope.spawn(move || players.listen(network, &boxes, clock)));
+        }
+        for (player, post) in posts.into_iter().enumerate() {
+            let (players, boxes, clock) = (&players, boxes.clone(), &clock);
+            threads.push(scope.spawn(move || players.play(player, &post, &boxes, clock)));
+        }
+        let mut lines = Vec::new();
+        for (network, namespace) in namespaces.iter().enumerate() {
+            let (calls, clock) = (plan.calls_in(network), &clock);
+            lines.push(scope.spawn(move || callers::call(namespace, &calls, clock)));
+        }
+        let served = doors.serve(arena, &plan, &clock);
+        clock.stop.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().unwrap_or_else(|_| Err(panicked()))?;
+        }
+        for line in lines {
+            callers.extend(line.join().unwrap_or_else(|_| Err(panicked()))?);
+        }
+        served
+    })?;
+    // Only then may callers hang up that never got through.
+    for network in 0..NETWORKS {
+        arena.within(network, silence_loopback)?;
+    }
+    drop(callers);
+    Ok(Expectation::drawn(seed, doors.expected()))
+}
+
+fn panicked() -> Failure {
+    Failure::internal("a client's thread", "it panicked")
+}
