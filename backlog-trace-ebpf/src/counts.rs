@@ -13,7 +13,7 @@ use crate::globals::{
     OFF_SK_MAX_ACK_BACKLOG, OFF_SK_SOCKET, OFF_SKC_COOKIE, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM,
     OFF_SKC_RCV_SADDR, OFF_SKC_V6_RCV_SADDR, OFF_SOCKET_FILE, ROW_MASK,
 };
-use crate::maps::{COUNTS, IDENTITIES, NEW_IDENTITY, SPILLED, ZERO_COUNTS};
+use crate::maps::{CLOSED_KEYS, COUNTS, IDENTITIES, NEW_IDENTITY, SPILLED, ZERO_COUNTS};
 use crate::read::{Memory, Ptr};
 
 /// `AF_INET6`.
@@ -27,9 +27,29 @@ pub fn key<M: Memory>(tcp: Ptr) -> u64 {
 }
 
 /// The key that a listening socket had before it had a cookie.
+///
+/// A socket that closes loses its inode (sock_orphan()) and its port
+/// (inet_put_port()), and its half-open requests may meet something all the
+/// same: then it goes by the key that it closed with.
 #[inline(always)]
 pub fn key_without_cookie<M: Memory>(tcp: Ptr) -> u64 {
-    ListenerKey::from_inode(inode::<M>(tcp), M::load(tcp, OFF_SKC_NUM.load())).0
+    let inode = inode::<M>(tcp);
+    if inode == 0 {
+        // SAFETY: a key is entered whole, and read only while it is used.
+        if let Some(key) = unsafe { CLOSED_KEYS.get(tcp as u64) } {
+            return *key;
+        }
+    }
+    ListenerKey::from_inode(inode, M::load(tcp, OFF_SKC_NUM.load())).0
+}
+
+/// Remembers the key of a listener that closes without a cookie.
+#[inline(always)]
+pub fn remember_closed<M: Memory>(tcp: Ptr) {
+    let cookie: u64 = M::load(tcp, OFF_SKC_COOKIE.load());
+    if cookie == 0 && inode::<M>(tcp) != 0 {
+        let _ = CLOSED_KEYS.insert(tcp as u64, key_without_cookie::<M>(tcp), 0);
+    }
 }
 
 /// The socket's inode: what `ss` and `/proc/PID/fd` know it by. 0 for a socket

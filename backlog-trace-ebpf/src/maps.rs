@@ -62,6 +62,11 @@ pub static CPU_PROBE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0
 #[map]
 pub static ZERO_COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
 
+/// Keys of listeners that closed before anybody asked for their cookie, by the
+/// socket's address: all that is left to know them by.
+#[map]
+pub static CLOSED_KEYS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
+
 /// A request that is about to be aborted: see [`crate::hooks`].
 #[map]
 pub static ABORTING: PerCpuArray<Detail> = PerCpuArray::with_max_entries(1, 0);

@@ -50,6 +50,7 @@ pub fn unaccepted(ctx: FEntryContext) -> i32 {
 /// A listener is about to close.
 #[inline(always)]
 pub fn closing<M: Memory>(tcp: Ptr) -> i32 {
+    counts::remember_closed::<M>(tcp);
     let key = counts::key::<M>(tcp);
     counts::meet::<M>(tcp, key, None, Place::Listen);
     // All that a listener met may have been before it got its cookie.

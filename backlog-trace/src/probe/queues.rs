@@ -49,10 +49,18 @@ impl Queues {
 
     /// The movement since then: read when it closed, else at the last look at
     /// its namespace. The kernel's counter is 32 bits wide and wraps.
-    pub(super) fn drops_moved(&self, id: u32, book: &Book) -> Option<u64> {
+    ///
+    /// A socket that closed took its counter with it, and it was not the last
+    /// word: packets that other CPUs were handling by then moved it, and so do
+    /// ICMP errors about its half-open requests (`tcp_req_err()`). What hooks
+    /// saw of that, `seen` additions in all, is then the last word.
+    pub(super) fn drops_moved(&self, id: u32, seen: u64, book: &Book) -> Option<u64> {
         let start = self.start(id)?.drops;
-        let now = self.end(id).map(|end| end.drops).or_else(|| book.drops(id))?;
-        Some(u64::from(now.wrapping_sub(start)))
+        let moved = |now: u32| u64::from(now.wrapping_sub(start));
+        match self.end(id) {
+            Some(end) => Some(moved(end.drops).max(seen)),
+            None => book.drops(id).map(moved),
+        }
     }
 
     /// Adds what follows from the accept queue's length: every handshake that
@@ -90,12 +98,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(identities: &[Identity], moved: Option<u64>) {
+    fn check(identities: &[Identity], seen: u64, moved: Option<u64>) {
         let mut queues = Queues::default();
         for (key, identity) in (1..).zip(identities) {
             queues.learn(0, key, identity);
         }
-        assert_eq!(queues.drops_moved(0, &Book::new()), moved);
+        assert_eq!(queues.drops_moved(0, seen, &Book::new()), moved);
     }
 
     #[track_caller]
@@ -144,13 +152,16 @@ mod tests {
 
     #[test]
     fn movement_until_it_closed() {
-        check(&[identity(5, 10, Some(14))], Some(4));
+        check(&[identity(5, 10, Some(14))], 0, Some(4));
+        // More was seen after that, or not.
+        check(&[identity(5, 10, Some(14))], 4, Some(4));
+        check(&[identity(5, 10, Some(14))], 6, Some(6));
         // Two keys: the earlier meeting counts, in either order.
-        check(&[identity(5, 10, None), identity(3, 8, Some(14))], Some(6));
-        check(&[identity(3, 8, Some(14)), identity(5, 10, None)], Some(6));
+        check(&[identity(5, 10, None), identity(3, 8, Some(14))], 0, Some(6));
+        check(&[identity(3, 8, Some(14)), identity(5, 10, None)], 0, Some(6));
         // The counter wraps.
-        check(&[identity(1, u32::MAX, Some(2))], Some(3));
+        check(&[identity(1, u32::MAX, Some(2))], 0, Some(3));
         // Open, and no look at its namespace yet.
-        check(&[identity(1, 1, None)], None);
+        check(&[identity(1, 1, None)], 7, None);
     }
 }

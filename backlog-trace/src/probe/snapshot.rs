@@ -207,7 +207,7 @@ fn listeners(reading: &Reading, book: &Book, queues: &Queues) -> Vec<ListenerCou
     let counts = |(&id, totals): (&u32, &Totals)| ListenerCounts {
         id,
         totals: queues.complete(id, totals, book),
-        sk_drops: queues.drops_moved(id, book),
+        sk_drops: queues.drops_moved(id, totals.sk_drops, book),
     };
     reading.listeners.iter().map(counts).collect()
 }

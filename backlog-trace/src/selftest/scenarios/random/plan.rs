@@ -13,13 +13,13 @@ use crate::selftest::listener_socket::Stack;
 /// Private networks, each with listeners and clients of its own.
 pub(super) const NETWORKS: usize = 3;
 /// Clients that are played packet by packet.
-const VISITORS: usize = 600;
+const VISITORS: usize = 800;
 /// Clients of the kernel's own.
 const CALLS: usize = 90;
 /// Changes of sysctls.
 const CHANGES: usize = 40;
 /// How many clients come at the same moment to one port.
-const CROWD: std::ops::Range<usize> = 8..40;
+const CROWD: std::ops::Range<usize> = 8..60;
 
 /// Everything that happens.
 pub(super) struct Plan {
@@ -178,7 +178,11 @@ fn doors(rng: &mut Rng, network: usize, ipv6: bool) -> Vec<Door> {
 
 /// Mostly small, so that it is met.
 fn backlog(rng: &mut Rng) -> i32 {
-    if rng.u8(..5) == 0 { rng.i32(16..512) } else { rng.i32(0..9) }
+    match rng.u8(..10) {
+        0 => rng.i32(64..512),
+        1..=3 => rng.i32(8..40),
+        _ => rng.i32(0..9),
+    }
 }
 
 fn turns(rng: &mut Rng) -> Vec<(Duration, Turn)> {
