@@ -84,8 +84,12 @@ pub struct Detail {
     /// The CPU, for putting records of one nanosecond in order.
     pub cpu: u16,
     /// Bytes of data that the packet carried, of a final ACK that was refused:
-    /// what the client sent because it believes that it is connected.
-    pub payload: u32,
+    /// what the client sent because it believes that it is connected. At most
+    /// 65,535 are told.
+    pub payload: u16,
+    /// How many more packets like this one the record stands for: 0 unless the
+    /// losses were polled.
+    pub more: u16,
 }
 
 const _: () = assert!(size_of::<Detail>() == 64);

@@ -23,6 +23,8 @@ pub enum Stage {
     Listener,
     /// TCP Fast Open.
     Fastopen,
+    /// Not known: packets were not seen one by one.
+    Unknown,
 }
 
 /// What an occurrence of a reason means for the connection.
@@ -124,6 +126,10 @@ reasons! {
     FastopenAcceptQueueFull = 21, Fastopen, "fastopen/accept_queue_full", Harmless, [ListenOverflows, ListenDrops], "Fast Open child could not be made, the accept queue is over its limit; the handshake goes on without it";
     /// tcp_fastopen_queue_check(): more than the listener's TCP_FASTOPEN option allows.
     FastopenQueueFull = 22, Fastopen, "fastopen/queue_full", Harmless, [], "the Fast Open queue is full; the handshake goes on without its data";
+    /// Polled: `ListenOverflows` of a listener, at whichever step.
+    UnknownAcceptQueueFull = 23, Unknown, "unknown/accept_queue_full", Loss, [ListenOverflows, ListenDrops], "dropped by a full accept queue; polled counters do not tell at which step";
+    /// Polled: any other `ListenDrops` of a listener.
+    UnknownDropped = 24, Unknown, "unknown/dropped", Loss, [ListenDrops], "dropped; polled counters do not tell why";
 }
 
 /// Slots of a per-reason array: room for reasons that later versions add

@@ -192,7 +192,8 @@ fn fill<M: Memory>(detail: *mut Detail, head: Head, what: What, peer: Peer) {
         (*detail).cause = what.cause as u8;
         (*detail).attempt = what.attempt;
         (*detail).cpu = head.cpu as u16;
-        (*detail).payload = what.payload;
+        (*detail).payload = if what.payload > 0xffff { 0xffff } else { what.payload as u16 };
+        (*detail).more = 0;
         (*detail).peer_port = 0;
         (*detail).family = 0;
         let address: *mut u64 = (&raw mut (*detail).peer).cast();

@@ -60,6 +60,7 @@ fn refused(numbers: &mut Numbers, time: &mut u64, clients: u64) -> Detail {
         family: 2,
         cpu: u16::from(a % 4),
         payload: 0,
+        more: 0,
     }
 }
 

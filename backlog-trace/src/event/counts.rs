@@ -17,6 +17,20 @@ impl Reasons {
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         TABLE.iter().map(|row| (row.reason, self[row.reason])).filter(|(_, count)| *count > 0)
     }
+
+    /// The movement of the kernel's counters that these occurrences account
+    /// for, as the table of reasons says.
+    pub fn counters(&self) -> [u64; COUNTERS] {
+        let mut sums = [0u64; COUNTERS];
+        for (reason, count) in self.iter() {
+            for counter in reason.row().counters {
+                if let Some(sum) = sums.get_mut(counter.index()) {
+                    *sum = sum.saturating_add(count);
+                }
+            }
+        }
+        sums
+    }
 }
 
 impl Index<Reason> for Reasons {
@@ -66,6 +80,15 @@ pub struct Totals {
     pub accept_depth_at_accept: [u64; DEPTH_BUCKETS],
     /// Time from finished handshake to accept(), in microseconds.
     pub accept_wait_us: [u64; WAIT_BUCKETS],
+    /// Accept queue length whenever it was polled: samples, and the only
+    /// lengths there are on [`super::Rung::Counters`].
+    #[serde(skip_serializing_if = "is_empty")]
+    pub accept_depth_polled: [u64; DEPTH_BUCKETS],
+}
+
+/// Whether nothing fell into any bucket.
+fn is_empty(buckets: &[u64; DEPTH_BUCKETS]) -> bool {
+    buckets.iter().all(|count| *count == 0)
 }
 
 /// One listener's share of a snapshot.

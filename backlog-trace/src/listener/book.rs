@@ -7,6 +7,7 @@
 //! over all descriptors is the dear part of a refresh, so it rests in between.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
 
 use super::cgroup;
+use super::counters::Counters;
 use super::entry::{Listener, Owner};
 use super::half_open::HalfOpen;
 use super::message::States;
@@ -93,6 +95,35 @@ impl Book {
         self.dump(netns, &mut changed);
         self.name_owners(&mut changed);
         self.listeners(&changed)
+    }
+
+    /// Lists the sockets of a known namespace between two readings of its
+    /// counters, with nothing else in between; returns both readings and the
+    /// listeners that are new, changed or closed.
+    ///
+    /// # Errors
+    /// The counters or the sockets could not be read.
+    pub fn weigh(&mut self, netns: u32) -> io::Result<(Counters, Counters, Vec<Arc<Listener>>)> {
+        let counters = |pool: &Pool| match pool.get(netns) {
+            Some(namespace) => namespace.all_counters(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let mut changed = BTreeSet::new();
+        self.undumped.retain(|(undumped, _)| *undumped != netns);
+        let before = counters(&self.pool)?;
+        self.dump(netns, &mut changed);
+        let after = counters(&self.pool)?;
+        if let Some((_, why)) = self.undumped.iter().find(|(undumped, _)| *undumped == netns) {
+            return Err(io::Error::other(why.clone()));
+        }
+        self.name_owners(&mut changed);
+        Ok((before, after, self.listeners(&changed)))
+    }
+
+    /// The open listeners of a namespace, and how each stood at the last look.
+    pub fn open_in(&self, netns: u32) -> impl Iterator<Item = (&Arc<Listener>, Depth)> {
+        let open = self.rows.open().filter(move |row| row.listener.netns == netns);
+        open.filter_map(|row| Some((&row.listener, row.depth?)))
     }
 
     /// Joins a key of the kernel maps with the listener that it stands for;
@@ -180,7 +211,7 @@ impl Book {
 
     /// Half-open requests of a namespace: a walk over the kernel's whole table
     /// of connections, so not part of a refresh.
-    pub(super) fn half_open(&mut self, netns: u32) -> std::io::Result<HalfOpen> {
+    pub(super) fn half_open(&mut self, netns: u32) -> io::Result<HalfOpen> {
         let Some(namespace) = self.pool.get_mut(netns) else { return Ok(HalfOpen::default()) };
         Ok(HalfOpen::count(&namespace.sock_diag.dump(States::HalfOpen)?))
     }

@@ -3,28 +3,54 @@
 //! The file holds pairs of lines, names and values, each led by the table's
 //! name. Columns move between kernel versions, so they are found by name.
 
-use backlog_trace_common::counter::{ALL, COUNTERS};
+use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
 
 /// More than the file can hold: 6.18 has about 150 names and values in it,
 /// 5 KiB altogether.
 pub(super) const LONGEST: u64 = 256 * 1024;
 
-/// The counters in the order of [`ALL`], or the name of one that is not there.
+/// The audited counters, and those that tell some of their movements apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// In the order of [`ALL`].
+    pub audited: [u64; COUNTERS],
+    /// `SyncookiesRecv`: final ACKs with a valid cookie. Each of them is
+    /// counted before a full accept queue can refuse it (`cookie_v4_check()`,
+    /// net/ipv4/syncookies.c, 5.10 to 7.2).
+    pub cookies_returned: u64,
+    /// `TCPFastOpenPassiveFail`: Fast Open children that could not be made,
+    /// among the drops although the handshake goes on (`tcp_try_fastopen()`,
+    /// net/ipv4/tcp_fastopen.c).
+    pub fastopen_failed: u64,
+}
+
+/// The audited counters in the order of [`ALL`], or the name of one that is not there.
 pub(super) fn parse(netstat: &[u8]) -> Result<[u64; COUNTERS], &'static str> {
+    named(netstat, ALL.map(Counter::name))
+}
+
+/// The same with those that tell their movements apart.
+pub(super) fn parse_all(netstat: &[u8]) -> Result<Counters, &'static str> {
+    let [cookies_returned, fastopen_failed] =
+        named(netstat, ["SyncookiesRecv", "TCPFastOpenPassiveFail"])?;
+    Ok(Counters { audited: parse(netstat)?, cookies_returned, fastopen_failed })
+}
+
+fn named<const N: usize>(netstat: &[u8], wanted: [&'static str; N]) -> Result<[u64; N], &'static str> {
     let text = String::from_utf8_lossy(netstat);
     let mut tables = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
     let (names, values) = (tables.next().unwrap_or_default(), tables.next().unwrap_or_default());
-    let mut found = [None; COUNTERS];
+    let mut found = [None; N];
     for (name, value) in names.split_ascii_whitespace().zip(values.split_ascii_whitespace()) {
-        for counter in ALL {
-            if counter.name() == name {
-                found[counter.index()] = value.parse().ok();
+        for (wanted, found) in wanted.iter().zip(&mut found) {
+            if *wanted == name {
+                *found = value.parse().ok();
             }
         }
     }
-    let mut counts = [0; COUNTERS];
-    for counter in ALL {
-        counts[counter.index()] = found[counter.index()].ok_or(counter.name())?;
+    let mut counts = [0; N];
+    for ((name, found), count) in wanted.into_iter().zip(found).zip(&mut counts) {
+        *count = found.ok_or(name)?;
     }
     Ok(counts)
 }
@@ -63,6 +89,14 @@ mod tests {
         check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3\n"), Err("ListenDrops"));
         check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3 four 5 6\n"), Err("ListenDrops"));
         check("TcpExt: ListenOverflows ListenDrops\nTcpExt: 1 2\n", Err("TCPReqQFullDrop"));
+    }
+
+    #[test]
+    fn what_tells_movements_apart_is_read_too() {
+        let text = format!("TcpExt: {NAMES} TCPFastOpenPassiveFail\nTcpExt: 1 2 3 4 5 6 7\n");
+        let all = Counters { audited: [3, 4, 6, 5, 1], cookies_returned: 2, fastopen_failed: 7 };
+        assert_eq!(parse_all(text.as_bytes()), Ok(all));
+        assert_eq!(parse_all(b"TcpExt: SyncookiesRecv\nTcpExt: 2\n"), Err("TCPFastOpenPassiveFail"));
     }
 
     proptest! {

@@ -29,6 +29,7 @@ mod sysctl;
 
 pub use book::Book;
 pub use cap::{Cap, binding};
+pub use counters::Counters;
 pub use entry::{Listener, Owner};
 pub use filter::Filter;
 pub use netns::Namespace;

@@ -14,7 +14,7 @@ use std::thread;
 use backlog_trace_common::counter::COUNTERS;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::counters;
+use super::counters::{self, Counters};
 use super::sock_diag::SockDiag;
 use super::sysctl::Sysctls;
 
@@ -99,13 +99,28 @@ impl Namespace {
     /// # Errors
     /// The file could not be read, or lacks one of them.
     pub fn counters(&self) -> io::Result<[u64; COUNTERS]> {
+        counters::parse(&self.netstat()?).map_err(lacking)
+    }
+
+    /// The same with those that tell their movements apart.
+    ///
+    /// # Errors
+    /// The file could not be read, or lacks one of them.
+    pub fn all_counters(&self) -> io::Result<Counters> {
+        counters::parse_all(&self.netstat()?).map_err(lacking)
+    }
+
+    fn netstat(&self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         let mut file = &self.netstat;
         file.rewind()?;
         file.take(counters::LONGEST).read_to_end(&mut text)?;
-        counters::parse(&text)
-            .map_err(|missing| io::Error::other(format!("/proc/net/netstat has no {missing}")))
+        Ok(text)
     }
+}
+
+fn lacking(name: &'static str) -> io::Error {
+    io::Error::other(format!("/proc/net/netstat has no {name}"))
 }
 
 /// Inode number of the calling thread's network namespace.

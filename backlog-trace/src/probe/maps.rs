@@ -191,6 +191,7 @@ fn totals(counts: &Counts) -> Totals {
         syn_depth: counts.syn_depth,
         accept_depth_at_accept: counts.accept_depth_at_accept,
         accept_wait_us: counts.accept_wait_us,
+        accept_depth_polled: [0; _],
     }
 }
 

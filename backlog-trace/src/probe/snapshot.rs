@@ -19,12 +19,7 @@ const ROUNDS: usize = 4;
 /// Two counts complete it: a SYN for which a cookie was wanted and which was
 /// lost all the same moved the cookie counters too.
 pub(super) fn attributed(reasons: &Reasons, wanted_lost: u64, made_lost: u64) -> [u64; COUNTERS] {
-    let mut sums = [0; COUNTERS];
-    for (reason, count) in reasons.iter() {
-        for counter in reason.row().counters {
-            sums[counter.index()] += count;
-        }
-    }
+    let mut sums = reasons.counters();
     sums[Counter::ReqQFullDoCookies.index()] += wanted_lost;
     sums[Counter::SyncookiesSent.index()] += made_lost;
     sums

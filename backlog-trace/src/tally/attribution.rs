@@ -106,6 +106,7 @@ pub(super) mod tests {
             family: 0,
             cpu: 0,
             payload: 0,
+            more: 0,
         }
     }
 

@@ -12,7 +12,8 @@ pub fn since(now: &Totals, base: &Totals) -> Totals {
     let accept_depth = subtract(&now.accept_depth, &base.accept_depth);
     let syn_depth = subtract(&now.syn_depth, &base.syn_depth);
     let accept_depth_at_accept = subtract(&now.accept_depth_at_accept, &base.accept_depth_at_accept);
-    let accept_depths = add(&accept_depth, &accept_depth_at_accept);
+    let accept_depth_polled = subtract(&now.accept_depth_polled, &base.accept_depth_polled);
+    let accept_depths = add(&add(&accept_depth, &accept_depth_at_accept), &accept_depth_polled);
     Totals {
         syns: now.syns.saturating_sub(base.syns),
         established: now.established.saturating_sub(base.established),
@@ -26,6 +27,7 @@ pub fn since(now: &Totals, base: &Totals) -> Totals {
         limit: now.limit,
         reasons: Reasons(subtract(&now.reasons.0, &base.reasons.0)),
         accept_wait_us: subtract(&now.accept_wait_us, &base.accept_wait_us),
+        accept_depth_polled,
         accept_depth,
         syn_depth,
         accept_depth_at_accept,
@@ -50,6 +52,7 @@ pub fn union(a: &Totals, b: &Totals) -> Totals {
         syn_depth: add(&a.syn_depth, &b.syn_depth),
         accept_depth_at_accept: add(&a.accept_depth_at_accept, &b.accept_depth_at_accept),
         accept_wait_us: add(&a.accept_wait_us, &b.accept_wait_us),
+        accept_depth_polled: add(&a.accept_depth_polled, &b.accept_depth_polled),
     }
 }
 

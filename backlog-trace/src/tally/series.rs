@@ -17,11 +17,11 @@ pub struct Series {
 }
 
 impl Series {
-    /// One loss in a second of Unix time.
+    /// So many losses in a second of Unix time.
     ///
     /// Details of several CPUs may arrive a little out of order: one before
     /// the first cell is counted in the first.
-    pub fn add(&mut self, second: i64) {
+    pub fn add(&mut self, second: i64, losses: u64) {
         if self.cells.is_empty() {
             (self.start, self.width) = (second, 1);
         }
@@ -35,9 +35,9 @@ impl Series {
             self.cells.resize(cell + 1, 0);
         }
         if let Some(count) = self.cells.get_mut(cell) {
-            *count += 1;
+            *count = count.saturating_add(losses);
         }
-        self.count_second(second);
+        self.count_second(second, losses);
     }
 
     /// First second (Unix time) of the first cell.
@@ -63,16 +63,17 @@ impl Series {
     }
 
     fn coarsen(&mut self) {
-        self.cells = self.cells.chunks(2).map(|pair| pair.iter().sum()).collect();
+        let sum = |pair: &[u64]| pair.iter().copied().fold(0, u64::saturating_add);
+        self.cells = self.cells.chunks(2).map(sum).collect();
         self.width *= 2;
     }
 
-    fn count_second(&mut self, second: i64) {
+    fn count_second(&mut self, second: i64, losses: u64) {
         let (current, count) = self.current;
         if second == current {
-            self.current.1 = count + 1;
+            self.current.1 = count.saturating_add(losses);
         } else if second > current || self.most == 0 {
-            self.current = (second, 1);
+            self.current = (second, losses);
         }
         self.most = self.most.max(self.current.1);
     }
@@ -84,7 +85,7 @@ mod tests {
 
     fn series(seconds: &[i64]) -> Series {
         let mut series = Series::default();
-        seconds.iter().for_each(|second| series.add(*second));
+        seconds.iter().for_each(|second| series.add(*second, 1));
         series
     }
 
@@ -93,6 +94,17 @@ mod tests {
         let series = series(&[100, 100, 103, 103, 103, 102]);
         assert_eq!(series.cells(), [2, 0, 1, 3]);
         assert_eq!((series.start(), series.end(), series.most()), (100, 103, 3));
+    }
+
+    #[test]
+    fn losses_that_were_polled_come_many_at_a_time() {
+        let mut series = series(&[100]);
+        series.add(101, 7);
+        series.add(101, 2);
+        series.add(102, 3);
+        assert_eq!((series.cells(), series.most()), (&[1, 9, 3][..], 9));
+        series.add(102, u64::MAX);
+        assert_eq!(series.most(), u64::MAX);
     }
 
     #[test]

@@ -84,7 +84,8 @@ mod tests {
             attempt: 0x39,
             family: 0x3a,
             cpu: 0x3c3b,
-            payload: 0x403f_3e3d,
+            payload: 0x3e3d,
+            more: 0x403f,
         };
         let mut bytes: Vec<u8> = (1..=0x40).collect();
         bytes[0x10..0x20].fill(0x11);

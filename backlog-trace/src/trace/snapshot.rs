@@ -230,6 +230,7 @@ mod tests {
             syn_depth: [u64::MAX; _],
             accept_depth_at_accept: [u64::MAX; _],
             accept_wait_us: [u64::MAX; _],
+            accept_depth_polled: [u64::MAX; _],
         };
         let one = ListenerCounts { id: u32::MAX, totals: full, sk_drops: Some(u64::MAX) };
         let namespace = NamespaceCounts {

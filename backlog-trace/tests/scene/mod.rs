@@ -103,6 +103,7 @@ pub(crate) fn detail(us: u64, kind: Kind, reason: Reason, peer: (&str, u16)) -> 
         family,
         cpu: 0,
         payload: 0,
+        more: 0,
     }
 }
 

@@ -169,6 +169,7 @@ pub(super) fn detail(number: u64) -> Detail {
         family: 2,
         cpu: 3,
         payload: 0,
+        more: 0,
     }
 }
 
@@ -253,7 +254,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
         any::<[u64; 7]>(),
         any::<[u32; 3]>(),
         any::<[u64; 32]>(),
-        any::<[[u64; 24]; 3]>(),
+        any::<[[u64; 24]; 4]>(),
         any::<[u64; 32]>(),
     )
         .prop_map(|(counts, sizes, reasons, depths, accept_wait_us)| Totals {
@@ -272,6 +273,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             syn_depth: depths[1],
             accept_depth_at_accept: depths[2],
             accept_wait_us,
+            accept_depth_polled: depths[3],
         });
     let listener = (any::<u32>(), totals, prop::option::of(any::<u64>()))
         .prop_map(|(id, totals, sk_drops)| ListenerCounts { id, totals, sk_drops });
