@@ -1,17 +1,20 @@
 //! backlog-trace: which listener lost a connection before accept(), at which
 //! step of the handshake, why, and what to change.
 //!
-//! Data flows one way: `probe` (kernel maps and ring buffer) and `trace`
-//! (recordings) produce [`event::Event`]s; `listener` names the sockets;
-//! `tally` adds up and audits; `view` prints. Only `probe` and `kernel` know aya.
+//! Data flows one way: `probe` (kernel maps and ring buffer), `polled` (sockets
+//! and counters, without eBPF) and `trace` (recordings) produce
+//! [`event::Event`]s; `listener` names the sockets; `tally` adds up and audits;
+//! `view` prints. Only `probe` and `kernel` know aya.
 
 pub mod cli;
 pub mod event;
 pub mod failure;
 pub mod kernel;
 pub mod listener;
+pub mod polled;
 pub mod probe;
 pub mod selftest;
+pub mod source;
 pub mod tally;
 pub mod trace;
 pub mod view;

@@ -8,14 +8,16 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::begin::{Begun, begin};
 use super::child::{self, Prepared};
 use super::interrupt::{self, Interrupt};
 use super::observe::Observe;
 use super::output::{self, hint, talk};
-use crate::event::{Event, Session};
+use crate::event::{Event, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::Book;
 use crate::probe;
+use crate::source::Sent;
 use crate::tally::Selection;
 use crate::trace::Writer;
 use crate::view::View;
@@ -75,7 +77,9 @@ fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Se
             Failure::new(Exit::Usage, what).advise("give a power of two up to 2048")
         })?;
     // Said before a recording is made or a command looked for.
-    probe::rungs(arguments.rung)?;
+    if arguments.rung != Some(Rung::Counters) {
+        probe::rungs(arguments.rung)?;
+    }
     Ok(probe::Settings {
         rung: arguments.rung,
         snapshot_every: snapshot_every(interval),
@@ -99,14 +103,10 @@ async fn observe(
     mut sink: Sink<'_>,
 ) -> Result<Exit> {
     let (stop, stopped) = oneshot::channel();
-    let attaching = probe::observe(settings, async {
-        // A sender that is gone asks to stop as well.
-        let _ = stopped.await;
-    });
-    let events = tokio::select! {
+    let Begun { events, exit } = tokio::select! {
         // Where both are ready, what was attached is worth its final output.
         biased;
-        events = attaching => events?,
+        begun = begin(settings, stopped) => begun?,
         _ = &mut interrupt => {
             talk("interrupted before everything was attached: nothing was observed");
             return Ok(Exit::Success);
@@ -125,7 +125,7 @@ async fn observe(
     let deadline = arguments.duration.map(|duration| Instant::now() + duration);
     let run = Run { stop: Some(stop), child, had_int: false, unread: false, failure: None };
     run.until_over(events, interrupt, deadline, &mut sink).await?;
-    Ok(Exit::Success)
+    Ok(exit)
 }
 
 /// An observation that goes on.
@@ -141,7 +141,7 @@ struct Run {
 impl Run {
     async fn until_over(
         mut self,
-        mut events: mpsc::Receiver<probe::Sent>,
+        mut events: mpsc::Receiver<Sent>,
         mut interrupt: oneshot::Receiver<Interrupt>,
         deadline: Option<Instant>,
         sink: &mut Sink<'_>,
@@ -235,6 +235,9 @@ async fn wait(child: &mut Option<Child>) -> std::io::Result<std::process::ExitSt
 }
 
 fn say_what_is_missing(session: &Session) {
+    if session.is_polled() {
+        return;
+    }
     for hook in session.hooks.iter().filter(|hook| hook.rung.is_none()) {
         let why = hook.why.as_deref().unwrap_or("this kernel does not have it");
         talk(format_args!("the hook {} is missing: {}", Sanitized(&hook.hook), Sanitized(why)));

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, arguments and `run()`, nothing else.
 
+mod begin;
 pub mod check;
 mod child;
 mod drive;

@@ -36,7 +36,7 @@ pub struct HookState {
     pub hook: String,
     /// The rung it is attached on; `None` where it is not attached.
     pub rung: Option<Rung>,
-    /// `attached` or `missing`.
+    /// `attached`, `polled` or `missing`.
     pub state: String,
     /// Why it is missing, or why not on a better rung.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,4 +72,11 @@ pub struct Session {
     pub clock: Clock,
     /// The hooks and what became of each.
     pub hooks: Vec<HookState>,
+}
+
+impl Session {
+    /// Whether it polls: nothing is seen packet by packet.
+    pub fn is_polled(&self) -> bool {
+        self.hooks.iter().any(|hook| hook.rung == Some(Rung::Counters))
+    }
 }

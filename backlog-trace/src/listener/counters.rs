@@ -31,8 +31,7 @@ pub(super) fn parse(netstat: &[u8]) -> Result<[u64; COUNTERS], &'static str> {
 
 /// The same with those that tell their movements apart.
 pub(super) fn parse_all(netstat: &[u8]) -> Result<Counters, &'static str> {
-    let [cookies_returned, fastopen_failed] =
-        named(netstat, ["SyncookiesRecv", "TCPFastOpenPassiveFail"])?;
+    let [cookies_returned, fastopen_failed] = named(netstat, ["SyncookiesRecv", "TCPFastOpenPassiveFail"])?;
     Ok(Counters { audited: parse(netstat)?, cookies_returned, fastopen_failed })
 }
 

@@ -25,6 +25,6 @@ mod trial;
 
 pub use hook::{HOOKS, Hook};
 pub use ladder::{Attempt, Outcome, RUNGS, Tried, rungs};
-pub use observe::{Sent, observe};
+pub use observe::observe;
 pub use settings::Settings;
 pub use trial::{Trial, Verdict, trial};

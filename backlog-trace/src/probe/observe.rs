@@ -1,7 +1,4 @@
 //! The observation: attach, then turn maps and ring into events until told to stop.
-//!
-//! It runs on a thread of its own with a runtime of its own, because naming
-//! sockets reads `/proc` and netlink and must never delay what prints.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,28 +11,21 @@ use backlog_trace_common::key::ListenerKey;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::ladder::{self, Tried};
+use super::ladder;
 use super::load::Sizes;
 use super::maps::Maps;
 use super::queues::Queues;
 use super::ring::{Details, POLL};
 use super::settings::Settings;
 use super::{attach, baselines, kernel_log, load, snapshot};
-use crate::event::{Clock, Event, HookState, Session};
+use crate::event::{Event, HookState};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight;
 use crate::listener::{Book, Listener};
-
-/// Events that may wait for a slow consumer; beyond it the observation waits,
-/// and what overflows is the ring buffer, where it is counted.
-const QUEUE: usize = 1024;
-
-/// What an observation sends: events, and at most one failure, after which
-/// nothing comes.
-pub type Sent = Result<Event>;
+use crate::source::{self, Events, Sent};
 
 /// Attaches and observes until `stop` is done. The events end with
 /// [`Event::Finished`], or with the failure that ended the observation.
@@ -47,52 +37,7 @@ pub async fn observe(
     settings: Settings,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<mpsc::Receiver<Sent>> {
-    let (events, receiver) = mpsc::channel(QUEUE);
-    let (attached, outcome) = oneshot::channel();
-    let (stopper, stopped) = oneshot::channel();
-    tokio::spawn(async move {
-        stop.await;
-        // The observation may have ended by itself.
-        let _ = stopper.send(());
-    });
-    std::thread::Builder::new()
-        .name("observe".to_owned())
-        .spawn(move || thread(&settings, events, attached, stopped))
-        .map_err(|error| Failure::internal("no thread for the observation", error))?;
-    match outcome.await {
-        Ok(Ok(())) => Ok(receiver),
-        Ok(Err(failure)) => Err(failure),
-        Err(_) => Err(Failure::new(Exit::Internal, "the observation ended before it began")),
-    }
-}
-
-fn thread(
-    settings: &Settings,
-    events: mpsc::Sender<Sent>,
-    attached: oneshot::Sender<Result<()>>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let _ = attached.send(Err(Failure::internal("no runtime for the observation", error)));
-            return;
-        }
-    };
-    runtime.block_on(async {
-        let mut watch = match Watch::begin(settings, events).await {
-            Ok(watch) => watch,
-            Err(failure) => {
-                let _ = attached.send(Err(failure));
-                return;
-            }
-        };
-        let _ = attached.send(Ok(()));
-        if let Err(failure) = watch.run(stopped).await {
-            // A consumer that is gone needs no reason any more.
-            let _ = watch.events.send(Err(failure)).await;
-        }
-    });
+    source::start(stop, async move |events| Watch::begin(&settings, events).await).await
 }
 
 /// Everything that is open while observing. Dropping it detaches.
@@ -103,13 +48,19 @@ struct Watch {
     book: Book,
     queues: Queues,
     known: snapshot::Known,
-    events: mpsc::Sender<Sent>,
+    events: Events,
     seen: u64,
     interval: Duration,
 }
 
+impl source::Watch for Watch {
+    async fn run(&mut self, stopped: oneshot::Receiver<()>) -> Result<()> {
+        self.observe(stopped).await
+    }
+}
+
 impl Watch {
-    async fn begin(settings: &Settings, events: mpsc::Sender<Sent>) -> Result<Self> {
+    async fn begin(settings: &Settings, events: Events) -> Result<Self> {
         let rungs = ladder::rungs(settings.rung)?;
         let facts = preflight::require()?;
         let types = Btf::from_sys_fs()?;
@@ -145,12 +96,14 @@ impl Watch {
         if settings.kernel_log != log::LevelFilter::Off {
             kernel_log::forward(&mut watch.ebpf)?;
         }
-        watch.send(Event::Started(Arc::new(session(&hooks)))).await;
+        watch
+            .send(Event::Started(Arc::new(source::session(hooks.iter().map(HookState::from).collect()))))
+            .await;
         watch.announce(known).await;
         Ok(watch)
     }
 
-    async fn run(&mut self, mut stopped: oneshot::Receiver<()>) -> Result<()> {
+    async fn observe(&mut self, mut stopped: oneshot::Receiver<()>) -> Result<()> {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut snapshots = tokio::time::interval(self.interval);
@@ -236,7 +189,7 @@ impl Watch {
             &mut self.known,
             &keys,
             self.seen,
-            monotonic,
+            source::monotonic,
         )?;
         self.send(Event::Snapshot(Arc::new(snapshot))).await;
         Ok(())
@@ -252,25 +205,4 @@ impl Watch {
         // A consumer that is gone is noticed by the loop.
         let _ = self.events.send(Ok(event)).await;
     }
-}
-
-fn session(hooks: &[Tried]) -> Session {
-    let start = monotonic();
-    let unix = jiff::Timestamp::now().as_nanosecond();
-    let offset = unix - i128::from(start);
-    let uname = rustix::system::uname();
-    Session {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: uname.nodename().to_string_lossy().into_owned(),
-        kernel: uname.release().to_string_lossy().into_owned(),
-        start,
-        clock: Clock { unix_minus_monotonic: i64::try_from(offset).unwrap_or(0) },
-        hooks: hooks.iter().map(HookState::from).collect(),
-    }
-}
-
-/// `CLOCK_MONOTONIC` in ns, as the kernel side stamps its records.
-fn monotonic() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }

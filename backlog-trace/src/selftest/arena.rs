@@ -272,15 +272,9 @@ impl Arena {
                 NetworkMovement { netns: network.namespace.inode(), low, high }
             });
         let networks = by_number(self.gone.drain(..).chain(networks));
-        let listeners = self
-            .listeners
-            .iter()
-            .zip(low.1.into_iter().zip(high.1))
-            .map(|(listener, (low, high))| DropsMovement {
-                inode: listener.inode,
-                low,
-                high,
-                more: listener.closed_under_load(),
+        let listeners =
+            self.listeners.iter().zip(low.1.into_iter().zip(high.1)).map(|(listener, (low, high))| {
+                DropsMovement { inode: listener.inode, low, high, more: listener.closed_under_load() }
             });
         Ok((Kernel { networks, listeners: listeners.collect() }, seen?))
     }

@@ -78,6 +78,13 @@ pub struct DetailCounts {
     pub missed: u64,
 }
 
+impl Report {
+    /// Nothing was seen packet by packet: what only packets tell is not known.
+    pub fn is_polled(&self) -> bool {
+        self.session.as_deref().is_some_and(Session::is_polled)
+    }
+}
+
 impl ListenerReport {
     /// Packets of a class.
     pub fn packets(&self, class: Class) -> u64 {
@@ -95,6 +102,7 @@ impl ListenerReport {
         totals.syns == 0
             && totals.established == 0
             && totals.accepted == 0
+            && totals.accept_queue_max == 0
             && totals.reasons.iter().next().is_none()
             && self.sk_drops.kernel.unwrap_or(0) == 0
             && self.connections == ConnectionCounts::default()

@@ -125,7 +125,11 @@ impl Tally {
         match (Kind::from_number(item.detail.kind), reason_of(&item.detail)) {
             (Some(Kind::Reason), Some(reason)) if reason.row().class == Class::Loss => {
                 let second = self.unix_ns(item.detail.time).div_euclid(1_000_000_000);
-                self.accounts.entry(listener).or_default().series.add(second, 1 + u64::from(item.detail.more));
+                self.accounts
+                    .entry(listener)
+                    .or_default()
+                    .series
+                    .add(second, 1 + u64::from(item.detail.more));
                 if let Some(peer) = peer {
                     self.count_lost(listener, peer, item.detail.time);
                     if dropped_in_silence(reason, &item.detail) {

@@ -110,8 +110,11 @@ pub(super) fn socket(drops: SocketDrops) -> Option<String> {
 
 /// Hooks that are missing or not on the best rung; nothing where all are.
 pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String> {
+    if session.is_polled() {
+        return Some(polled(session, columns));
+    }
     let mut parts = Vec::new();
-    for rung in [Rung::Kprobe, Rung::Tracepoint, Rung::Counters] {
+    for rung in [Rung::Kprobe, Rung::Tracepoint] {
         let on: Vec<&str> = session
             .hooks
             .iter()
@@ -126,6 +129,20 @@ pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String>
     let first = parts.first_mut()?;
     first.insert_str(0, "hooks: ");
     Some(fold(&parts, "; ", columns))
+}
+
+/// That nothing is attached, why, and what that means.
+fn polled(session: &Session, columns: Option<usize>) -> String {
+    let parts = [
+        "polled: sockets and counters, no hooks".to_owned(),
+        "a listener and a reason are named only where the counters leave no choice".to_owned(),
+    ];
+    let why = session.hooks.iter().filter(|hook| hook.rung == Some(Rung::Counters)).find_map(|hook| {
+        let why = hook.why.as_deref()?;
+        Some(format!("nothing is attached because {}", Sanitized(why)))
+    });
+    let parts: Vec<String> = parts.into_iter().chain(why).collect();
+    painted(ALARM, &fold(&parts, "; ", columns))
 }
 
 /// `accept missing (why)`.

@@ -29,6 +29,8 @@ struct HistogramLine<'a> {
     start: String,
     end: String,
     seconds: f64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    polled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     recording: Option<&'a str>,
     host: Option<HostPart<'a>>,
@@ -43,11 +45,11 @@ struct ListenerLine<'a> {
     listener: ListenerPart<'a>,
     packets: Packets,
     connections: ConnectionsPart,
-    cookies: CookiesPart,
-    syns: u64,
-    established: u64,
-    established_by_cookie: u64,
-    accepted: u64,
+    cookies: Option<CookiesPart>,
+    syns: Option<u64>,
+    established: Option<u64>,
+    established_by_cookie: Option<u64>,
+    accepted: Option<u64>,
     accept_queue: AcceptQueue,
     syn_queue: SynQueue,
     accept_wait_us: Vec<[u64; 3]>,
@@ -76,12 +78,14 @@ struct AcceptQueue {
     max: u32,
     depth: Vec<[u64; 3]>,
     depth_at_accept: Vec<[u64; 3]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depth_polled: Vec<[u64; 3]>,
 }
 
 #[derive(Serialize)]
 struct SynQueue {
     limit: u32,
-    max: u32,
+    max: Option<u32>,
     depth: Vec<[u64; 3]>,
 }
 
@@ -126,13 +130,10 @@ impl<W: Write> HistJson<W> {
             start: rfc3339(self.tally.unix_ns(report.from)),
             end: rfc3339(self.tally.unix_ns(report.to)),
             seconds: seconds(report.from, report.to),
+            polled: report.is_polled(),
             recording: self.recording.as_deref(),
             host: report.session.as_deref().map(HostPart::of),
-            listeners: report
-                .listeners
-                .iter()
-                .map(|listener| self.listener(listener, report.is_final))
-                .collect(),
+            listeners: report.listeners.iter().map(|listener| self.listener(listener, report)).collect(),
             audit: report.audit.iter().map(AuditPart::from).collect(),
             hooks: hooks(report.session.as_deref()),
             details: report.details.into(),
@@ -141,29 +142,32 @@ impl<W: Write> HistJson<W> {
         self.out.flush()
     }
 
-    fn listener<'a>(&self, report: &'a ListenerReport, is_final: bool) -> ListenerLine<'a> {
+    fn listener<'a>(&self, report: &'a ListenerReport, of: &Report) -> ListenerLine<'a> {
+        // What only packets tell is known where they were seen.
+        let seen = !of.is_polled();
         let totals = &report.totals;
         let somaxconn = report.who.known().and_then(|listener| listener.somaxconn);
         let (accept_max, syn_max) = (Some(totals.accept_queue_max), Some(totals.syn_queue_max));
         ListenerLine {
             listener: ListenerPart::of(&report.who),
             packets: Packets::of(&totals.reasons, &self.selection),
-            connections: ConnectionsPart::of(&report.connections, is_final),
-            cookies: Cookies::of(totals).into(),
-            syns: totals.syns,
-            established: totals.established,
-            established_by_cookie: totals.established_by_cookie,
-            accepted: totals.accepted,
+            connections: ConnectionsPart::of(&report.connections, of),
+            cookies: seen.then(|| Cookies::of(totals).into()),
+            syns: seen.then_some(totals.syns),
+            established: seen.then_some(totals.established),
+            established_by_cookie: seen.then_some(totals.established_by_cookie),
+            accepted: seen.then_some(totals.accepted),
             accept_queue: AcceptQueue {
                 limit: report.limit,
                 limited_by: binding(report.limit, somaxconn),
                 max: totals.accept_queue_max,
                 depth: rows(&totals.accept_depth, accept_max),
                 depth_at_accept: rows(&totals.accept_depth_at_accept, accept_max),
+                depth_polled: rows(&totals.accept_depth_polled, accept_max),
             },
             syn_queue: SynQueue {
                 limit: report.limit,
-                max: totals.syn_queue_max,
+                max: seen.then_some(totals.syn_queue_max),
                 depth: rows(&totals.syn_depth, syn_max),
             },
             accept_wait_us: rows(&totals.accept_wait_us, None),

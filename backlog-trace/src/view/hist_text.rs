@@ -86,9 +86,14 @@ impl<W: Write> HistText<W> {
     }
 
     fn listener(&self, report: &ListenerReport, of: &Report) -> Vec<String> {
-        let mut lines = vec![self.heading(report), losses(report, of)];
-        lines.extend(what_clients_met(report));
-        lines.push(handshakes(report));
+        let mut lines = vec![self.heading(report)];
+        if of.is_polled() {
+            lines.push(polled_losses(report));
+        } else {
+            lines.push(losses(report, of));
+            lines.extend(what_clients_met(report));
+            lines.push(handshakes(report));
+        }
         lines.extend(self.reasons(report));
         let totals = &report.totals;
         let accept_max = Some(totals.accept_queue_max);
@@ -96,6 +101,11 @@ impl<W: Write> HistText<W> {
             "accept queue length when a SYN arrived",
             &totals.accept_depth,
             |bucket| depth_label(bucket, totals.accept_depth.len(), accept_max),
+        ));
+        lines.extend(self.histogram(
+            "accept queue length when it was polled: samples",
+            &totals.accept_depth_polled,
+            |bucket| depth_label(bucket, totals.accept_depth_polled.len(), accept_max),
         ));
         lines.extend(self.histogram("SYN queue length when a SYN arrived", &totals.syn_depth, |bucket| {
             depth_label(bucket, totals.syn_depth.len(), Some(totals.syn_queue_max))
@@ -172,6 +182,16 @@ impl<W: Write> View for HistText<W> {
         intervals::rest(self.intervals.as_ref(), &mut self.tally)
             .iter()
             .try_for_each(|report| self.print(report))
+    }
+}
+
+/// What is certain of a listener that was polled.
+fn polled_losses(report: &ListenerReport) -> String {
+    match (report.packets(Class::Loss), report.sk_drops.kernel) {
+        (0, Some(0)) => "  nothing lost".to_owned(),
+        (0, Some(_)) => "  no loss that was surely its own".to_owned(),
+        (0, None) => "  no loss that was surely its own; it closed".to_owned(),
+        (packets, _) => format!("  at least {} lost", counted(packets, "packet")),
     }
 }
 

@@ -92,28 +92,31 @@ impl Serialize for Packets {
 /// Connections behind the losses.
 #[derive(Serialize)]
 pub(super) struct ConnectionsPart {
-    lost: u64,
-    recovered: u64,
+    lost: Option<u64>,
+    recovered: Option<u64>,
     recovered_after_us: Option<u64>,
-    recovered_after_s: Vec<[u64; 2]>,
+    recovered_after_s: Option<Vec<[u64; 2]>>,
     not_recovered: Option<u64>,
-    not_followed: u64,
-    believed: u64,
-    sent_data: u64,
+    not_followed: Option<u64>,
+    believed: Option<u64>,
+    sent_data: Option<u64>,
 }
 
 impl ConnectionsPart {
-    /// Of one interval, or of the whole run.
-    pub(super) fn of(counts: &ConnectionCounts, is_final: bool) -> Self {
+    /// Those of one listener; `null` where no packet was seen, and what only
+    /// the end can tell in an interval.
+    pub(super) fn of(counts: &ConnectionCounts, report: &Report) -> Self {
+        let seen = !report.is_polled();
         Self {
-            lost: counts.lost,
-            recovered: counts.recovered.count(),
+            lost: seen.then_some(counts.lost),
+            recovered: seen.then(|| counts.recovered.count()),
             recovered_after_us: counts.recovered.median_us(),
-            recovered_after_s: counts.recovered.by_second().into_iter().map(Into::into).collect(),
-            not_recovered: is_final.then(|| counts.not_back()),
-            not_followed: counts.not_followed,
-            believed: counts.believed,
-            sent_data: counts.sent_data,
+            recovered_after_s: seen
+                .then(|| counts.recovered.by_second().into_iter().map(Into::into).collect()),
+            not_recovered: (seen && report.is_final).then(|| counts.not_back()),
+            not_followed: seen.then_some(counts.not_followed),
+            believed: seen.then_some(counts.believed),
+            sent_data: seen.then_some(counts.sent_data),
         }
     }
 }

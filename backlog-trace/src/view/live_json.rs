@@ -29,7 +29,9 @@ struct OccurrenceLine<'a> {
     listener: ListenerPart<'a>,
     peer: Option<PeerPart>,
     accept_queue: QueuePart,
-    syn_queue: QueuePart,
+    syn_queue: Option<QueuePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -39,8 +41,8 @@ struct ListenerLine<'a> {
     time: String,
     event: &'static str,
     listener: ListenerPart<'a>,
-    accept_queue: QueuePart,
-    syn_queue: QueuePart,
+    accept_queue: Option<QueuePart>,
+    syn_queue: Option<QueuePart>,
 }
 
 #[derive(Serialize)]
@@ -58,6 +60,8 @@ struct SummaryLine<'a> {
     r#type: &'static str,
     time: String,
     seconds: f64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    polled: bool,
     complete: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     gaps: &'a [String],
@@ -72,9 +76,9 @@ struct SummaryLine<'a> {
 
 #[derive(Serialize)]
 struct SummaryConnections {
-    lost: u64,
-    recovered: u64,
-    not_followed: u64,
+    lost: Option<u64>,
+    recovered: Option<u64>,
+    not_followed: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -100,11 +104,13 @@ impl<W: Write> LiveJson<W> {
 
     fn print(&mut self, item: &Attributed) -> io::Result<()> {
         let time = rfc3339(self.tally.unix_ns(item.detail.time));
+        let polled = self.tally.session().is_some_and(|session| session.is_polled());
         match Kind::from_number(item.detail.kind) {
-            Some(Kind::Reason) => Reason::from_number(item.detail.reason)
-                .map_or(Ok(()), |reason| write_json_line(&mut self.out, &occurrence(time, reason, item))),
-            Some(Kind::Opened) => write_json_line(&mut self.out, &lifecycle(time, "opened", item)),
-            Some(Kind::Closed) => write_json_line(&mut self.out, &lifecycle(time, "closed", item)),
+            Some(Kind::Reason) => Reason::from_number(item.detail.reason).map_or(Ok(()), |reason| {
+                write_json_line(&mut self.out, &occurrence(time, reason, item, polled))
+            }),
+            Some(Kind::Opened) => write_json_line(&mut self.out, &lifecycle(time, "opened", item, polled)),
+            Some(Kind::Closed) => write_json_line(&mut self.out, &lifecycle(time, "closed", item, polled)),
             Some(Kind::Established) | None => Ok(()),
         }
     }
@@ -144,7 +150,7 @@ impl<W: Write> View for LiveJson<W> {
     }
 }
 
-fn occurrence(time: String, reason: Reason, item: &Attributed) -> OccurrenceLine<'_> {
+fn occurrence(time: String, reason: Reason, item: &Attributed, polled: bool) -> OccurrenceLine<'_> {
     let detail = &item.detail;
     OccurrenceLine {
         v: VERSION,
@@ -164,19 +170,22 @@ fn occurrence(time: String, reason: Reason, item: &Attributed) -> OccurrenceLine
         listener: ListenerPart::of(&item.who),
         peer: Peer::of(detail).map(PeerPart::from),
         accept_queue: accept_queue(detail),
-        syn_queue: syn_queue(detail),
+        syn_queue: (!polled).then(|| syn_queue(detail)),
+        count: polled.then(|| u64::from(detail.more) + 1),
     }
 }
 
-fn lifecycle<'a>(time: String, event: &'static str, item: &'a Attributed) -> ListenerLine<'a> {
+/// What stood in a queue that closed between two looks is not known.
+fn lifecycle<'a>(time: String, event: &'static str, item: &'a Attributed, polled: bool) -> ListenerLine<'a> {
+    let known = !polled || event != "closed";
     ListenerLine {
         v: VERSION,
         r#type: "listener",
         time,
         event,
         listener: ListenerPart::of(&item.who),
-        accept_queue: accept_queue(&item.detail),
-        syn_queue: syn_queue(&item.detail),
+        accept_queue: known.then(|| accept_queue(&item.detail)),
+        syn_queue: (!polled).then(|| syn_queue(&item.detail)),
     }
 }
 
@@ -195,20 +204,22 @@ fn summary<'a>(
     gaps: &'a [String],
 ) -> SummaryLine<'a> {
     let connections = report.listeners.iter().map(|listener| &listener.connections);
+    let seen = !report.is_polled();
     SummaryLine {
         v: VERSION,
         r#type: "summary",
         time,
         seconds: seconds(report.from, report.to),
+        polled: !seen,
         complete: report.complete && gaps.is_empty(),
         gaps,
         host: report.session.as_deref().map(HostPart::of),
         listeners: report.listeners.len(),
         packets: Packets::of(&sum(&report.listeners), selection),
         connections: SummaryConnections {
-            lost: connections.clone().map(|counts| counts.lost).sum(),
-            recovered: connections.clone().map(|counts| counts.recovered.count()).sum(),
-            not_followed: connections.map(|counts| counts.not_followed).sum(),
+            lost: seen.then(|| connections.clone().map(|counts| counts.lost).sum()),
+            recovered: seen.then(|| connections.clone().map(|counts| counts.recovered.count()).sum()),
+            not_followed: seen.then(|| connections.map(|counts| counts.not_followed).sum()),
         },
         audit: report.audit.iter().map(AuditPart::from).collect(),
         hooks: hooks(report.session.as_deref()),

@@ -65,6 +65,10 @@ impl<W: Write> LiveText<W> {
         self.screen.columns.is_some_and(|columns| columns < WIDE)
     }
 
+    fn is_polled(&self) -> bool {
+        self.tally.session().is_some_and(|session| session.is_polled())
+    }
+
     fn columns(&self) -> &'static [Column] {
         if self.is_narrow() { &NARROW_COLUMNS } else { &WIDE_COLUMNS }
     }
@@ -83,14 +87,22 @@ impl<W: Write> LiveText<W> {
         self.print_heading()?;
         let (gap, digits) = if self.is_narrow() { (" ", 0) } else { ("  ", 6) };
         let time = units::clock(self.tally.unix_ns(detail.time), digits, &self.screen.zone);
+        let polled = self.is_polled();
+        let lost =
+            if detail.more > 0 { format!("{lost} x{}", u64::from(detail.more) + 1) } else { lost.to_owned() };
         let mut cells = vec![time, names::listener(&item.who)];
         if !self.is_narrow() {
             cells.push(names::owner(item.who.known()));
         }
-        cells.extend([names::peer(Peer::of(detail)), lost.to_owned(), outcome(detail)]);
-        cells.push(format!("{}/{}", detail.accept_queue, detail.limit));
+        cells.extend([names::peer(Peer::of(detail)), lost, outcome(detail)]);
+        // What stood in a queue that closed between two looks is not known.
+        let known = !polled || Kind::from_number(detail.kind) != Some(Kind::Closed);
+        let queue = |length, known| {
+            if known { format!("{length}/{}", detail.limit) } else { "-".to_owned() }
+        };
+        cells.push(queue(detail.accept_queue, known));
         if !self.is_narrow() {
-            cells.push(format!("{}/{}", detail.syn_queue, detail.limit));
+            cells.push(queue(detail.syn_queue, !polled));
         }
         let lost_at = cells.len() - if self.is_narrow() { 3 } else { 4 };
         let last = cells.len() - 1;
@@ -190,12 +202,13 @@ fn summary(report: &Report) -> Vec<String> {
         });
     let recovered: u64 = report.listeners.iter().map(|listener| listener.connections.recovered.count()).sum();
     let counted = hist_text::counted;
-    let mut parts = vec![format!(
-        "{}, {} lost on {}",
-        counted(packets(Class::Loss), "packet"),
-        counted(connections, "connection"),
-        counted(lost, "listener")
-    )];
+    let what = if report.is_polled() {
+        format!("at least {}", counted(packets(Class::Loss), "packet"))
+    } else {
+        let packets = counted(packets(Class::Loss), "packet");
+        format!("{packets}, {}", counted(connections, "connection"))
+    };
+    let mut parts = vec![format!("{what} lost on {}", counted(lost, "listener"))];
     if connections > 0 {
         parts.push(format!("{recovered} came back"));
     }

@@ -42,7 +42,7 @@ impl View for Witness {
 }
 
 /// Sends one snapshot; when it is stopped, another one and the end.
-fn probe() -> (oneshot::Sender<()>, Receiver<probe::Sent>) {
+fn probe() -> (oneshot::Sender<()>, Receiver<Sent>) {
     let (stop, stopped) = oneshot::channel();
     let (events, receiver) = mpsc::channel(4);
     tokio::spawn(async move {

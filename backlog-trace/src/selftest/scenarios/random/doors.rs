@@ -6,8 +6,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::plan::{Door, Plan, Turn};
 use super::Clock;
+use super::plan::{Door, Plan, Turn};
 use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::Expected;

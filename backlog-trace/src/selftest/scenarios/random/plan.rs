@@ -150,15 +150,7 @@ impl Plan {
 
 fn doors(rng: &mut Rng, network: usize, ipv6: bool) -> Vec<Door> {
     let (v6, dual) = if ipv6 { (Stack::V6, Stack::Dual) } else { (Stack::V4, Stack::V4) };
-    let of = [
-        (Stack::V4, 1),
-        (Stack::V4, 1),
-        (v6, 1),
-        (dual, 1),
-        (dual, 1),
-        (Stack::V4, 3),
-        (dual, 2),
-    ];
+    let of = [(Stack::V4, 1), (Stack::V4, 1), (v6, 1), (dual, 1), (dual, 1), (Stack::V4, 3), (dual, 2)];
     let mut doors = Vec::new();
     for (number, (stack, members)) in (0..).zip(of) {
         for _ in 0..members {

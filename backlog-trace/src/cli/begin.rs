@@ -1,0 +1,70 @@
+//! Begins an observation: by hooks, and where not one can be attached, by
+//! polling, with a word on what is lost by that.
+
+use std::future::Future;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::output::talk;
+use crate::event::Rung;
+use crate::failure::{Exit, Failure, Result};
+use crate::source::Sent;
+use crate::view::escape::Sanitized;
+use crate::{polled, probe};
+
+/// An observation that has begun.
+pub(super) struct Begun {
+    /// What it sees.
+    pub(super) events: mpsc::Receiver<Sent>,
+    /// What the program ends with if all goes well.
+    pub(super) exit: Exit,
+}
+
+/// Attaches or polls, as the settings ask, until `stopped` is done.
+///
+/// # Errors
+/// What the user must change before anything can be observed.
+pub(super) async fn begin(settings: probe::Settings, stopped: oneshot::Receiver<()>) -> Result<Begun> {
+    let stop = repeated(stopped);
+    let (every, rung) = (settings.snapshot_every, settings.rung);
+    if rung == Some(Rung::Counters) {
+        let events = polled::observe(every, None, stop()).await?;
+        return Ok(Begun { events, exit: Exit::Success });
+    }
+    match probe::observe(settings, stop()).await {
+        Ok(events) => Ok(Begun { events, exit: Exit::Success }),
+        Err(failure) if rung.is_none() && is_refusal(&failure) => {
+            let events = polled::observe(every, Some(failure.what.clone()), stop()).await?;
+            talk(format_args!("nothing can be attached: {}", Sanitized(&failure.what)));
+            if let Some(advice) = &failure.advice {
+                talk(Sanitized(advice));
+            }
+            talk(
+                "sockets and counters are polled instead: no clients, and a reason only where the counters leave no choice",
+            );
+            Ok(Begun { events, exit: Exit::Reduced })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether the kernel or this user's privileges do not allow hooks.
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.exit, Exit::NotPermitted | Exit::KernelUnable)
+}
+
+/// Futures that are done when `stopped` is, or its sender is gone.
+fn repeated(
+    stopped: oneshot::Receiver<()>,
+) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    let (sender, receiver) = watch::channel(());
+    tokio::spawn(async move {
+        let _ = stopped.await;
+        drop(sender);
+    });
+    move || {
+        let mut receiver = receiver.clone();
+        // Nothing is ever sent: it changes when the sender is gone.
+        Box::pin(async move { while receiver.changed().await.is_ok() {} })
+    }
+}

@@ -1,0 +1,61 @@
+//! What stands in the place of the hooks. Pure.
+
+use backlog_trace_common::reason::Reason;
+
+use crate::event::{HookState, Rung};
+use crate::probe::{HOOKS, Hook};
+
+/// The hooks of an observation that polls; `why` no better rung was taken.
+pub fn hooks(why: Option<&str>) -> Vec<HookState> {
+    let state = |hook: &Hook| {
+        if is_polled(hook) {
+            HookState {
+                hook: hook.name.to_owned(),
+                rung: Some(Rung::Counters),
+                state: "polled".to_owned(),
+                why: why.map(str::to_owned),
+            }
+        } else {
+            HookState {
+                hook: hook.name.to_owned(),
+                rung: None,
+                state: "missing".to_owned(),
+                why: Some("no counter shows this".to_owned()),
+            }
+        }
+    };
+    HOOKS.iter().map(state).collect()
+}
+
+/// Listeners are listed; and what moves a counter that is audited is counted,
+/// though mostly without a reason.
+fn is_polled(hook: &Hook) -> bool {
+    let is_counted = |reason: &Reason| !reason.row().counters.is_empty();
+    hook.name == "listen" || hook.reasons.iter().any(is_counted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_is_polled_where_a_counter_stands_for_it() {
+        let hooks = hooks(Some("no types"));
+        for (name, polled) in [
+            ("listen", true),
+            ("syn", true),
+            ("ack", true),
+            ("request", true),
+            ("synack", false),
+            ("accept", false),
+        ] {
+            let hook = hooks.iter().find(|hook| hook.hook == name).unwrap();
+            let (rung, state, why) = if polled {
+                (Some(Rung::Counters), "polled", "no types")
+            } else {
+                (None, "missing", "no counter shows this")
+            };
+            assert_eq!((hook.rung, hook.state.as_str(), hook.why.as_deref()), (rung, state, Some(why)));
+        }
+    }
+}

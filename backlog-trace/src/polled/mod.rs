@@ -1,0 +1,21 @@
+//! The counters rung: an observation without eBPF and, for the own namespace,
+//! without privileges. It polls what the kernel keeps anyway: each listener's
+//! `sk_drops` and queue by `sock_diag`, each namespace's counters by
+//! `/proc/net/netstat`.
+//!
+//! It produces the same [`crate::event::Event`]s as [`crate::probe`], so that
+//! whoever reads them needs to know nothing else, and it refuses to guess:
+//! a loss is given to a listener, and a reason to a loss, only where the
+//! counters leave no choice ([`share`]). The rest stays in the audit.
+//!
+//! Pure: [`reading`], [`share`], [`account`], [`ledger`]. I/O: [`observe`].
+
+mod account;
+mod hooks;
+mod ledger;
+mod observe;
+mod reading;
+mod share;
+
+pub use hooks::hooks;
+pub use observe::observe;

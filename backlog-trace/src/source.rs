@@ -1,0 +1,114 @@
+//! What the two sources of events, [`crate::probe`] and [`crate::polled`],
+//! have in common: a thread of their own, the channel to whoever consumes,
+//! and the clock.
+//!
+//! An observation runs on a thread of its own with a runtime of its own,
+//! because naming sockets reads `/proc` and netlink and must never delay what
+//! prints. This module refuses to know what is observed, and by what means.
+
+use std::future::Future;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::event::{Clock, Event, HookState, Session};
+use crate::failure::{Exit, Failure, Result};
+
+/// Events that may wait for a slow consumer; beyond it the observation waits,
+/// and what overflows is the ring buffer, where it is counted.
+const QUEUE: usize = 1024;
+
+/// What an observation sends: events, and at most one failure, after which
+/// nothing comes.
+pub type Sent = Result<Event>;
+
+/// Where an observation sends its events.
+pub(crate) type Events = mpsc::Sender<Sent>;
+
+/// An observation that has begun.
+pub(crate) trait Watch {
+    /// Observes until it is told to stop.
+    ///
+    /// # Errors
+    /// What ended the observation early.
+    async fn run(&mut self, stopped: oneshot::Receiver<()>) -> Result<()>;
+}
+
+/// Begins an observation and lets it run until `stop` is done. The events end
+/// with [`Event::Finished`], or with the failure that ended the observation.
+///
+/// # Errors
+/// That of `begin`, or there is no thread to be had.
+pub(crate) async fn start<W: Watch>(
+    stop: impl Future<Output = ()> + Send + 'static,
+    begin: impl AsyncFnOnce(Events) -> Result<W> + Send + 'static,
+) -> Result<mpsc::Receiver<Sent>> {
+    let (events, receiver) = mpsc::channel(QUEUE);
+    let (begun, outcome) = oneshot::channel();
+    let (stopper, stopped) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("observe".to_owned())
+        .spawn(move || thread(begin, events, begun, stopped))
+        .map_err(|error| Failure::internal("no thread for the observation", error))?;
+    match outcome.await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => return Err(failure),
+        Err(_) => return Err(Failure::new(Exit::Internal, "the observation ended before it began")),
+    }
+    tokio::spawn(async move {
+        stop.await;
+        // The observation may have ended by itself.
+        let _ = stopper.send(());
+    });
+    Ok(receiver)
+}
+
+fn thread<W: Watch>(
+    begin: impl AsyncFnOnce(Events) -> Result<W>,
+    events: Events,
+    begun: oneshot::Sender<Result<()>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = begun.send(Err(Failure::internal("no runtime for the observation", error)));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let mut watch = match begin(events.clone()).await {
+            Ok(watch) => watch,
+            Err(failure) => {
+                let _ = begun.send(Err(failure));
+                return;
+            }
+        };
+        let _ = begun.send(Ok(()));
+        if let Err(failure) = watch.run(stopped).await {
+            // A consumer that is gone needs no reason any more.
+            let _ = events.send(Err(failure)).await;
+        }
+    });
+}
+
+/// Who observes, from now on.
+pub(crate) fn session(hooks: Vec<HookState>) -> Session {
+    let start = monotonic();
+    let unix = jiff::Timestamp::now().as_nanosecond();
+    let offset = unix - i128::from(start);
+    let uname = rustix::system::uname();
+    Session {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: uname.nodename().to_string_lossy().into_owned(),
+        kernel: uname.release().to_string_lossy().into_owned(),
+        start,
+        clock: Clock { unix_minus_monotonic: i64::try_from(offset).unwrap_or(0) },
+        hooks,
+    }
+}
+
+/// `CLOCK_MONOTONIC` in ns, as the kernel side stamps its records.
+pub(crate) fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
