@@ -19,11 +19,11 @@ use backlog_trace::trace::format::{FILE_HEADER, FileHeader, VERSION, Version};
 use backlog_trace::trace::{Overwrite, Writer};
 use clap::ValueEnum;
 use rustix::thread::CapabilitySet;
-use tool::{BTF, Circumstances, Loaded, is_root, tool, types_without};
+use tool::{BTF, Circumstances, Loaded, NOBODY, is_root, may_run, tool, types_without};
 use zerocopy::IntoBytes;
 
-/// Nobody, as Linux numbers it.
-const NOBODY: u32 = 65534;
+/// An observation that must not fall back to polling.
+const HOOKED: &[&str] = &["hist", "--rung", "fentry"];
 
 /// What a person must never read: traces of the program's inside.
 const INSIDE: [&str; 9] =
@@ -90,7 +90,8 @@ fn the_command_line() {
 
 #[test]
 fn a_rung_that_this_build_lacks() {
-    for rung in Rung::value_variants().iter().filter(|rung| !RUNGS.contains(rung)) {
+    let lacks = |rung: &&Rung| !RUNGS.contains(rung) && **rung != Rung::Counters;
+    for rung in Rung::value_variants().iter().filter(lacks) {
         let words = [rung.name(), "it has: fentry, kprobe"];
         check(&mut tool(&["hist", "--rung", rung.name()]), Exit::KernelUnable, &words);
     }
@@ -240,16 +241,17 @@ fn privileges_that_are_missing() {
     const NO_BPF: &[CapabilitySet] = &[CapabilitySet::BPF, CapabilitySet::SYS_ADMIN];
     const NO_PERFMON: &[CapabilitySet] = &[CapabilitySet::PERFMON, CapabilitySet::SYS_ADMIN];
     if !is_root() {
-        return check(&mut tool(&["hist"]), Exit::NotPermitted, &["CAP_BPF", "CAP_PERFMON", "root"]);
+        return check(&mut tool(HOOKED), Exit::NotPermitted, &["CAP_BPF", "CAP_PERFMON", "root"]);
     }
     for command in ["live", "hist"] {
-        check(tool(&[command]).without(NO_BPF), Exit::NotPermitted, &["CAP_BPF", "root"]);
-        check(tool(&[command]).without(NO_PERFMON), Exit::NotPermitted, &["CAP_PERFMON", "root"]);
-        check(tool(&[command]).in_user_namespace(), Exit::NotPermitted, &["user namespace", "host"]);
+        let hooked = || tool(&[command, "--rung", "fentry"]);
+        check(hooked().without(NO_BPF), Exit::NotPermitted, &["CAP_BPF", "root"]);
+        check(hooked().without(NO_PERFMON), Exit::NotPermitted, &["CAP_PERFMON", "root"]);
+        check(hooked().in_user_namespace(), Exit::NotPermitted, &["user namespace", "host"]);
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new.trace");
-    let record = ["record", "-o", path.to_str().unwrap()];
+    let record = ["record", "--rung", "fentry", "-o", path.to_str().unwrap()];
     check(tool(&record).without(NO_BPF), Exit::NotPermitted, &["CAP_BPF"]);
     assert!(!path.exists(), "an empty recording is left");
     check_trial(tool(&["check", "--format", "json"]).without(NO_BPF), Exit::Nothing, &["CAP_BPF", "untried"]);
@@ -260,11 +262,9 @@ fn nobody() {
     if !is_root() {
         return;
     }
-    let mut command = tool(&["hist"]);
+    let mut command = tool(HOOKED);
     command.uid(NOBODY).gid(NOBODY);
-    if command.output().is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-        let () = eprintln!("skipped: nobody may not run {:?}", command.get_program());
+    if !may_run(&command) {
         return;
     }
     check(&mut command, Exit::NotPermitted, &["CAP_BPF", "CAP_PERFMON", "root"]);
@@ -303,7 +303,7 @@ fn kernels_that_cannot() {
         (file("old", b"4.19.0-27-amd64\n"), release, &["4.19.0-27-amd64", "5.10"]),
     ] {
         let seen = [(path.as_path(), place)];
-        check(tool(&["hist"]).seeing(&seen), Exit::KernelUnable, words);
+        check(tool(HOOKED).seeing(&seen), Exit::KernelUnable, words);
         check_trial(tool(&["check"]).seeing(&seen), Exit::Nothing, &words[..1]);
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use backlog_trace::probe::HOOKS;
-use backlog_trace_common::reason::{Class, Row, TABLE};
+use backlog_trace_common::reason::{Class, Row, Stage, TABLE};
 
 const BEGIN: &str = "<!-- reasons -->\n";
 const END: &str = "<!-- end of reasons -->\n";
@@ -50,5 +50,8 @@ fn class(class: Class) -> &'static str {
 }
 
 fn hook(row: &Row) -> &'static str {
+    if row.stage == Stage::Unknown {
+        return "none: polled";
+    }
     HOOKS.iter().find(|hook| hook.reasons.contains(&row.reason)).map_or("none yet", |hook| hook.name)
 }

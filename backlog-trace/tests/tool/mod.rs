@@ -17,6 +17,9 @@ use rustix::thread::{CapabilitySet, UnshareFlags, remove_capability_from_boundin
 /// Where the kernel publishes its types.
 pub(crate) const BTF: &str = "/sys/kernel/btf/vmlinux";
 
+/// Nobody, as Linux numbers it.
+pub(crate) const NOBODY: u32 = 65534;
+
 /// The program: as cargo has built it, or as a guest has it.
 pub(crate) fn tool(arguments: &[&str]) -> Command {
     let built = Path::new(env!("CARGO_BIN_EXE_backlog-trace"));
@@ -35,6 +38,19 @@ pub(crate) fn is_root() -> bool {
         let () = eprintln!("skipped at {}: needs root", std::panic::Location::caller());
     }
     root
+}
+
+/// Whether this user may run the program where cargo has built it; says so
+/// where not.
+pub(crate) fn may_run(command: &Command) -> bool {
+    let mut same = Command::new(command.get_program());
+    same.arg("--version").stdout(Stdio::null()).uid(NOBODY).gid(NOBODY);
+    let may = same.status().is_ok();
+    if !may {
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+        let () = eprintln!("skipped: nobody may not run {:?}", command.get_program());
+    }
+    may
 }
 
 /// What is done to a child between fork and exec.
