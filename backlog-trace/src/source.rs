@@ -47,7 +47,7 @@ pub(crate) async fn start<W: Watch>(
     let (stopper, stopped) = oneshot::channel();
     std::thread::Builder::new()
         .name("observe".to_owned())
-        .spawn(move || thread(begin, events, begun, stopped))
+        .spawn(move || thread(begin, &events, begun, stopped))
         .map_err(|error| Failure::internal("no thread for the observation", error))?;
     match outcome.await {
         Ok(Ok(())) => {}
@@ -64,7 +64,7 @@ pub(crate) async fn start<W: Watch>(
 
 fn thread<W: Watch>(
     begin: impl AsyncFnOnce(Events) -> Result<W>,
-    events: Events,
+    events: &Events,
     begun: oneshot::Sender<Result<()>>,
     stopped: oneshot::Receiver<()>,
 ) {

@@ -104,6 +104,15 @@ fn live_of_oddities() {
 }
 
 #[test]
+fn an_overload_that_was_polled() {
+    let events = scene::polled::overload();
+    check("polled.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
+    check("polled.json", &hist_json(&events, Selection::default(), None));
+    check("polled_live.txt", &strip_str(&live_text(&events, None)).to_string());
+    check("polled_live.json", &live_json(&events));
+}
+
+#[test]
 fn nothing_observed() {
     let events = [scene::overload().swap_remove(0), Event::Finished];
     check("hist_nothing.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());

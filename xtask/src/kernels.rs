@@ -53,7 +53,7 @@ impl Skip {
 
 /// The rungs of the ladder that scenarios are played on, best first: on every
 /// kernel that does not list one as what it cannot have.
-pub(crate) const RUNGS: [&str; 2] = ["fentry", "kprobe"];
+pub(crate) const RUNGS: [&str; 3] = ["fentry", "kprobe", "counters"];
 
 /// The oldest supported kernel, two stable series in wide use, and the newest.
 pub(crate) const MATRIX: [Kernel; 4] = [

@@ -8,12 +8,13 @@ use super::{Format, output};
 use crate::event::Rung;
 use crate::failure::{Exit, Result};
 use crate::probe::{self, Verdict};
-use crate::view;
+use crate::{polled, view};
 
 const EXAMPLES: &str = "\
 Every program is attached for a moment and taken back; nothing stays.
 
-Exit code: 0 everything can be observed, 20 all but what the missing hooks give, 21 nothing.
+Exit code: 0 everything can be observed, 20 all but what the missing hooks give, 21 nothing
+by eBPF: then live, hist and record poll counters.
 
 Examples:
   backlog-trace check
@@ -37,7 +38,13 @@ pub struct Check {
 /// # Errors
 /// This build lacks the rung, or the output cannot be written.
 pub fn run(arguments: &Check) -> Result<Exit> {
-    let trial = probe::trial(&probe::rungs(arguments.rung)?);
+    let trial = if arguments.rung == Some(Rung::Counters) {
+        polled::trial()
+    } else {
+        let mut trial = probe::trial(&probe::rungs(arguments.rung)?);
+        trial.findings.push(polled::finding());
+        trial
+    };
     let mut out = output::stdout();
     let written = match arguments.format {
         Format::Text => view::check::text(&trial, &mut out),

@@ -31,7 +31,9 @@ pub const fn meaning(exit: Exit) -> &'static str {
         Exit::NotFound => "a port, process or namespace that was named does not exist",
         Exit::CommandFailed => "the command after -- could not be started",
         Exit::SelftestFailed => "selftest: a scenario did not come out as the kernel counted",
-        Exit::Reduced => "check: hooks are missing; live, hist, record: none could be attached, so it was polled",
+        Exit::Reduced => {
+            "check: hooks are missing; live, hist, record: none could be attached, so it was polled"
+        }
         Exit::Nothing => "check: nothing can be observed by eBPF",
     }
 }

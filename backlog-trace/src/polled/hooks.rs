@@ -5,6 +5,9 @@ use backlog_trace_common::reason::Reason;
 use crate::event::{HookState, Rung};
 use crate::probe::{HOOKS, Hook};
 
+/// Why a hook has nothing in its place.
+pub(super) const NO_COUNTER: &str = "no counter shows this";
+
 /// The hooks of an observation that polls; `why` no better rung was taken.
 pub fn hooks(why: Option<&str>) -> Vec<HookState> {
     let state = |hook: &Hook| {
@@ -20,7 +23,7 @@ pub fn hooks(why: Option<&str>) -> Vec<HookState> {
                 hook: hook.name.to_owned(),
                 rung: None,
                 state: "missing".to_owned(),
-                why: Some("no counter shows this".to_owned()),
+                why: Some(NO_COUNTER.to_owned()),
             }
         }
     };
@@ -29,7 +32,7 @@ pub fn hooks(why: Option<&str>) -> Vec<HookState> {
 
 /// Listeners are listed; and what moves a counter that is audited is counted,
 /// though mostly without a reason.
-fn is_polled(hook: &Hook) -> bool {
+pub(super) fn is_polled(hook: &Hook) -> bool {
     let is_counted = |reason: &Reason| !reason.row().counters.is_empty();
     hook.name == "listen" || hook.reasons.iter().any(is_counted)
 }

@@ -8,7 +8,8 @@
 //! a loss is given to a listener, and a reason to a loss, only where the
 //! counters leave no choice ([`share`]). The rest stays in the audit.
 //!
-//! Pure: [`reading`], [`share`], [`account`], [`ledger`]. I/O: [`observe`].
+//! Pure: [`hooks()`], [`reading`], [`share`], [`account`], [`ledger`]. I/O:
+//! [`observe()`], [`trial()`].
 
 mod account;
 mod hooks;
@@ -16,6 +17,8 @@ mod ledger;
 mod observe;
 mod reading;
 mod share;
+mod trial;
 
 pub use hooks::hooks;
 pub use observe::observe;
+pub use trial::{finding, trial};

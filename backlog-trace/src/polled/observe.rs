@@ -256,17 +256,21 @@ fn keyed(listener: &Listener) -> Listener {
     Listener { keys, ..listener.clone() }
 }
 
-/// One record for each reason, which stands for all packets that met it.
+/// One record for each reason, which stands for all packets that met it: for
+/// 65,536 at most, then there are more.
 fn tell<'a>(
     time: u64,
     listener: &'a Listener,
     depth: Option<Depth>,
     given: &'a Given,
 ) -> impl Iterator<Item = Detail> + 'a {
-    given.reasons.iter().map(move |(reason, count)| Detail {
-        reason: reason as u8,
-        more: u32::try_from(count - 1).unwrap_or(u32::MAX),
-        ..detail(time, listener, depth, Kind::Reason)
+    given.reasons.iter().flat_map(move |(reason, count)| {
+        let most = u64::from(u16::MAX) + 1;
+        (0..count.div_ceil(most)).map(move |number| Detail {
+            reason: reason as u8,
+            more: u16::try_from((count - number * most).min(most) - 1).unwrap_or(u16::MAX),
+            ..detail(time, listener, depth, Kind::Reason)
+        })
     })
 }
 
@@ -288,6 +292,7 @@ fn detail(time: u64, listener: &Listener, depth: Option<Depth>, kind: Kind) -> D
         attempt: 0,
         family: 0,
         cpu: 0,
+        payload: 0,
         more: 0,
     }
 }

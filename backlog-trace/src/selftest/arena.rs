@@ -94,7 +94,8 @@ impl Arena {
         // A namespace of nobody's is hard to find: a container has a process in it.
         let held = made.and_then(|network| Ok((network, hold(None)?)));
         self.enter(0)?;
-        let (network, holder) = held?;
+        let (mut network, holder) = held?;
+        network.late = self.began;
         self.networks.push(network);
         self.holders.push(holder);
         Ok(self.networks.len() - 1)
@@ -135,9 +136,9 @@ impl Arena {
             return Err(Failure::internal("no network can be removed", "this thread is in the first"));
         }
         let high = self.movement_of(number)?;
-        let netns = self.network(number)?.namespace.inode();
+        let (netns, late) = (self.network(number)?.namespace.inode(), self.network(number)?.late);
         // The tool may have looked for the last time before anything happened.
-        self.gone.push(NetworkMovement { netns, low: Counters::default(), high });
+        self.gone.push(NetworkMovement { netns, low: Counters::default(), high, late });
         self.networks.pop();
         self.holders.pop();
         Ok(())
@@ -269,12 +270,18 @@ impl Arena {
         let high = self.reading()?;
         let networks =
             self.networks.iter().zip(low.0.into_iter().zip(high.0)).map(|(network, (low, high))| {
-                NetworkMovement { netns: network.namespace.inode(), low, high }
+                NetworkMovement { netns: network.namespace.inode(), low, high, late: network.late }
             });
         let networks = by_number(self.gone.drain(..).chain(networks));
         let listeners =
             self.listeners.iter().zip(low.1.into_iter().zip(high.1)).map(|(listener, (low, high))| {
-                DropsMovement { inode: listener.inode, low, high, more: listener.closed_under_load() }
+                DropsMovement {
+                    inode: listener.inode,
+                    low,
+                    high,
+                    more: listener.closed_under_load(),
+                    closed: listener.is_closed(),
+                }
             });
         Ok((Kernel { networks, listeners: listeners.collect() }, seen?))
     }

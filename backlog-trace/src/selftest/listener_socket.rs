@@ -121,6 +121,11 @@ impl ListenerSocket {
         self.ask(|socket| socket.try_clone_to_owned())
     }
 
+    /// Whether it was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.socket.borrow().is_none()
+    }
+
     /// Closes it, after a last look at its `sk_drops`.
     pub(super) fn close(&self) -> Result<()> {
         self.last_drops.set(self.drops()?);

@@ -16,6 +16,8 @@ pub(super) struct NetworkMovement {
     pub(super) netns: u32,
     pub(super) low: Counters,
     pub(super) high: Counters,
+    /// It came while the tool watched.
+    pub(super) late: bool,
 }
 
 /// Namespaces that had one inode number after another, as one: the tool's
@@ -27,6 +29,7 @@ pub(super) fn by_number(networks: impl IntoIterator<Item = NetworkMovement>) -> 
             Some(earlier) => {
                 earlier.low.add_all(&network.low);
                 earlier.high.add_all(&network.high);
+                earlier.late |= network.late;
             }
             None => all.push(network),
         }
@@ -43,6 +46,8 @@ pub(super) struct DropsMovement {
     /// It closed while packets came: what it counted after `high` was read
     /// went with it.
     pub(super) more: bool,
+    /// It closed while the tool watched.
+    pub(super) closed: bool,
 }
 
 impl DropsMovement {
@@ -62,8 +67,10 @@ mod tests {
             netns,
             low: [("ListenDrops", low)].into_iter().collect(),
             high: [("ListenDrops", high)].into_iter().collect(),
+            late: high == 4,
         };
         let all = by_number([network(7, 0, 5), network(8, 1, 1), network(7, 3, 4)]);
+        assert_eq!((all[0].late, all[1].late), (true, false));
         let drops =
             |at: usize| (all[at].netns, all[at].low.get("ListenDrops"), all[at].high.get("ListenDrops"));
         assert_eq!((all.len(), drops(0), drops(1)), (2, (7, 3, 9), (8, 1, 1)));

@@ -36,6 +36,8 @@ pub(super) struct Network {
     pub(super) tun: Rc<Tun>,
     /// Where the counters stood when the scenario began.
     pub(super) baseline: Counters,
+    /// It came after the scenario had begun.
+    pub(super) late: bool,
     /// Clients made so far: the next one gets an address of its own.
     clients: u16,
 }
@@ -57,7 +59,7 @@ impl Network {
             // until then it takes packets for ones to forward.
             patience::wait("the IPv6 address to be usable", has_ipv6_server_route)?;
         }
-        Ok(Self { namespace, tun: Rc::new(tun), baseline: Counters::default(), clients: 0 })
+        Ok(Self { namespace, tun: Rc::new(tun), baseline: Counters::default(), late: false, clients: 0 })
     }
 
     /// Addresses of a new client's two ends towards `port`; no other client has its address.

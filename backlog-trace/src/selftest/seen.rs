@@ -21,6 +21,8 @@ pub(super) struct Seen {
 #[serde(default)]
 pub(super) struct Histogram {
     pub(super) r#final: bool,
+    /// Nothing was attached.
+    pub(super) polled: bool,
     pub(super) listeners: Vec<Row>,
     pub(super) audit: Vec<Audit>,
     pub(super) hooks: Vec<Hook>,
@@ -34,9 +36,10 @@ pub(super) struct Row {
     pub(super) listener: Who,
     pub(super) packets: BTreeMap<String, u64>,
     pub(super) connections: Connections,
-    pub(super) syns: u64,
-    pub(super) established: u64,
-    pub(super) accepted: u64,
+    /// `None` for what polling does not see.
+    pub(super) syns: Option<u64>,
+    pub(super) established: Option<u64>,
+    pub(super) accepted: Option<u64>,
     pub(super) accept_queue: Queue,
     pub(super) sk_drops: Drops,
 }
@@ -45,8 +48,8 @@ pub(super) struct Row {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Connections {
-    pub(super) lost: u64,
-    pub(super) recovered: u64,
+    pub(super) lost: Option<u64>,
+    pub(super) recovered: Option<u64>,
 }
 
 /// Who a listener is.
@@ -122,6 +125,8 @@ pub(super) struct Event {
     pub(super) cause: Option<String>,
     pub(super) listener: Who,
     pub(super) peer: Option<Peer>,
+    /// How many packets a line stands for, where they were polled.
+    pub(super) count: Option<u64>,
 }
 
 /// A client's end.
@@ -151,9 +156,10 @@ impl Histogram {
         Err("hist printed no object for the whole run".to_owned())
     }
 
-    /// The hook of this name where it is attached.
+    /// The hook of this name where it is attached, or polled.
     pub(super) fn attached(&self, hook: &str) -> Option<&Hook> {
-        self.hooks.iter().find(|row| row.hook == hook && row.state == "attached")
+        let is = |row: &&Hook| row.hook == hook && matches!(row.state.as_str(), "attached" | "polled");
+        self.hooks.iter().find(is)
     }
 
     /// Whether a hook is attached on a rung that sees everything, not only verdicts.

@@ -21,9 +21,7 @@ pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
     let (style, sentence) = match trial.verdict() {
         Verdict::Full => (HEADING, "everything can be observed"),
         Verdict::Reduced => (HEADING, "reduced: some hooks are missing"),
-        Verdict::Nothing => {
-            (ALARM, "nothing can be observed by eBPF (`backlog-trace listeners` works without)")
-        }
+        Verdict::Nothing => (ALARM, "nothing can be observed by eBPF: live, hist and record poll counters"),
     };
     let kernel = Sanitized(&trial.kernel);
     writeln!(out, "kernel {kernel}: {}", painted(style, sentence))?;
@@ -171,7 +169,7 @@ mod tests {
         text(&trial(), &mut out).unwrap();
         let text = String::from_utf8(out.into_inner()).unwrap();
         let expected = "\
-kernel 6.1.0-50: nothing can be observed by eBPF (`backlog-trace listeners` works without)
+kernel 6.1.0-50: nothing can be observed by eBPF: live, hist and record poll counters
 
 fine     kernel  kernel 6.1.0-50
 unable   maps    no maps

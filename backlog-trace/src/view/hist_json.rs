@@ -150,7 +150,7 @@ impl<W: Write> HistJson<W> {
         let (accept_max, syn_max) = (Some(totals.accept_queue_max), Some(totals.syn_queue_max));
         ListenerLine {
             listener: ListenerPart::of(&report.who),
-            packets: Packets::of(&totals.reasons, &self.selection),
+            packets: Packets::of(&totals.reasons, &self.selection, seen),
             connections: ConnectionsPart::of(&report.connections, of),
             cookies: seen.then(|| Cookies::of(totals).into()),
             syns: seen.then_some(totals.syns),

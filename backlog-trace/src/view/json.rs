@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::event::{HookState, Reasons, Session};
 use crate::listener::Owner;
 use crate::tally::{
-    ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Peer, Selection, SocketDrops, Who,
+    ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Peer, Report, Selection, SocketDrops, Who,
 };
 
 /// Version of the JSON contract.
@@ -75,9 +75,10 @@ impl Packets {
     const ALWAYS: [Reason; 3] =
         [Reason::SynAcceptQueueFull, Reason::AckAcceptQueueFull, Reason::SynCookieSent];
 
-    pub(super) fn of(reasons: &Reasons, selection: &Selection) -> Self {
+    /// `seen`: packets were, so that what is not there did not happen.
+    pub(super) fn of(reasons: &Reasons, selection: &Selection, seen: bool) -> Self {
         let table = backlog_trace_common::reason::TABLE.iter().map(|row| row.reason);
-        let listed = table.filter(|reason| reasons[*reason] > 0 || Self::ALWAYS.contains(reason));
+        let listed = table.filter(|reason| reasons[*reason] > 0 || seen && Self::ALWAYS.contains(reason));
         let selected = listed.filter(|reason| selection.wants_reason(*reason));
         Self(selected.map(|reason| (reason, reasons[reason])).collect())
     }

@@ -215,7 +215,7 @@ fn summary<'a>(
         gaps,
         host: report.session.as_deref().map(HostPart::of),
         listeners: report.listeners.len(),
-        packets: Packets::of(&sum(&report.listeners), selection),
+        packets: Packets::of(&sum(&report.listeners), selection, seen),
         connections: SummaryConnections {
             lost: seen.then(|| connections.clone().map(|counts| counts.lost).sum()),
             recovered: seen.then(|| connections.clone().map(|counts| counts.recovered.count()).sum()),

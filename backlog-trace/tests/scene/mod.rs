@@ -1,5 +1,7 @@
 //! Observations made by hand, of which every number is known.
 
+pub(crate) mod polled;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

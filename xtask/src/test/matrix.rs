@@ -300,7 +300,8 @@ mod tests {
             assert_eq!(matrix.count(), Count { passed, failed, skipped }, "{matrix}");
             assert!(matrix.has(second, "fentry") && !matrix.has(second, "kprobe"));
         }
-        assert_eq!(LACKING.rungs().collect::<Vec<_>>(), ["fentry"]);
+        let others: Vec<_> = RUNGS.into_iter().filter(|rung| *rung != "kprobe").collect();
+        assert_eq!(LACKING.rungs().collect::<Vec<_>>(), others);
         assert_eq!(KERNEL.rungs().collect::<Vec<_>>(), RUNGS);
     }
 

@@ -41,6 +41,11 @@ pub(super) fn packets(expected: &Expectation, seen: &Histogram, why: &mut Vec<St
             }
         }
     }
+    strangers(expected, seen, why);
+}
+
+/// Losses that are charged to somebody who is not in the scenario.
+pub(super) fn strangers(expected: &Expectation, seen: &Histogram, why: &mut Vec<String>) {
     let strangers = seen.listeners.iter().filter(|row| {
         row.packets.iter().any(|(name, count)| *count > 0 && counts_as_loss(name))
             && expected.listeners.iter().any(|listener| listener.netns == row.listener.netns)
@@ -147,8 +152,9 @@ pub(super) fn facts(expected: &Expectation, seen: &Histogram, why: &mut Vec<Stri
             continue;
         };
         let address = listener.address;
-        let mut check = |what: &str, is: u64, must: Option<u64>, visible: bool| {
-            if visible && must.is_some_and(|must| is != must) {
+        let mut check = |what: &str, is: Option<u64>, must: Option<u64>, visible: bool| {
+            if visible && must.is_some_and(|must| is != Some(must)) {
+                let is = is.map_or("not known".to_owned(), |is| is.to_string());
                 why.push(format!("{address}: {what} is {is}, not {}", must.unwrap_or(0)));
             }
         };
@@ -156,11 +162,11 @@ pub(super) fn facts(expected: &Expectation, seen: &Histogram, why: &mut Vec<Stri
         let sees_acks = seen.sees_all("ack") && seen.sees_all("cookie");
         check("the number of finished handshakes", row.established, listener.established, sees_acks);
         check("the number of accepts", row.accepted, listener.accepted, seen.sees_all("accept"));
-        check("the longest accept queue", row.accept_queue.max, listener.accept_queue_max, sees_acks);
+        check("the longest accept queue", Some(row.accept_queue.max), listener.accept_queue_max, sees_acks);
         let (lost, recovered) = listener.connections.unzip();
         check("the number of connections that met a loss", row.connections.lost, lost, true);
         check("the number of those that got in later", row.connections.recovered, recovered, sees_acks);
-        check("the limit", row.accept_queue.limit, listener.limit, true);
+        check("the limit", Some(row.accept_queue.limit), listener.limit, true);
         if row.listener.port != address.port() {
             why.push(format!("{address}: its port is given as {}", row.listener.port));
         }

@@ -6,10 +6,13 @@
 mod built;
 mod counts;
 mod events;
+mod polled;
 
 use super::expectation::Expectation;
 use super::movement::Kernel;
 use super::seen::{Histogram, Seen};
+
+pub(super) use polled::promises_all;
 
 /// What the kernel counted against how the scenario was built: a complaint
 /// here is about the scenario, the reasons' table or the kernel, not the tool.
@@ -22,6 +25,9 @@ pub(super) fn kernel(expected: &Expectation, kernel: &Kernel) -> Vec<String> {
 
 /// What the tool said against both.
 pub(super) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: bool) -> Vec<String> {
+    if seen.histogram.polled {
+        return polled::tool(expected, kernel, seen, live);
+    }
     let mut why = Vec::new();
     let histogram = &seen.histogram;
     counts::packets(expected, histogram, &mut why);
@@ -55,6 +61,10 @@ pub(super) fn rung(hooks: &[&str], forced: Option<&str>, histogram: &Histogram) 
 /// The hook that is needed and that this kernel did not let the tool have;
 /// `None` where it has all.
 pub(super) fn unseen(hooks: &[&str], histogram: &Histogram) -> Option<String> {
+    if histogram.polled {
+        // What is promised then needs no hook.
+        return None;
+    }
     let missing = hooks.iter().find(|hook| histogram.attached(hook).is_none())?;
     let row = histogram.hooks.iter().find(|row| row.hook == **missing);
     let why = row.and_then(|row| row.why.as_deref()).unwrap_or("the tool does not say why");

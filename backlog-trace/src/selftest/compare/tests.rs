@@ -36,8 +36,8 @@ fn agreed() -> Case {
     let moved: crate::selftest::counters::Counters =
         [("ListenOverflows", 4), ("ListenDrops", 4), ("TCPSynRetrans", 1)].into_iter().collect();
     let kernel = Kernel {
-        networks: vec![NetworkMovement { netns: NETNS, low: moved.clone(), high: moved }],
-        listeners: vec![DropsMovement { inode: INODE, low: 5, high: 5, more: false }],
+        networks: vec![NetworkMovement { netns: NETNS, low: moved.clone(), high: moved, late: false }],
+        listeners: vec![DropsMovement { inode: INODE, low: 5, high: 5, more: false, closed: false }],
     };
     let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"connections":{"lost":3,"recovered":1},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0}}"#;
     let events = r#"{"type":"loss","stage":"ack","reason":"accept_queue_full","outcome":"silent","listener":{"netns":7,"inode":9},"peer":{"address":"::ffff:198.19.0.1","port":20001}}
@@ -120,15 +120,17 @@ fn the_tools_balance_does_not_close() {
 
 #[test]
 fn the_tool_says_something_else_of_the_listener() {
-    check("the number of SYNs is 7, not 6", |case| case.seen.histogram.listeners[0].syns = 7);
-    check("handshakes is 1, not 2", |case| case.seen.histogram.listeners[0].established = 1);
-    check("accepts is 0, not 1", |case| case.seen.histogram.listeners[0].accepted = 0);
+    check("the number of SYNs is 7, not 6", |case| case.seen.histogram.listeners[0].syns = Some(7));
+    check("handshakes is 1, not 2", |case| case.seen.histogram.listeners[0].established = Some(1));
+    check("accepts is 0, not 1", |case| case.seen.histogram.listeners[0].accepted = Some(0));
     check("the longest accept queue is 1, not 2", |case| {
         case.seen.histogram.listeners[0].accept_queue.max = 1;
     });
     check("the limit is 2, not 1", |case| case.seen.histogram.listeners[0].accept_queue.limit = 2);
-    check("met a loss is 4, not 3", |case| case.seen.histogram.listeners[0].connections.lost = 4);
-    check("got in later is 0, not 1", |case| case.seen.histogram.listeners[0].connections.recovered = 0);
+    check("met a loss is 4, not 3", |case| case.seen.histogram.listeners[0].connections.lost = Some(4));
+    check("got in later is 0, not 1", |case| {
+        case.seen.histogram.listeners[0].connections.recovered = Some(0);
+    });
     check("its port is given as 1", |case| case.seen.histogram.listeners[0].listener.port = 1);
     check("its address is given as", |case| {
         case.seen.histogram.listeners[0].listener.address = Some("127.0.0.1".parse().unwrap());
@@ -159,8 +161,8 @@ fn a_rung_that_sees_verdicts_alone_is_not_asked_for_more() {
         hook.rung = Some("tracepoint".to_owned());
     }
     let row = &mut case.seen.histogram.listeners[0];
-    (row.established, row.accepted, row.accept_queue.max) = (0, 0, 0);
-    row.connections.recovered = 0;
+    (row.established, row.accepted, row.accept_queue.max) = (Some(0), Some(0), 0);
+    row.connections.recovered = Some(0);
     assert_eq!(tool(&case.expected, &case.kernel, &case.seen, true), Vec::<String>::new());
 }
 
@@ -200,4 +202,96 @@ fn a_rung_that_was_asked_for_must_have_been_taken() {
         rung(&["syn"], Some("kprobe"), &histogram),
         ["the hook syn is on the rung fentry although kprobe was asked for"]
     );
+}
+
+/// The same scenario polled: the losses, of which two have a step.
+fn polled() -> Case {
+    let mut case = agreed();
+    let histogram = r#"{"final":true,"polled":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[]},"packets":{"syn/accept_queue_full":2,"unknown/accept_queue_full":2},"connections":{"lost":null,"recovered":null},"syns":null,"established":null,"accepted":null,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":4,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"counters","state":"polled"},{"hook":"synack","rung":null,"state":"missing"}]}"#;
+    let events = r#"{"type":"loss","stage":"unknown","reason":"accept_queue_full","outcome":null,"listener":{"netns":7,"inode":9},"peer":null,"count":4}"#;
+    case.seen =
+        Seen { histogram: Histogram::parse(histogram).unwrap(), events: parse_events(events).unwrap() };
+    case
+}
+
+#[track_caller]
+fn check_polled(what: &str, change: impl FnOnce(&mut Case)) {
+    let mut case = polled();
+    change(&mut case);
+    let why = tool(&case.expected, &case.kernel, &case.seen, true);
+    assert!(why.iter().any(|why| why.contains(what)), "no '{what}' in {why:#?}");
+}
+
+#[test]
+fn polling_promises_less() {
+    let Case { expected, kernel, seen } = polled();
+    assert_eq!(tool(&expected, &kernel, &seen, true), Vec::<String>::new());
+    assert!(promises_all(&expected, &kernel));
+    assert_eq!(unseen(&["synack"], &seen.histogram), None, "no hook is needed");
+    assert_eq!(rung(&["syn", "synack"], Some("counters"), &seen.histogram), Vec::<String>::new());
+}
+
+#[test]
+fn what_polling_promises_it_keeps() {
+    fn packets<'a>(case: &'a mut Case, name: &str) -> &'a mut u64 {
+        case.seen.histogram.listeners[0].packets.entry(name.to_owned()).or_default()
+    }
+    check_polled("5 syn/accept_queue_full were charged, and 3 happened", |case| {
+        *packets(case, "syn/accept_queue_full") = 5;
+    });
+    check_polled("1 syn/syn_queue_full were charged, and 0 happened", |case| {
+        *packets(case, "syn/syn_queue_full") = 1;
+    });
+    check_polled("5 packets that move ListenDrops were charged, and 4 happened", |case| {
+        *packets(case, "unknown/dropped") = 1;
+    });
+    check_polled("3 losses were found, and it alone lost 4", |case| {
+        *packets(case, "unknown/accept_queue_full") = 1;
+    });
+    check_polled("3 charged and 0 unaccounted for are not 4", |case| {
+        *packets(case, "unknown/accept_queue_full") = 1;
+    });
+    check_polled("1 more were charged than the kernel counted", |case| {
+        case.seen.histogram.audit[0].unaccounted.insert("ListenDrops".to_owned(), -1);
+    });
+    check_polled("the audit says 3 of ListenDrops", |case| {
+        case.seen.histogram.audit[0].kernel.insert("ListenDrops".to_owned(), 3);
+    });
+    check_polled("no line for namespace 7", |case| case.seen.histogram.audit.clear());
+    check_polled("sk_drops of 6 were read", |case| {
+        case.seen.histogram.listeners[0].sk_drops.kernel = Some(6);
+    });
+    check_polled("port 8081, inode unknown, which is no listener", |case| {
+        let mut row = case.seen.histogram.listeners[0].clone();
+        (row.listener.port, row.listener.inode) = (8081, None);
+        case.seen.histogram.listeners.push(row);
+    });
+    check_polled("was told as if it had been seen", |case| case.seen.events[0].count = None);
+    check_polled("9 losses were told, and 4 happened", |case| case.seen.events[0].count = Some(9));
+}
+
+#[test]
+fn what_polling_cannot_know_is_no_complaint() {
+    let none = Vec::<String>::new();
+    // The listener closed: its losses may stay in the rest.
+    let rest = |case: &mut Case| {
+        case.seen.histogram.listeners.clear();
+        case.seen.events.clear();
+        for name in ["ListenOverflows", "ListenDrops"] {
+            case.seen.histogram.audit[0].unaccounted.insert(name.to_owned(), 4);
+        }
+    };
+    let mut case = polled();
+    rest(&mut case);
+    assert_ne!(tool(&case.expected, &case.kernel, &case.seen, true), none);
+    case.kernel.listeners[0].closed = true;
+    assert_eq!(tool(&case.expected, &case.kernel, &case.seen, true), none);
+    assert!(!promises_all(&case.expected, &case.kernel));
+    // A namespace that was found late.
+    let mut case = polled();
+    case.kernel.networks[0].late = true;
+    case.seen.histogram.audit.clear();
+    case.seen.histogram.listeners.clear();
+    case.seen.events.clear();
+    assert_eq!(tool(&case.expected, &case.kernel, &case.seen, true), none);
 }

@@ -9,6 +9,7 @@ use backlog_trace_common::reason::Reason;
 use serde_json::json;
 
 use crate::cli::Format;
+use crate::selftest::compare;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::movement::Kernel;
 use crate::selftest::scenario::Scenario;
@@ -129,7 +130,7 @@ fn line(expected: &Expectation, outcome: &Outcome) -> String {
         .collect();
     let counted = if counted.is_empty() { "nothing".to_owned() } else { counted.join(", ") };
     let seed = expected.seed.map_or(String::new(), |seed| format!("; seed {seed}"));
-    format!("{}; kernel counted {counted}{seed}", parts.join("; "))
+    format!("{}; kernel counted {counted}{seed}{}", parts.join("; "), promise(expected, outcome))
 }
 
 /// What was seen on all listeners together, where they are too many for a line.
@@ -145,6 +146,20 @@ fn together(expected: &Expectation, outcome: &Outcome) -> Vec<String> {
         .into_iter()
         .chain(seen.map(|(name, count)| format!("{name} seen {count}")))
         .collect()
+}
+
+/// What was promised of the scenario, where that is not everything.
+fn promise(expected: &Expectation, outcome: &Outcome) -> &'static str {
+    match &outcome.seen {
+        Some(seen) if seen.histogram.polled => {
+            if compare::promises_all(expected, &outcome.kernel) {
+                "; polled: every loss, few reasons"
+            } else {
+                "; polled: no loss too many, the rest said"
+            }
+        }
+        _ => "",
+    }
 }
 
 /// What packets met on one listener: expected, and seen where the tool ran.
