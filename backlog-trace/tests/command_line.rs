@@ -2,6 +2,7 @@
 //! kernel. What it cannot do is in `bad_input`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[expect(dead_code, reason = "each test uses a part of the scene")]
 mod scene;
 
 use std::fs::File;
