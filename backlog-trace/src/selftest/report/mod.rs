@@ -136,7 +136,7 @@ fn line(expected: &Expectation, outcome: &Outcome) -> String {
 /// What was seen on all listeners together, where they are too many for a line.
 fn together(expected: &Expectation, outcome: &Outcome) -> Vec<String> {
     let rows: Vec<&Row> =
-        expected.listeners.iter().flat_map(|listener| seen_rows(listener, outcome)).flatten().collect();
+        expected.listeners.iter().filter_map(|listener| seen_rows(listener, outcome)).flatten().collect();
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, count) in rows.iter().flat_map(|row| &row.packets) {
         *sums.entry(name).or_default() += count;
