@@ -55,13 +55,24 @@ impl Skip {
 /// kernel that does not list one as what it cannot have.
 pub(crate) const RUNGS: [&str; 3] = ["fentry", "kprobe", "counters"];
 
+const NO_MPTCP: &str = "Debian builds it without CONFIG_MPTCP";
+
 /// The oldest supported kernel, two stable series in wide use, and the newest.
 pub(crate) const MATRIX: [Kernel; 4] = [
     Kernel {
         version: "5.10",
         suite: "bullseye",
         packages: &[r"^linux-image-5\.10\.[-0-9.]*-cloud-amd64$"],
-        skips: &[],
+        skips: &[
+            Skip { scenario: "mptcp_accept_queue_full", rung: "", why: NO_MPTCP },
+            Skip { scenario: "mptcp_accept_queue_full_ipv6", rung: "", why: NO_MPTCP },
+            Skip { scenario: "mptcp_accept_queue_full_dual_stack", rung: "", why: NO_MPTCP },
+            Skip {
+                scenario: "reuseport_migrated",
+                rung: "",
+                why: "listeners of a group take over from each other since 5.14",
+            },
+        ],
     },
     Kernel {
         version: "6.1",

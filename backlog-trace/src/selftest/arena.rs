@@ -5,7 +5,7 @@
 //! arena lives. It is the program's main thread that plays, so that the
 //! namespace is one of a process and not only of a thread.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -177,6 +177,14 @@ impl Arena {
         Ok(Client::new(Rc::clone(&self.network(listener.network)?.tun), from, to))
     }
 
+    /// A new client of the listener that sends to another address than the server's.
+    pub(super) fn client_of(&mut self, listener: &ListenerSocket, to: IpAddr) -> Result<Client> {
+        let port = listener.address.port();
+        let (from, _) = self.route(listener.network, to.is_ipv6(), port)?;
+        let tun = Rc::clone(&self.network(listener.network)?.tun);
+        Ok(Client::new(tun, from, SocketAddr::new(to, port)))
+    }
+
     /// Addresses of a new client's two ends in a network.
     pub(super) fn route(
         &mut self,
@@ -279,7 +287,7 @@ impl Arena {
                     inode: listener.inode,
                     low,
                     high,
-                    more: listener.closed_under_load(),
+                    more: listener.may_have_dropped_more(),
                     closed: listener.is_closed(),
                 }
             });

@@ -21,17 +21,37 @@ pub(super) struct Client {
     next: u32,
     /// The next sequence number expected from the server, once it answered.
     expected: u32,
+    /// The time stamp that its segments carry, where it uses the option.
+    stamp: Option<u32>,
 }
 
 impl Client {
     pub(super) fn new(tun: Rc<Tun>, from: SocketAddr, to: SocketAddr) -> Self {
         // Any start will do; far from zero so that a mix-up shows.
-        Self { tun, from, to, next: 0x1000_0000, expected: 0 }
+        Self { tun, from, to, next: 0x1000_0000, expected: 0, stamp: None }
     }
 
     /// Where it connects from.
     pub(super) fn address(&self) -> SocketAddr {
         self.from
+    }
+
+    /// The same client with this time stamp from now on.
+    pub(super) fn stamped(&mut self, value: u32) -> &mut Self {
+        self.stamp = Some(value);
+        self
+    }
+
+    /// Sends a SYN that carries data already (TCP Fast Open).
+    pub(super) fn syn_with(&mut self, payload: &[u8]) -> Result<()> {
+        let segment = self.segment(self.next);
+        self.tun.send(&Segment { syn: true, ack: None, payload: payload.to_vec(), ..segment })
+    }
+
+    /// Sends a RST, as a kernel does that knows nothing of the connection.
+    pub(super) fn reset(&mut self) -> Result<()> {
+        let segment = self.segment(self.next.wrapping_add(1));
+        self.tun.send(&Segment { rst: true, ack: None, ..segment })
     }
 
     /// Sends the SYN; again when called again.
@@ -59,6 +79,8 @@ impl Client {
             .hear(patience, |s| s.from == from && s.to == to && s.syn && s.ack.is_some() && !s.rst)?;
         if let Some(segment) = &heard {
             self.expected = segment.seq.wrapping_add(1);
+            // More than the SYN is acknowledged where the data in it was taken.
+            self.next = segment.ack.map_or(self.next, |ack| ack.wrapping_sub(1));
         }
         Ok(heard.is_some())
     }
@@ -73,12 +95,6 @@ impl Client {
     pub(super) fn data(&mut self, payload: &[u8]) -> Result<()> {
         let seq = self.next.wrapping_add(1);
         self.tun.send(&Segment { payload: payload.to_vec(), ..self.segment(seq) })
-    }
-
-    /// Resets its half-open request.
-    pub(super) fn reset(&mut self) -> Result<()> {
-        let seq = self.next.wrapping_add(1);
-        self.tun.send(&Segment { rst: true, ack: None, ..self.segment(seq) })
     }
 
     /// Sends a final ACK that acknowledges what the server never sent, and not
@@ -131,6 +147,7 @@ impl Client {
             ack: Some(self.expected),
             syn: false,
             rst: false,
+            stamp: self.stamp,
             payload: Vec::new(),
         }
     }

@@ -27,7 +27,21 @@ pub(super) const COOKIES_FAILED: &str = "SyncookiesFailed";
 pub(super) const STRAY_ICMP: &str = "OutOfWindowIcmps";
 
 /// What else is worth printing beside a scenario.
-const TOLD: [&str; 6] = [SYN_RETRANSMITS, STRAY_ICMP, TIMEOUTS, "SyncookiesRecv", COOKIES_FAILED, RESETS];
+const TOLD: [&str; 13] = [
+    SYN_RETRANSMITS,
+    STRAY_ICMP,
+    TIMEOUTS,
+    RESETS,
+    "SyncookiesRecv",
+    COOKIES_FAILED,
+    "PAWSEstab",
+    "TCPDeferAcceptDrop",
+    "TCPFastOpenPassive",
+    "TCPFastOpenPassiveFail",
+    "TCPFastOpenListenOverflow",
+    "TCPMigrateReqSuccess",
+    "TCPMigrateReqFailure",
+];
 
 /// Counters by name: where they stand, or how far they moved.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -36,6 +36,10 @@ pub(super) struct Expected {
     pub(super) also: Vec<(&'static str, u64)>,
     /// How far `sk_drops` moved.
     pub(super) sk_drops: Option<u64>,
+    /// How much of that no hook sees: the rest that the tool must show.
+    pub(super) residual: u64,
+    /// It closed in the middle of everything: that rest is not known.
+    pub(super) abrupt: bool,
     pub(super) syns: Option<u64>,
     pub(super) established: Option<u64>,
     pub(super) accepted: Option<u64>,
@@ -109,6 +113,8 @@ impl Expected {
             packets: BTreeMap::new(),
             also: Vec::new(),
             sk_drops: None,
+            residual: 0,
+            abrupt: false,
             syns: None,
             established: None,
             accepted: None,
@@ -143,6 +149,18 @@ impl Expected {
     /// `sk_drops` moved so far.
     pub(super) fn sk_drops(mut self, count: u64) -> Self {
         self.sk_drops = Some(count);
+        self
+    }
+
+    /// So much of `sk_drops` is the rest that no hook sees.
+    pub(super) fn residual(mut self, count: u64) -> Self {
+        self.residual = count;
+        self
+    }
+
+    /// It closed while packets were on their way to it.
+    pub(super) fn abrupt(mut self) -> Self {
+        self.abrupt = true;
         self
     }
 

@@ -40,7 +40,16 @@ mod tests {
 
     fn synack(from: &str, to: &str) -> Segment {
         let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-        Segment { from, to, seq: 0xfeed_beef, ack: Some(1), syn: true, rst: false, payload: Vec::new() }
+        Segment {
+            from,
+            to,
+            seq: 0xfeed_beef,
+            ack: Some(1),
+            syn: true,
+            rst: false,
+            stamp: None,
+            payload: Vec::new(),
+        }
     }
 
     /// Type and code at `at`, a checksum that holds, and the segment quoted behind.

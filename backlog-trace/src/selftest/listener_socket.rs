@@ -32,12 +32,33 @@ pub(super) struct Listen {
     pub(super) backlog: i32,
     /// Shares its port with others (SO_REUSEPORT).
     pub(super) shared: bool,
+    /// Speaks MPTCP too.
+    pub(super) mptcp: bool,
+    /// Seconds that it waits for data before a connection counts (TCP_DEFER_ACCEPT).
+    pub(super) defer: i32,
+    /// Connections that may have sent data in their SYN (TCP_FASTOPEN).
+    pub(super) fastopen: i32,
 }
 
 impl Listen {
     /// An IPv4 listener.
     pub(super) const fn on(port: u16, backlog: i32) -> Self {
-        Self { stack: Stack::V4, port, backlog, shared: false }
+        Self { stack: Stack::V4, port, backlog, shared: false, mptcp: false, defer: 0, fastopen: 0 }
+    }
+
+    /// The same for MPTCP.
+    pub(super) const fn mptcp(self) -> Self {
+        Self { mptcp: true, ..self }
+    }
+
+    /// The same, waiting for data.
+    pub(super) const fn defer(self, seconds: i32) -> Self {
+        Self { defer: seconds, ..self }
+    }
+
+    /// The same, taking data in SYNs.
+    pub(super) const fn fastopen(self, connections: i32) -> Self {
+        Self { fastopen: connections, ..self }
     }
 
     /// The same for other clients.
@@ -63,8 +84,8 @@ pub(super) struct ListenerSocket {
     socket: RefCell<Option<OwnedFd>>,
     /// `sk_drops` when it was closed.
     last_drops: Cell<u32>,
-    /// Closed while packets came.
-    under_load: Cell<bool>,
+    /// Whether more may be dropped than can be read.
+    more: Cell<bool>,
 }
 
 impl ListenerSocket {
@@ -87,7 +108,8 @@ impl ListenerSocket {
             inode,
             socket: RefCell::new(Some(socket)),
             last_drops: Cell::new(0),
-            under_load: Cell::new(false),
+            // SO_MEMINFO of an MPTCP socket is not that of its listening subflow.
+            more: Cell::new(listen.mptcp),
         })
     }
 
@@ -135,13 +157,13 @@ impl ListenerSocket {
 
     /// Closes it while packets come: more may be dropped after the last look.
     pub(super) fn close_under_load(&self) -> Result<()> {
-        self.under_load.set(true);
+        self.more.set(true);
         self.close()
     }
 
     /// Whether more may have been dropped than [`Self::drops`] says.
-    pub(super) fn closed_under_load(&self) -> bool {
-        self.under_load.get()
+    pub(super) fn may_have_dropped_more(&self) -> bool {
+        self.more.get()
     }
 
     /// Ends listening without closing the socket (`tcp_disconnect()`), so that
@@ -171,7 +193,8 @@ fn open(listen: Listen, address: SocketAddr) -> io::Result<(OwnedFd, u64)> {
         IpAddr::V6(_) => AddressFamily::INET6,
     };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let protocol = listen.mptcp.then_some(rustix::net::ipproto::MPTCP);
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, protocol)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if family == AddressFamily::INET6 {
         sockopt::set_ipv6_v6only(&socket, listen.stack == Stack::V6)?;
@@ -179,10 +202,33 @@ fn open(listen: Listen, address: SocketAddr) -> io::Result<(OwnedFd, u64)> {
     if listen.shared {
         sockopt::set_socket_reuseport(&socket, true)?;
     }
+    if listen.defer > 0 {
+        set_tcp_option(&socket, libc::TCP_DEFER_ACCEPT, listen.defer)?;
+    }
+    if listen.fastopen > 0 {
+        set_tcp_option(&socket, libc::TCP_FASTOPEN, listen.fastopen)?;
+    }
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, listen.backlog)?;
     let inode = rustix::fs::fstat(&socket)?.st_ino;
     Ok((socket, inode))
+}
+
+/// Sets an option of a TCP socket that is an `int`.
+pub(super) fn set_tcp_option(socket: impl AsFd, name: i32, value: i32) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or(0);
+    #[expect(unsafe_code, reason = "no safe binding sets all of these")]
+    // SAFETY: the kernel reads `length` bytes of `value`, which outlives the call.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            name,
+            (&raw const value).cast(),
+            length,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The first `WORDS` 32-bit words of a socket option.

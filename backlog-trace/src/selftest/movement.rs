@@ -43,18 +43,11 @@ pub(super) struct DropsMovement {
     pub(super) inode: u64,
     pub(super) low: u64,
     pub(super) high: u64,
-    /// It closed while packets came: what it counted after `high` was read
-    /// went with it.
+    /// More may have been counted than could be read: it closed while packets
+    /// came, or it is an MPTCP socket.
     pub(super) more: bool,
     /// It closed while the tool watched.
     pub(super) closed: bool,
-}
-
-impl DropsMovement {
-    /// Whether its `sk_drops` can have moved so far.
-    pub(super) fn holds(&self, count: u64) -> bool {
-        self.low <= count && (self.more || count <= self.high)
-    }
 }
 
 #[cfg(test)]

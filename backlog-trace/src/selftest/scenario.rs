@@ -32,6 +32,10 @@ pub(super) enum Need {
     Ipv6,
     /// SYN cookies (CONFIG_SYN_COOKIES).
     Cookies,
+    /// A sysctl that some kernels lack, below /proc/sys.
+    Sysctl(&'static str),
+    /// A counter in /proc/net/netstat that some kernels lack.
+    Counter(&'static str),
     /// One of these programs.
     Program(&'static [&'static str]),
 }
@@ -51,6 +55,14 @@ impl Need {
             Self::Ipv6 => (!network::has_ipv6()).then(|| "IPv6 is switched off on this machine".to_owned()),
             Self::Cookies => (!exists("/proc/sys/net/ipv4/tcp_syncookies"))
                 .then(|| "this kernel has no SYN cookies (CONFIG_SYN_COOKIES)".to_owned()),
+            Self::Sysctl(name) => {
+                (!exists(&format!("/proc/sys/{name}"))).then(|| format!("this kernel has no {name}"))
+            }
+            Self::Counter(name) => {
+                let counters = std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
+                let has = counters.split_whitespace().any(|word| word == name);
+                (!has).then(|| format!("this kernel does not count {name}"))
+            }
             Self::Program(names) => names.iter().all(|name| settings.program(name).is_none()).then(|| {
                 format!("{} is not installed; --with NAME=PATH names another place", names.join(" or "))
             }),

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TcpOptionElement, TransportSlice};
 
 /// Maximum segment size that a played client offers: any value the kernel accepts will do.
 const OFFERED_MSS: u16 = 1400;
@@ -21,6 +21,8 @@ pub(super) struct Segment {
     pub(super) ack: Option<u32>,
     pub(super) syn: bool,
     pub(super) rst: bool,
+    /// Value of the time stamp option; `None` without the option.
+    pub(super) stamp: Option<u32>,
     pub(super) payload: Vec<u8>,
 }
 
@@ -40,11 +42,12 @@ impl Segment {
             tcp = tcp.rst();
         }
         if self.syn {
-            tcp = tcp
-                .syn()
-                .options(&[etherparse::TcpOptionElement::MaximumSegmentSize(OFFERED_MSS)])
-                .map_err(|why| format!("no room for the TCP options: {why:?}"))?;
+            tcp = tcp.syn();
         }
+        let mss = self.syn.then_some(TcpOptionElement::MaximumSegmentSize(OFFERED_MSS));
+        let stamp = self.stamp.map(|value| TcpOptionElement::Timestamp(value, 0));
+        let options: Vec<TcpOptionElement> = mss.into_iter().chain(stamp).collect();
+        tcp = tcp.options(&options).map_err(|why| format!("no room for the TCP options: {why:?}"))?;
         let mut packet = Vec::with_capacity(tcp.size(self.payload.len()));
         tcp.write(&mut packet, &self.payload).map_err(|why| format!("no packet could be made: {why}"))?;
         Ok(packet)
@@ -66,6 +69,10 @@ impl Segment {
             ack: tcp.ack().then(|| tcp.acknowledgment_number()),
             syn: tcp.syn(),
             rst: tcp.rst(),
+            stamp: tcp.options_iterator().find_map(|option| match option {
+                Ok(TcpOptionElement::Timestamp(value, _)) => Some(value),
+                _ => None,
+            }),
             payload: tcp.payload().to_vec(),
         })
     }
@@ -94,9 +101,10 @@ mod tests {
             ack: Option<u32>,
             syn: bool,
             rst: bool,
+            stamp: Option<u32>,
             payload in prop::collection::vec(any::<u8>(), 0..40),
         ) {
-            let segment = Segment { from, to, seq, ack, syn, rst, payload };
+            let segment = Segment { from, to, seq, ack, syn, rst, stamp, payload };
             let packet = segment.to_packet().unwrap();
             prop_assert_eq!(Segment::from_packet(&packet), Some(segment));
         }
@@ -116,6 +124,7 @@ mod tests {
             ack: None,
             syn: true,
             rst: false,
+            stamp: None,
             payload: Vec::new(),
         };
         assert!(segment.to_packet().is_err());

@@ -1,9 +1,12 @@
 //! Every scenario: a new one is a row here and a function below `scenarios`.
 
 use super::listener_socket::Stack::{Dual, V4, V6};
-use super::scenario::Need::{Cookies, Ipv6, Program, Tun};
+use super::scenario::Need::{Cookies, Counter, Ipv6, Program, Sysctl, Tun};
 use super::scenario::Scenario;
-use super::scenarios::{ack, cookie, demo, half_open, listeners, packaged, random, request, syn, synack};
+use super::scenarios::{
+    ack, addressed, cookie, demo, fastopen, half_open, listeners, migration, mptcp, packaged, random,
+    request, segments, syn, synack, unhurt,
+};
 
 /// Every scenario, in the order in which they are played.
 pub(super) const TABLE: &[Scenario] = &[
@@ -318,6 +321,102 @@ pub(super) const TABLE: &[Scenario] = &[
         hooks: &["syn"],
         live: false,
         play: listeners::reuseport,
+    },
+    Scenario {
+        name: "syn_to_everybody",
+        shows: "broadcast and multicast SYNs, refused before the queues are looked at",
+        needs: &[Tun],
+        hooks: &["syn"],
+        live: true,
+        play: |arena| addressed::to_everybody(arena, false),
+    },
+    Scenario {
+        name: "syn_to_everybody_dual_stack",
+        shows: "broadcast and multicast SYNs of both families at a dual-stack listener",
+        needs: &[Tun, Ipv6],
+        hooks: &["syn"],
+        live: true,
+        play: |arena| addressed::to_everybody(arena, true),
+    },
+    Scenario {
+        name: "ack_deferred",
+        shows: "a final ACK dropped by a listener that waits for data (TCP_DEFER_ACCEPT): no loss",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: unhurt::deferred,
+    },
+    Scenario {
+        name: "ack_old_stamp",
+        shows: "a final ACK dropped for its old time stamp (PAWS): no loss",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: unhurt::old_stamp,
+    },
+    Scenario {
+        name: "ack_segments",
+        shows: "six segments refused as one packet, which sk_drops counts as six",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: false,
+        play: segments::refused_together,
+    },
+    Scenario {
+        name: "request_reset_twice",
+        shows: "a half-open request reset by its client, and a stray RST that only sk_drops counts",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: unhurt::reset_twice,
+    },
+    Scenario {
+        name: "mptcp_accept_queue_full",
+        shows: "SYNs and a final ACK refused by a full accept queue of an MPTCP listener",
+        needs: &[Tun, Sysctl("net/mptcp/enabled")],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: |arena| mptcp::accept_queue_full(arena, V4, false),
+    },
+    Scenario {
+        name: "mptcp_accept_queue_full_ipv6",
+        shows: "SYNs and a final ACK refused by an MPTCP listener, by IPv6",
+        needs: &[Tun, Ipv6, Sysctl("net/mptcp/enabled")],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: |arena| mptcp::accept_queue_full(arena, V6, true),
+    },
+    Scenario {
+        name: "mptcp_accept_queue_full_dual_stack",
+        shows: "SYNs and a final ACK of IPv4 clients refused by a dual-stack MPTCP listener, counted once",
+        needs: &[Tun, Ipv6, Sysctl("net/mptcp/enabled")],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: |arena| mptcp::accept_queue_full(arena, Dual, false),
+    },
+    Scenario {
+        name: "fastopen_accept_queue_full",
+        shows: "a SYN with data (TCP Fast Open) refused by a full accept queue",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: fastopen::accept_queue_full,
+    },
+    Scenario {
+        name: "fastopen_queue_full",
+        shows: "a SYN whose data is not taken, as too many Fast Open connections are unfinished: no loss",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: fastopen::queue_full,
+    },
+    Scenario {
+        name: "reuseport_migrated",
+        shows: "a listener closes and another one of its port takes over, too little for all",
+        needs: &[Tun, Counter("TCPMigrateReqSuccess")],
+        hooks: &["syn", "ack"],
+        live: true,
+        play: migration::member_closes,
     },
     Scenario {
         name: "packaged_server",

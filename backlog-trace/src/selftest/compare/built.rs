@@ -8,7 +8,8 @@ use crate::selftest::movement::Kernel;
 pub(super) fn counters(expected: &Expectation, kernel: &Kernel, why: &mut Vec<String>) {
     for network in &kernel.networks {
         let must = expected.counters(network.netns);
-        for name in AUDITED {
+        let named = must.moved().map(|(name, _)| name).filter(|name| !AUDITED.contains(name));
+        for name in AUDITED.into_iter().chain(named) {
             let (must, is) = (must.get(name), network.high.get(name));
             if expected.at_least {
                 if is < must {

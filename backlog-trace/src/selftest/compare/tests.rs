@@ -72,6 +72,9 @@ fn the_kernel_counted_something_else_than_was_built() {
     check("the kernel's TCPReqQFullDrop moved by 1, not by 0", |case| {
         case.kernel.networks[0].high.add("TCPReqQFullDrop", 1);
     });
+    check("the kernel's EmbryonicRsts moved by 0, not by 2", |case| {
+        case.expected.listeners[0].also.push(("EmbryonicRsts", 2));
+    });
     check("the kernel's sk_drops of 0.0.0.0:8080 moved by 6", |case| case.kernel.listeners[0].high = 6);
 }
 

@@ -1,13 +1,14 @@
 //! The listeners' side: accepts, stalls, closes, listens again, and turns the
 //! sysctls.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Clock;
-use super::plan::{Door, Plan, Turn};
+use super::plan::{Closing, Door, Plan, Turn};
+use super::{Clock, Gates};
 use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::Expected;
@@ -23,10 +24,17 @@ const KEPT: usize = 256;
 
 /// Every listener that ever was.
 pub(super) struct Doors {
-    sockets: Vec<(Rc<ListenerSocket>, u64)>,
+    sockets: Vec<Opened>,
     /// By number in the plan.
     places: Vec<Place>,
-    connections: std::collections::VecDeque<OwnedFd>,
+    connections: VecDeque<OwnedFd>,
+}
+
+/// A listener, and how many connections it has handed out.
+struct Opened {
+    socket: Rc<ListenerSocket>,
+    closing: Closing,
+    accepted: u64,
 }
 
 /// Who listens for a door of the plan.
@@ -43,7 +51,7 @@ impl Doors {
     /// Opens those that are open before the tool watches.
     pub(super) fn open(arena: &mut Arena, plan: &Plan) -> Result<Self> {
         let places = vec![Place::default(); plan.doors.len()];
-        let mut doors = Self { sockets: Vec::new(), places, connections: Default::default() };
+        let mut doors = Self { sockets: Vec::new(), places, connections: VecDeque::new() };
         for (number, door) in plan.doors.iter().enumerate().filter(|(_, door)| !door.late) {
             doors.listen(arena, number, door, door.backlog)?;
         }
@@ -51,7 +59,13 @@ impl Doors {
     }
 
     /// Does what is due until time is over.
-    pub(super) fn serve(&mut self, arena: &mut Arena, plan: &Plan, clock: &Clock) -> Result<()> {
+    pub(super) fn serve(
+        &mut self,
+        arena: &mut Arena,
+        plan: &Plan,
+        gates: &Gates,
+        clock: &Clock,
+    ) -> Result<()> {
         let mut changes = plan.changes.iter().peekable();
         for (number, door) in plan.doors.iter().enumerate().filter(|(_, door)| door.late) {
             self.listen(arena, number, door, door.backlog)?;
@@ -65,7 +79,7 @@ impl Doors {
                 }
             }
             for (number, door) in plan.doors.iter().enumerate() {
-                self.take_turns(arena, number, door, now)?;
+                self.take_turns(arena, number, door, gates, now)?;
                 self.accept(number)?;
             }
             std::thread::sleep(TICK);
@@ -75,10 +89,21 @@ impl Doors {
 
     /// What must have come of all that.
     pub(super) fn expected(&self) -> Vec<Expected> {
-        self.sockets.iter().map(|(socket, accepted)| Expected::on(socket).accepted(*accepted)).collect()
+        let expected = |opened: &Opened| {
+            let expected = Expected::on(&opened.socket).accepted(opened.accepted);
+            if opened.closing == Closing::Abrupt { expected.abrupt() } else { expected }
+        };
+        self.sockets.iter().map(expected).collect()
     }
 
-    fn take_turns(&mut self, arena: &mut Arena, number: usize, door: &Door, now: Duration) -> Result<()> {
+    fn take_turns(
+        &mut self,
+        arena: &mut Arena,
+        number: usize,
+        door: &Door,
+        gates: &Gates,
+        now: Duration,
+    ) -> Result<()> {
         loop {
             let Some(place) = self.places.get_mut(number) else { return Ok(()) };
             let Some((_, turn)) = door.turns.get(place.turns).filter(|(at, _)| *at <= now) else {
@@ -95,7 +120,8 @@ impl Doors {
                     if *turn == Turn::Close {
                         place.socket = None;
                     }
-                    let Some((socket, _)) = self.sockets.get(socket) else { continue };
+                    let Some(Opened { socket, .. }) = self.sockets.get(socket) else { continue };
+                    let _alone = (door.closing == Closing::Quiet).then(|| gates.shut(door.gate()));
                     match turn {
                         Turn::Close => socket.close_under_load()?,
                         _ => socket.shut()?,
@@ -108,13 +134,13 @@ impl Doors {
     fn listen(&mut self, arena: &mut Arena, number: usize, door: &Door, backlog: i32) -> Result<()> {
         let Some(place) = self.places.get_mut(number) else { return Ok(()) };
         place.listens = true;
-        if let Some((socket, _)) = place.socket.and_then(|socket| self.sockets.get(socket)) {
+        if let Some(Opened { socket, .. }) = place.socket.and_then(|socket| self.sockets.get(socket)) {
             return socket.relisten(backlog);
         }
-        let listen = Listen { stack: door.stack, port: door.port, backlog, shared: door.shared };
+        let listen = Listen { shared: door.shared, ..Listen::on(door.port, backlog).stack(door.stack) };
         let socket = arena.listen_in(door.network, listen)?;
         place.socket = Some(self.sockets.len());
-        self.sockets.push((socket, 0));
+        self.sockets.push(Opened { socket, closing: door.closing, accepted: 0 });
         Ok(())
     }
 
@@ -123,7 +149,7 @@ impl Doors {
             return Ok(());
         };
         let socket = place.socket.and_then(|socket| self.sockets.get_mut(socket));
-        let Some((socket, accepted)) = socket else { return Ok(()) };
+        let Some(Opened { socket, accepted, .. }) = socket else { return Ok(()) };
         for _ in 0..HANDFUL {
             let Some(connection) = socket.accept()? else { break };
             *accepted += 1;

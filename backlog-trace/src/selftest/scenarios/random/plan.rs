@@ -12,6 +12,11 @@ use crate::selftest::listener_socket::Stack;
 
 /// Private networks, each with listeners and clients of its own.
 pub(super) const NETWORKS: usize = 3;
+/// Ports of each network, from the first on.
+const PORTS: usize = 7;
+const FIRST_PORT: u16 = 8080;
+/// Ports of all networks.
+pub(super) const GATES: usize = NETWORKS * PORTS;
 /// Clients that are played packet by packet.
 const VISITORS: usize = 800;
 /// Clients of the kernel's own.
@@ -37,10 +42,26 @@ pub(super) struct Door {
     pub(super) stack: Stack,
     pub(super) shared: bool,
     pub(super) backlog: i32,
+    pub(super) closing: Closing,
     /// Opens when the tool is watching already.
     pub(super) late: bool,
     /// In the order of time.
     pub(super) turns: Vec<(Duration, Turn)>,
+}
+
+/// How listeners of a port close.
+///
+/// A packet that found a listener which has closed by the time that it is looked
+/// at is dropped by `tcp_rcv_state_process()`, case TCP_CLOSE: `sk_drops` counts
+/// it, and no hook sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Closing {
+    /// Never.
+    Never,
+    /// While nobody sends to the port, so that the balance of `sk_drops` is exact.
+    Quiet,
+    /// In the middle of everything, so that it lacks what was dropped like that.
+    Abrupt,
 }
 
 /// What happens to a listener.
@@ -63,6 +84,8 @@ pub(super) enum Turn {
 pub(super) struct Visitor {
     pub(super) network: usize,
     pub(super) port: u16,
+    /// Its port's number among all networks'.
+    pub(super) gate: usize,
     pub(super) ipv6: bool,
     pub(super) at: Duration,
     /// How often it sends its SYN until it is answered.
@@ -135,7 +158,9 @@ impl Plan {
                 visitors.push(visitor(&mut rng, door, at, by_ipv6));
             }
         }
-        let calls = (0..CALLS).filter_map(|_| rng.choice(&doors).map(|door| call(&mut rng.fork(), door)));
+        // What these send again, and when, is the kernel's affair.
+        let callable: Vec<&Door> = doors.iter().filter(|door| door.closing != Closing::Quiet).collect();
+        let calls = (0..CALLS).filter_map(|_| rng.choice(&callable).map(|door| call(&mut rng.fork(), door)));
         let calls = calls.collect();
         let mut changes: Vec<Change> = (0..CHANGES).map(|_| change(&mut rng)).collect();
         changes.sort_by_key(|change| change.at);
@@ -148,20 +173,36 @@ impl Plan {
     }
 }
 
+impl Door {
+    /// Its port's number among all networks'.
+    pub(super) fn gate(&self) -> usize {
+        self.network * PORTS + usize::from(self.port - FIRST_PORT)
+    }
+}
+
 fn doors(rng: &mut Rng, network: usize, ipv6: bool) -> Vec<Door> {
     let (v6, dual) = if ipv6 { (Stack::V6, Stack::Dual) } else { (Stack::V4, Stack::V4) };
-    let of = [(Stack::V4, 1), (Stack::V4, 1), (v6, 1), (dual, 1), (dual, 1), (Stack::V4, 3), (dual, 2)];
+    let of = [
+        (Stack::V4, 1, Closing::Never),
+        (Stack::V4, 1, Closing::Quiet),
+        (v6, 1, Closing::Quiet),
+        (dual, 1, Closing::Never),
+        (dual, 1, Closing::Abrupt),
+        (Stack::V4, 3, Closing::Quiet),
+        (dual, 2, Closing::Abrupt),
+    ];
     let mut doors = Vec::new();
-    for (number, (stack, members)) in (0..).zip(of) {
+    for (number, (stack, members, closing)) in (0..).zip(of) {
         for _ in 0..members {
             doors.push(Door {
                 network,
-                port: 8080 + number,
+                port: FIRST_PORT + number,
                 stack,
                 shared: members > 1,
                 backlog: backlog(rng),
+                closing,
                 late: rng.u8(..4) == 0,
-                turns: turns(rng),
+                turns: turns(rng, closing),
             });
         }
     }
@@ -177,15 +218,15 @@ fn backlog(rng: &mut Rng) -> i32 {
     }
 }
 
-fn turns(rng: &mut Rng) -> Vec<(Duration, Turn)> {
+fn turns(rng: &mut Rng, closing: Closing) -> Vec<(Duration, Turn)> {
     let mut turns = Vec::new();
     let mut at = moment(rng, LENGTH / 4);
     let (mut stalled, mut open) = (false, true);
     while at < LENGTH {
         let turn = match rng.u8(..8) {
             _ if !open => Turn::Listen(backlog(rng)),
-            0 => Turn::Close,
-            1 => Turn::Shut,
+            0 if closing != Closing::Never => Turn::Close,
+            1 if closing != Closing::Never => Turn::Shut,
             2 => Turn::Listen(backlog(rng)),
             _ if stalled => Turn::Resume,
             _ => Turn::Stall,
@@ -219,6 +260,7 @@ fn visitor(rng: &mut Rng, door: &Door, at: Duration, by_ipv6: bool) -> Visitor {
     Visitor {
         network: door.network,
         port: door.port,
+        gate: door.gate(),
         ipv6: by_family(door.stack, by_ipv6),
         at,
         tries: rng.u32(1..4),
@@ -294,6 +336,9 @@ mod tests {
                 assert!(doors.all(|door| by_family(door.stack, visitor.ipv6) == visitor.ipv6));
                 assert!(visitor.tries + visitor.data <= 6);
             }
+            assert!(plan.visitors.iter().all(|visitor| visitor.gate < GATES));
+            let quiet = |port| plan.doors.iter().any(|d| d.port == port && d.closing == Closing::Quiet);
+            assert!(!plan.calls.iter().any(|call| quiet(call.port)));
             assert!(plan.changes.iter().all(|change| (0..64).contains(&change.value)));
             assert!(plan.doors.iter().all(|door| door.turns.iter().all(|(at, _)| *at < LENGTH)));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::plan::{NETWORKS, Plan};
 use super::visit::{Act, Visit};
-use super::{Clock, PLAYERS};
+use super::{Clock, Gates, PLAYERS};
 use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::segment::Segment;
@@ -23,8 +23,17 @@ const NOTICE: Duration = Duration::from_millis(3);
 pub(super) enum Message {
     /// Its client of this number hears a segment.
     Heard(usize, Segment),
-    /// It sends another thread's segment at this time in a network.
-    SendAt(Duration, usize, Segment),
+    /// It sends another thread's segment at this time.
+    SendAt(Appointment),
+}
+
+/// A segment that is sent by two threads at the same moment.
+#[derive(Clone)]
+pub(super) struct Appointment {
+    at: Duration,
+    network: usize,
+    gate: usize,
+    segment: Segment,
 }
 
 /// Every played client.
@@ -78,40 +87,35 @@ impl Players {
         player: usize,
         post: &Receiver<Message>,
         players: &[Sender<Message>],
+        gates: &Gates,
         clock: &Clock,
     ) -> Result<()> {
         let Some(mut visits) = self.visits.get(player).and_then(|visits| visits.lock().ok()) else {
             return Err(Failure::internal("a player has no clients", player));
         };
         let other = players.get((player + 1) % PLAYERS);
-        let mut appointments: Vec<(Duration, usize, Segment)> = Vec::new();
+        let mut appointments: Vec<Appointment> = Vec::new();
         while !clock.is_over() {
             for visit in visits.iter_mut() {
                 while let Some(act) = visit.act(clock.now()) {
-                    let network = visit.network();
+                    let (network, gate) = (visit.network(), visit.gate());
+                    let _pass = gates.pass(gate);
                     match act {
                         Act::Send(segment) => self.wire(network)?.send(&segment)?,
                         Act::Unreachable(lost) => self.wire(network)?.send_unreachable(&lost)?,
                         Act::SendTwice(segment) => {
-                            let at = clock.now() + NOTICE;
+                            let appointment =
+                                Appointment { at: clock.now() + NOTICE, network, gate, segment };
                             if let Some(other) = other {
-                                let _ = other.send(Message::SendAt(at, network, segment.clone()));
+                                let _ = other.send(Message::SendAt(appointment.clone()));
                             }
-                            appointments.push((at, network, segment));
+                            appointments.push(appointment);
                         }
                     }
                 }
             }
-            appointments.sort_by_key(|(at, ..)| *at);
-            let soon = appointments.partition_point(|(at, ..)| *at <= clock.now() + NOTICE / 3);
-            for (at, network, segment) in appointments.drain(..soon) {
-                // To the microsecond, for the sake of the other thread's.
-                while clock.now() < at {
-                    std::hint::spin_loop();
-                }
-                self.wire(network)?.send(&segment)?;
-            }
-            let due = visits.iter().filter_map(Visit::next).chain(appointments.iter().map(|(at, ..)| *at));
+            self.keep(&mut appointments, gates, clock)?;
+            let due = visits.iter().filter_map(Visit::next).chain(appointments.iter().map(|one| one.at));
             let next = due.min().map_or(GLANCE, |next| next.saturating_sub(clock.now()));
             let mut message = post.recv_timeout(next.min(GLANCE));
             while let Ok(told) = message {
@@ -121,10 +125,25 @@ impl Players {
                             visit.hear(&segment, clock.now());
                         }
                     }
-                    Message::SendAt(at, network, segment) => appointments.push((at, network, segment)),
+                    Message::SendAt(appointment) => appointments.push(appointment),
                 }
                 message = post.try_recv().map_err(|_| RecvTimeoutError::Timeout);
             }
+        }
+        Ok(())
+    }
+
+    /// Keeps the appointments that are close.
+    fn keep(&self, appointments: &mut Vec<Appointment>, gates: &Gates, clock: &Clock) -> Result<()> {
+        appointments.sort_by_key(|one| one.at);
+        let close = appointments.partition_point(|one| one.at <= clock.now() + NOTICE / 3);
+        for Appointment { at, network, gate, segment } in appointments.drain(..close) {
+            let _pass = gates.pass(gate);
+            // To the microsecond, for the sake of the other thread's.
+            while clock.now() < at {
+                std::hint::spin_loop();
+            }
+            self.wire(network)?.send(&segment)?;
         }
         Ok(())
     }

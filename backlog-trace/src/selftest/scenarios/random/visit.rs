@@ -54,6 +54,11 @@ impl Visit {
         self.plan.network
     }
 
+    /// Its port's number among all networks'.
+    pub(super) fn gate(&self) -> usize {
+        self.plan.gate
+    }
+
     /// When it wants to act next.
     pub(super) fn next(&self) -> Option<Duration> {
         self.steps.front().map(|(at, _)| *at)
@@ -128,6 +133,7 @@ impl Visit {
             ack: self.expected,
             syn: false,
             rst: false,
+            stamp: None,
             payload: Vec::new(),
         }
     }
@@ -141,6 +147,7 @@ mod tests {
         let plan = Visitor {
             network: 0,
             port: 80,
+            gate: 0,
             ipv6: false,
             at: Duration::from_secs(1),
             tries: 2,
@@ -186,18 +193,18 @@ mod tests {
             }
             said.push('.');
         }
-        assert_eq!(said, sent);
+        assert_eq!(said.trim_end_matches('.'), sent);
     }
 
     #[test]
     fn what_clients_send() {
-        check(Answer::Ack, false, &[], ".S.S......");
-        check(Answer::Silence, false, &[1], ".S........");
-        check(Answer::Ack, false, &[2], ".S.A.D.....");
-        check(Answer::Ack, true, &[2, 4], ".S.A.D.A....");
-        check(Answer::Data, false, &[2, 4], ".S.D.D.....");
-        check(Answer::AckThenReset, true, &[2, 5], ".S.A.R.....");
-        check(Answer::Reset, false, &[2], ".S.R......");
-        check(Answer::Unreachable, false, &[2], ".S.U......");
+        check(Answer::Ack, false, &[], ".S.S");
+        check(Answer::Silence, false, &[2], ".S");
+        check(Answer::Ack, false, &[2], ".S.A.D");
+        check(Answer::Ack, true, &[2, 4], ".S.A.D.A");
+        check(Answer::Data, false, &[2, 4], ".S.D.D");
+        check(Answer::AckThenReset, true, &[2, 5], ".S.A.R");
+        check(Answer::Reset, false, &[2], ".S.R");
+        check(Answer::Unreachable, false, &[2], ".S.U");
     }
 }
