@@ -7,6 +7,7 @@
 //! `view` prints. Only `probe` and `kernel` know aya.
 
 pub mod cli;
+pub mod confine;
 pub mod event;
 pub mod failure;
 pub mod kernel;

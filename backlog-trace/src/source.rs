@@ -10,6 +10,7 @@ use std::future::Future;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::confine;
 use crate::event::{Clock, Event, HookState, Session};
 use crate::failure::{Exit, Failure, Result};
 
@@ -31,23 +32,38 @@ pub(crate) trait Watch {
     /// # Errors
     /// What ended the observation early.
     async fn run(&mut self, stopped: oneshot::Receiver<()>) -> Result<()>;
+
+    /// Whether what it reads can still be read: asked when some privileges are
+    /// laid off.
+    fn works(&mut self) -> bool;
 }
 
-/// Begins an observation and lets it run until `stop` is done. The events end
-/// with [`Event::Finished`], or with the failure that ended the observation.
+/// An observation that has begun, and holds until it is told to go on: so that
+/// whoever needs this process's privileges can use them before they are given up.
+#[derive(Debug)]
+pub struct Begun {
+    /// What it sees. They end with [`Event::Finished`], or with the failure
+    /// that ended the observation.
+    pub events: mpsc::Receiver<Sent>,
+    /// Lets it go on, confined ([`crate::confine`]).
+    pub go: oneshot::Sender<()>,
+}
+
+/// Begins an observation, which runs until `stop` is done.
 ///
 /// # Errors
 /// That of `begin`, or there is no thread to be had.
 pub(crate) async fn start<W: Watch>(
     stop: impl Future<Output = ()> + Send + 'static,
     begin: impl AsyncFnOnce(Events) -> Result<W> + Send + 'static,
-) -> Result<mpsc::Receiver<Sent>> {
+) -> Result<Begun> {
+    let (go, told) = oneshot::channel();
     let (events, receiver) = mpsc::channel(QUEUE);
     let (begun, outcome) = oneshot::channel();
     let (stopper, stopped) = oneshot::channel();
     std::thread::Builder::new()
         .name("observe".to_owned())
-        .spawn(move || thread(begin, &events, begun, stopped))
+        .spawn(move || thread(begin, &events, begun, told, stopped))
         .map_err(|error| Failure::internal("no thread for the observation", error))?;
     match outcome.await {
         Ok(Ok(())) => {}
@@ -59,13 +75,14 @@ pub(crate) async fn start<W: Watch>(
         // The observation may have ended by itself.
         let _ = stopper.send(());
     });
-    Ok(receiver)
+    Ok(Begun { events: receiver, go })
 }
 
 fn thread<W: Watch>(
     begin: impl AsyncFnOnce(Events) -> Result<W>,
     events: &Events,
     begun: oneshot::Sender<Result<()>>,
+    told: oneshot::Receiver<()>,
     stopped: oneshot::Receiver<()>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -84,7 +101,16 @@ fn thread<W: Watch>(
             }
         };
         let _ = begun.send(Ok(()));
-        if let Err(failure) = watch.run(stopped).await {
+        if told.await.is_err() {
+            // Whoever began it has given it up.
+            return;
+        }
+        let confined = confine::observing(|| watch.works());
+        let outcome = match confined {
+            Ok(()) => watch.run(stopped).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = outcome {
             // A consumer that is gone needs no reason any more.
             let _ = events.send(Err(failure)).await;
         }

@@ -3,38 +3,30 @@
 
 use std::future::Future;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::output::talk;
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
-use crate::source::Sent;
+use crate::source::Begun;
 use crate::view::escape::Sanitized;
 use crate::{polled, probe};
 
-/// An observation that has begun.
-pub(super) struct Begun {
-    /// What it sees.
-    pub(super) events: mpsc::Receiver<Sent>,
-    /// What the program ends with if all goes well.
-    pub(super) exit: Exit,
-}
-
-/// Attaches or polls, as the settings ask, until `stopped` is done.
+/// Attaches or polls, as the settings ask, until `stopped` is done; returns
+/// what the program ends with if all goes well, too.
 ///
 /// # Errors
 /// What the user must change before anything can be observed.
-pub(super) async fn begin(settings: probe::Settings, stopped: oneshot::Receiver<()>) -> Result<Begun> {
+pub(super) async fn begin(settings: probe::Settings, stopped: oneshot::Receiver<()>) -> Result<(Begun, Exit)> {
     let stop = repeated(stopped);
     let (every, rung) = (settings.snapshot_every, settings.rung);
     if rung == Some(Rung::Counters) {
-        let events = polled::observe(every, None, stop()).await?;
-        return Ok(Begun { events, exit: Exit::Success });
+        return Ok((polled::observe(every, None, stop()).await?, Exit::Success));
     }
     match probe::observe(settings, stop()).await {
-        Ok(events) => Ok(Begun { events, exit: Exit::Success }),
+        Ok(begun) => Ok((begun, Exit::Success)),
         Err(failure) if rung.is_none() && is_refusal(&failure) => {
-            let events = polled::observe(every, Some(failure.what.clone()), stop()).await?;
+            let begun = polled::observe(every, Some(failure.what.clone()), stop()).await?;
             talk(format_args!("nothing can be attached: {}", Sanitized(&failure.what)));
             if let Some(advice) = &failure.advice {
                 talk(Sanitized(advice));
@@ -42,7 +34,7 @@ pub(super) async fn begin(settings: probe::Settings, stopped: oneshot::Receiver<
             talk(
                 "sockets and counters are polled instead: no clients, and a reason only where the counters leave no choice",
             );
-            Ok(Begun { events, exit: Exit::Reduced })
+            Ok((begun, Exit::Reduced))
         }
         Err(failure) => Err(failure),
     }

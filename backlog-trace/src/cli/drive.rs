@@ -8,16 +8,17 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::begin::{Begun, begin};
+use super::begin::begin;
 use super::child::{self, Prepared};
 use super::interrupt::{self, Interrupt};
 use super::observe::Observe;
 use super::output::{self, hint, talk};
+use crate::confine::{self, as_invoker};
 use crate::event::{Event, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::Book;
 use crate::probe;
-use crate::source::Sent;
+use crate::source::{Begun, Sent};
 use crate::tally::Selection;
 use crate::trace::Writer;
 use crate::view::View;
@@ -103,7 +104,7 @@ async fn observe(
     mut sink: Sink<'_>,
 ) -> Result<Exit> {
     let (stop, stopped) = oneshot::channel();
-    let Begun { events, exit } = tokio::select! {
+    let (Begun { events, go }, exit) = tokio::select! {
         // Where both are ready, what was attached is worth its final output.
         biased;
         begun = begin(settings, stopped) => begun?,
@@ -113,12 +114,18 @@ async fn observe(
         }
     };
     if let Some(file) = &arguments.ready_file {
-        std::fs::write(file, b"").map_err(|error| {
-            Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
-                .advise("name a file in a directory that exists and that you may write to")
+        as_invoker(|| {
+            std::fs::write(file, b"").map_err(|error| {
+                Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
+                    .advise("name a file in a directory that exists and that you may write to")
+            })
         })?;
     }
+    // Before anything is given up, which it would inherit.
     let child = command.map(|command| command.start(arguments.format)).transpose()?;
+    confine::printing(child.is_some())?;
+    // An observation that is gone says so by its events.
+    let _ = go.send(());
     if child.is_none() && arguments.duration.is_none() {
         hint("observing; press Ctrl-C to end");
     }

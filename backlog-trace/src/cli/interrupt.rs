@@ -6,6 +6,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::confine;
 use crate::failure::{Failure, Result};
 
 /// A signal that asks to end.
@@ -48,6 +49,10 @@ pub(super) fn catch() -> Result<oneshot::Receiver<Interrupt>> {
 }
 
 fn watch(first: oneshot::Sender<Interrupt>, ready: &std::sync::mpsc::Sender<std::io::Result<()>>) {
+    // It needs nothing, so it is not worth a failure.
+    if let Err(failure) = confine::printing(false) {
+        log::debug!("{failure}");
+    }
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(ready, Err(error)),

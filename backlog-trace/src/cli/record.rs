@@ -7,6 +7,7 @@ use clap::Args;
 use super::drive::{self, Sink};
 use super::hist;
 use super::observe::Observe;
+use crate::confine::as_invoker;
 use crate::failure::{Exit, Result};
 use crate::trace::format::FILE_HEADER;
 use crate::trace::{Overwrite, Writer};
@@ -40,12 +41,16 @@ pub struct Record {
 /// Nothing can be attached, or an output cannot be written.
 pub fn run(arguments: &Record) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
-    let recording = Writer::create(&arguments.output, overwrite(arguments))?;
+    let recording = as_invoker(|| Writer::create(&arguments.output, overwrite(arguments)))?;
     let view = hist::view(arguments.observe.format, &selection, None, None);
     let observed =
         drive::run(&arguments.observe, &selection, None, Sink { view, recording: Some(recording) });
     if observed.is_err() {
-        remove_if_bare(&arguments.output);
+        // What failed before is what the user reads.
+        let _ = as_invoker(|| {
+            remove_if_bare(&arguments.output);
+            Ok(())
+        });
     }
     observed
 }
@@ -56,7 +61,7 @@ fn remove_if_bare(path: &Path) {
         .symlink_metadata()
         .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= FILE_HEADER as u64)
     {
-        // What failed before is what the user reads.
+        // As above.
         let _ = std::fs::remove_file(path);
     }
 }

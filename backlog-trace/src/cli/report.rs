@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::observe::{Filters, parse_duration};
 use super::{Format, hist, output};
+use crate::confine;
 use crate::failure::{Exit, Result};
 use crate::tally::Selection;
 use crate::trace::Reader;
@@ -46,6 +47,7 @@ pub struct Report {
 /// A file is no recording or cannot be read at all, or the output cannot be written.
 pub fn run(arguments: &Report) -> Result<Exit> {
     let selection = arguments.filters.selection()?;
+    confine::reading(&arguments.files)?;
     for file in &arguments.files {
         let reader = Reader::open(file)?;
         let view = view(arguments, &selection, file);

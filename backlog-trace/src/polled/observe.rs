@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::key::ListenerKey;
 use backlog_trace_common::reason::Reason;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, sleep};
 
 use super::account::{Account, Given};
@@ -19,7 +19,7 @@ use crate::event::{Event, Snapshot};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::listener::{Book, Counters, Depth, Listener};
-use crate::source::{self, Events, Sent, monotonic, session};
+use crate::source::{self, Begun, Events, monotonic, session};
 
 /// How often sockets and counters are looked at: the shorter a stretch, the
 /// fewer listeners lose something in it and the less is left in doubt.
@@ -45,7 +45,7 @@ pub async fn observe(
     snapshot_every: Duration,
     why: Option<String>,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<mpsc::Receiver<Sent>> {
+) -> Result<Begun> {
     let begin = async move |events| Watch::begin(snapshot_every, why.as_deref(), events).await;
     source::start(stop, begin).await
 }
@@ -97,6 +97,11 @@ impl source::Watch for Watch {
         self.snapshot().await;
         self.send(Event::Finished).await;
         Ok(())
+    }
+
+    fn works(&mut self) -> bool {
+        // It reads what it has opened.
+        true
     }
 }
 

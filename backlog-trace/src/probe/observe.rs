@@ -8,7 +8,7 @@ use aya::Ebpf;
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use super::ladder;
@@ -25,7 +25,7 @@ use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight;
 use crate::listener::{Book, Listener};
-use crate::source::{self, Events, Sent};
+use crate::source::{self, Begun, Events};
 
 /// Attaches and observes until `stop` is done. The events end with
 /// [`Event::Finished`], or with the failure that ended the observation.
@@ -36,7 +36,7 @@ use crate::source::{self, Events, Sent};
 pub async fn observe(
     settings: Settings,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<mpsc::Receiver<Sent>> {
+) -> Result<Begun> {
     source::start(stop, async move |events| Watch::begin(&settings, events).await).await
 }
 
@@ -56,6 +56,10 @@ struct Watch {
 impl source::Watch for Watch {
     async fn run(&mut self, stopped: oneshot::Receiver<()>) -> Result<()> {
         self.observe(stopped).await
+    }
+
+    fn works(&mut self) -> bool {
+        self.maps.identities().is_ok()
     }
 }
 

@@ -33,6 +33,8 @@ impl Observer {
         let start = |command: &str| -> Result<(Child, PathBuf)> {
             let ready = directory.path().join(command);
             let mut tool = Command::new("/proc/self/exe");
+            // Its ready file is this process's, whoever called sudo.
+            tool.env_remove("SUDO_UID").env_remove("SUDO_GID");
             tool.arg(command).args(["--format", "json", "--duration", LIFETIME]);
             if let Some(rung) = &settings.rung {
                 tool.args(["--rung", rung]);

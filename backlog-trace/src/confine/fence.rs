@@ -1,0 +1,138 @@
+//! The fence around the file system and the network (Landlock): as far as the
+//! kernel has one, and no failure where it has none.
+
+use std::path::PathBuf;
+use std::thread;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd,
+    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
+};
+
+/// What is fenced off where the kernel knows of it.
+const VERSION: ABI = ABI::V5;
+
+/// Where the local time is looked up.
+const TIME_ZONES: [&str; 2] = ["/usr/share/zoneinfo", "/etc/localtime"];
+
+/// What this kernel has of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fence {
+    /// Everything that is asked for.
+    Whole,
+    /// Some of it: an older version.
+    Partial,
+    /// It is built in and switched off.
+    Off,
+    /// Nothing.
+    None,
+}
+
+/// Fences the calling thread in: it may open these files for reading and
+/// nothing else.
+pub(super) fn raise(files: &[PathBuf]) -> Fence {
+    match restrict(files) {
+        Ok(status) => judged(&status),
+        Err(error) => {
+            log::debug!("no fence: {error}");
+            Fence::None
+        }
+    }
+}
+
+/// What the calling process would get, tried on a thread that ends with it.
+pub fn fence_of_this_kernel() -> Fence {
+    thread::spawn(|| raise(&[])).join().unwrap_or(Fence::None)
+}
+
+fn restrict(files: &[PathBuf]) -> Result<RestrictionStatus, RulesetError> {
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(VERSION))?
+        .handle_access(AccessNet::from_all(VERSION))?
+        .create()?;
+    if !files.is_empty() {
+        for place in TIME_ZONES {
+            if let Ok(place) = PathFd::new(place) {
+                rules = rules.add_rule(PathBeneath::new(place, AccessFs::ReadFile))?;
+            }
+        }
+    }
+    // What is no file of any file system, such as a pipe, has no rule and needs none.
+    for file in files.iter().filter(|file| file.is_file() || file.is_dir()) {
+        // A directory that is named by mistake may be opened, so that what is
+        // said of it is that it is one; what is in it may not.
+        let access = if file.is_dir() { AccessFs::ReadDir } else { AccessFs::ReadFile };
+        if let Ok(file) = PathFd::new(file) {
+            rules = rules.add_rule(PathBeneath::new(file, access))?;
+        }
+    }
+    rules.restrict_self()
+}
+
+fn judged(status: &RestrictionStatus) -> Fence {
+    match (&status.ruleset, &status.landlock) {
+        (RulesetStatus::FullyEnforced, _) => Fence::Whole,
+        (RulesetStatus::PartiallyEnforced, _) => Fence::Partial,
+        (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => Fence::Off,
+        (RulesetStatus::NotEnforced, _) => Fence::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    /// On a thread of its own, since there is no way out.
+    fn inside(files: &[PathBuf], test: impl FnOnce() + Send) {
+        thread::scope(|scope| {
+            let inside = || {
+                if matches!(raise(files), Fence::Whole | Fence::Partial) {
+                    test();
+                }
+            };
+            scope.spawn(inside).join().unwrap();
+        });
+    }
+
+    #[track_caller]
+    fn check_denied<T>(result: std::io::Result<T>) {
+        assert_eq!(result.map(drop).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn nothing_can_be_opened_made_or_removed_inside() {
+        let directory = tempfile::tempdir().unwrap();
+        let (kept, new) = (directory.path().join("kept"), directory.path().join("new"));
+        fs::write(&kept, "precious").unwrap();
+        let mut open = File::options().append(true).open(&kept).unwrap();
+        inside(&[], || {
+            check_denied(File::open(&kept));
+            check_denied(File::create(&kept));
+            check_denied(File::create(&new));
+            check_denied(fs::remove_file(&kept));
+            check_denied(fs::read_dir("/proc"));
+            // What was open stays so.
+            std::io::Write::write_all(&mut open, b"!").unwrap();
+        });
+        let text = fs::read_to_string(&kept).unwrap();
+        assert!(["precious", "precious!"].contains(&text.as_str()) && !new.exists());
+    }
+
+    #[test]
+    fn recordings_can_be_read_inside_and_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let (named, other) = (directory.path().join("named"), directory.path().join("other"));
+        fs::write(&named, "recording").unwrap();
+        fs::write(&other, "precious").unwrap();
+        inside(&[named.clone(), directory.path().join("absent")], || {
+            assert_eq!(fs::read_to_string(&named).unwrap(), "recording");
+            check_denied(File::options().append(true).open(&named));
+            check_denied(fs::read_to_string(&other));
+            assert_eq!(File::open(directory.path().join("absent")).unwrap_err().kind(), ErrorKind::NotFound);
+        });
+    }
+}
