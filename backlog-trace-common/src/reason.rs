@@ -130,6 +130,12 @@ reasons! {
     UnknownAcceptQueueFull = 23, Unknown, "unknown/accept_queue_full", Loss, [ListenOverflows, ListenDrops], "dropped by a full accept queue; polled counters do not tell at which step";
     /// Polled: any other `ListenDrops` of a listener.
     UnknownDropped = 24, Unknown, "unknown/dropped", Loss, [ListenDrops], "dropped; polled counters do not tell why";
+    /// tcp_conn_request(): inet_reqsk_alloc() returned nothing.
+    SynNoMemory = 25, Syn, "syn/no_memory", Loss, [ListenDrops], "SYN refused: no memory for a request, or the listener is closing";
+    /// tcp_conn_request(): no route back to the client.
+    SynNoRoute = 26, Syn, "syn/no_route", Loss, [ListenDrops], "SYN refused: there is no route back to the client";
+    /// tcp_conn_request(): security_inet_conn_request().
+    SynSecurityModule = 27, Syn, "syn/security_module", Loss, [ListenDrops], "SYN refused by a security module";
 }
 
 /// Slots of a per-reason array: room for reasons that later versions add

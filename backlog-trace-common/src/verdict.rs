@@ -40,6 +40,8 @@ pub enum Alone {
     NotUnicast,
     /// The last-quarter rule held.
     Reserved,
+    /// A hook saw what failed.
+    Seen(Reason),
     /// Nothing does.
     Unknown,
 }
@@ -75,6 +77,7 @@ pub fn syn(delta: &Delta, signs: &Signs, alone: impl FnOnce() -> Alone) -> SynVe
         Some(match alone() {
             Alone::NotUnicast => Reason::SynNotUnicast,
             Alone::Reserved => Reason::SynQueueReserved,
+            Alone::Seen(reason) => reason,
             Alone::Unknown => Reason::SynRefusedOther,
         })
     } else if delta.of(Counter::SyncookiesSent) != 0 {
@@ -159,6 +162,14 @@ mod tests {
         check_syn([0, 1, 1, 0, 0], Reserved, Some(Reason::SynQueueFull), false, false);
         check_syn([0, 1, 0, 0, 0], Reserved, Some(Reason::SynQueueReserved), false, false);
         check_syn([0, 1, 0, 0, 0], NotUnicast, Some(Reason::SynNotUnicast), false, false);
+        check_syn([0, 1, 0, 0, 0], Alone::Seen(Reason::SynNoRoute), Some(Reason::SynNoRoute), false, false);
+        check_syn(
+            [1, 1, 0, 0, 0],
+            Alone::Seen(Reason::SynNoRoute),
+            Some(Reason::SynAcceptQueueFull),
+            false,
+            false,
+        );
         check_syn([0, 1, 0, 0, 0], Unknown, Some(Reason::SynRefusedOther), false, false);
         check_syn([0, 1, 0, 1, 0], Unknown, Some(Reason::SynRefusedOther), true, false);
         check_syn([0, 1, 0, 1, 1], Unknown, Some(Reason::SynRefusedOther), true, true);

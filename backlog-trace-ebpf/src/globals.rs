@@ -108,6 +108,12 @@ globals! {
     ARGS_CHECK_REQ;
     ARGS_ACCEPT;
     ARGS_LISTEN_START;
+    ARGS_REQSK_ALLOC;
+    ARGS_ROUTE_REQ_V6;
+    /// Absent where the function returns nothing.
+    ARGS_HASH_ADD;
+    /// 1 where the hooks of [`crate::hooks::causes`] are attached.
+    CAUSES;
     /// Possible CPUs.
     CPUS;
     /// Namespaces that have room.

@@ -71,6 +71,10 @@ pub static CLOSED_KEYS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024
 #[map]
 pub static ABORTING: PerCpuArray<Detail> = PerCpuArray::with_max_entries(1, 0);
 
+/// Why the SYN that is being handled is refused: see [`crate::hooks::causes`].
+#[map]
+pub static CAUSE: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+
 /// A request whose timer handler runs.
 #[map]
 pub static EXPIRING: PerCpuArray<Expiring> = PerCpuArray::with_max_entries(1, 0);

@@ -13,6 +13,7 @@ use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Aftermath};
 
+use super::causes;
 use crate::baseline::LISTEN;
 use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, Queues, What};
@@ -135,6 +136,7 @@ pub unsafe fn worth_telling<M: Memory>(tcp: Ptr, row: *mut Counts) -> bool {
 /// No child: refused, or dropped for a reason that loses nothing.
 #[inline(always)]
 fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
+    causes::forget();
     let mut taken = 0u8;
     copy(&raw mut taken, stolen);
     // Another CPU finished the handshake; the packet is looked up again.
@@ -152,9 +154,9 @@ fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
         let after = || aftermath::<M>(tcp, req);
         let Some(reason) = verdict::ack(&delta, &mib::resets(baseline), after) else { return 0 };
         (*row).sk_drops += delta.of(Counter::ListenDrops);
-        bump(&raw mut (*row).reasons, reason.index());
         let outcome = outcome(reason, after().unlinked);
         let what = What { payload: payload::<M>(skb), ..What::reason(reason, outcome) };
+        bump(&raw mut (*row).reasons, reason.index());
         details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req));
     }
     0

@@ -16,6 +16,7 @@ use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict;
 
 use super::ack::{payload, worth_telling};
+use super::causes;
 use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, Queues, What};
 use crate::mib;
@@ -67,6 +68,7 @@ impl Checked {
 /// The request is freed by now, so the client is read from the packet.
 #[inline(always)]
 pub fn handled<M: Memory>(tcp: Ptr, skb: Ptr, checked: Checked, client: Peer) -> i32 {
+    causes::forget();
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, checked) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {

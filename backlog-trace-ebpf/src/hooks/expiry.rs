@@ -8,9 +8,10 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
-use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
+use backlog_trace_common::detail::{Cause, Detail, Outcome};
 use backlog_trace_common::reason::Reason;
 
+use super::causes;
 use crate::baseline::LISTEN;
 use crate::counts::{self, Place, bump};
 use crate::details::{self, Peer, What};
@@ -73,12 +74,9 @@ pub fn begins(timer: u64) {
         (*expiring).timeouts = Probed::load(req, OFF_REQ_NUM_TIMEOUT.load());
         (*expiring).listening = u8::from(Probed::load::<u8>(tcp, OFF_SKC_STATE.load()) == LISTEN);
         let what = What {
-            kind: Kind::Reason,
-            reason: Reason::SynackExpired,
-            outcome: Outcome::None,
             cause: cause(tcp, req),
             attempt: Probed::load(req, OFF_REQ_NUM_RETRANS.load()),
-            payload: 0,
+            ..What::reason(Reason::SynackExpired, Outcome::None)
         };
         details::prepare::<Probed>(&raw mut (*expiring).detail, tcp, row, what, Peer::Request(req));
         (*expiring).request = req as u64;
@@ -103,6 +101,7 @@ fn cause(tcp: Ptr, req: Ptr) -> Cause {
 /// It has returned.
 #[inline(always)]
 pub fn done() {
+    causes::forget();
     let Some(expiring) = EXPIRING.get_ptr_mut(0) else { return };
     // SAFETY: as above; `row` is this CPU's live map value.
     unsafe {

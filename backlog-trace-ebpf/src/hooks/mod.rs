@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod ack;
+pub mod causes;
 pub mod close;
 pub mod cookie;
 pub mod expiry;

@@ -14,6 +14,7 @@ use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Alone, Signs};
 
+use super::causes;
 use crate::counts::{self, Place, bump};
 use crate::details::{self, IPV4, Peer, Queues, What};
 use crate::globals::{
@@ -91,6 +92,7 @@ pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
         }
         bump(&raw mut (*row).syn_depth, bucket_of(syn_queue, DEPTH_BUCKETS));
     }
+    causes::forget();
     0
 }
 
@@ -144,10 +146,10 @@ unsafe fn judge<M: Memory>(
             (*row).cookies_made_lost += 1;
         }
         let reason = verdict.reason?;
-        bump(&raw mut (*row).reasons, reason.index());
         // What tcp_listendrop() adds to sk_drops, whether or not the SYN is lost.
         (*row).sk_drops += delta.of(Counter::ListenDrops);
         let outcome = if answered(reason) { Outcome::None } else { Outcome::Silent };
+        bump(&raw mut (*row).reasons, reason.index());
         details::tell::<M>(tcp, row, queues, What::reason(reason, outcome), client);
         Some(reason)
     }
@@ -170,6 +172,8 @@ fn answered(reason: Reason) -> bool {
 fn alone<M: Memory>(tcp: Ptr, syn_queue: u32, client: &Peer) -> Alone {
     if not_unicast::<M>(client) {
         Alone::NotUnicast
+    } else if let Some(reason) = causes::take() {
+        Alone::Seen(reason)
     } else if reserved::<M>(tcp, syn_queue) {
         Alone::Reserved
     } else {

@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use backlog_trace_common::detail::{Cause, Kind, Outcome};
+use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::Reason;
 
 use crate::baseline::LISTEN;
@@ -54,7 +54,7 @@ fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
     let reason = Reason::SynackRetransmit;
     // SAFETY: `row` is this CPU's live map value.
     bump(unsafe { &raw mut (*row).reasons }, reason.index());
-    let what = What { kind: Kind::Reason, reason, outcome: Outcome::None, cause, attempt, payload: 0 };
+    let what = What { cause, attempt, ..What::reason(reason, Outcome::None) };
     // SAFETY: as above.
     unsafe { details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req)) };
     0

@@ -53,6 +53,8 @@ pub enum Function {
     CookieV6 = 6,
     /// reqsk_timer_handler()
     Timer = 7,
+    /// inet_csk_reqsk_queue_hash_add()
+    HashAdd = 8,
 }
 
 /// One call.

@@ -12,6 +12,7 @@ mod accept;
 mod ack;
 mod callers;
 pub mod calls;
+mod causes;
 mod close;
 mod cookie;
 mod expiry;

@@ -17,7 +17,10 @@ use crate::{polled, probe};
 ///
 /// # Errors
 /// What the user must change before anything can be observed.
-pub(super) async fn begin(settings: probe::Settings, stopped: oneshot::Receiver<()>) -> Result<(Begun, Exit)> {
+pub(super) async fn begin(
+    settings: probe::Settings,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(Begun, Exit)> {
     let stop = repeated(stopped);
     let (every, rung) = (settings.snapshot_every, settings.rung);
     if rung == Some(Rung::Counters) {

@@ -83,6 +83,7 @@ fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Se
     }
     Ok(probe::Settings {
         rung: arguments.rung,
+        causes: arguments.causes,
         snapshot_every: snapshot_every(interval),
         ring_bytes,
         kernel_log: arguments.kernel_log,

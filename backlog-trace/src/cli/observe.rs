@@ -60,6 +60,10 @@ pub struct Observe {
     /// Force this rung of each hook (default: the best).
     #[arg(long, value_enum, value_name = "RUNG")]
     pub rung: Option<Rung>,
+    /// Tell why other SYNs were refused (no memory, no route, a security module), and
+    /// which were lost to an identical one. Every SYN pays for it: see the README.
+    #[arg(long)]
+    pub causes: bool,
     /// How much the kernel side logs on stderr (off, error, warn, info, debug, trace).
     #[arg(long, value_name = "LEVEL", default_value = "off")]
     pub kernel_log: log::LevelFilter,

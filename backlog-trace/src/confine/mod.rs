@@ -25,9 +25,8 @@ use crate::failure::{Failure, Result};
 
 /// What naming sockets takes for as long as it goes on: entering network
 /// namespaces, and looking at other users' processes.
-const NAMING: CapabilitySet = CapabilitySet::SYS_ADMIN
-    .union(CapabilitySet::SYS_PTRACE)
-    .union(CapabilitySet::DAC_READ_SEARCH);
+const NAMING: CapabilitySet =
+    CapabilitySet::SYS_ADMIN.union(CapabilitySet::SYS_PTRACE).union(CapabilitySet::DAC_READ_SEARCH);
 
 /// What reading maps takes on kernels that let nobody call bpf() without it
 /// (`kernel.unprivileged_bpf_disabled`, before 5.19).

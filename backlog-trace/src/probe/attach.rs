@@ -13,9 +13,17 @@ use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::preflight::Facts;
 
-/// Loads and attaches every hook on the first of `rungs` that holds.
-pub(super) fn attach_all(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rungs: &[Rung]) -> Vec<Tried> {
-    HOOKS.iter().map(|hook| attach(ebpf, btf, facts, rungs, hook)).collect()
+/// Loads and attaches every hook on the first of `rungs` that holds; those that
+/// wait for a request only with `causes`.
+pub(super) fn attach_all(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    facts: &Facts,
+    rungs: &[Rung],
+    causes: bool,
+) -> Vec<Tried> {
+    let wanted = HOOKS.iter().filter(|hook| causes || !hook.on_request);
+    wanted.map(|hook| attach(ebpf, btf, facts, rungs, hook)).collect()
 }
 
 /// Whether what is attached is worth observing with.

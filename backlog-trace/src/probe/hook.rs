@@ -44,6 +44,8 @@ pub struct Hook {
     pub reasons: &'static [Reason],
     /// Without it there is nothing worth observing.
     pub required: bool,
+    /// Attached only where it is asked for, because every SYN pays for it.
+    pub on_request: bool,
     /// Its programs on each rung that can carry it, best first.
     pub rungs: &'static [(Rung, &'static [Part])],
 }
@@ -71,6 +73,7 @@ pub const HOOKS: &[Hook] = &[
         gives: "who called listen(), also for listeners that close at once",
         reasons: &[],
         required: true,
+        on_request: false,
         rungs: &[
             (
                 Rung::Fentry,
@@ -94,6 +97,7 @@ pub const HOOKS: &[Hook] = &[
         gives: "connections lost in the queues of a listener that closed",
         reasons: &[Reason::ListenerClosed],
         required: false,
+        on_request: false,
         rungs: &[
             (
                 Rung::Fentry,
@@ -129,6 +133,7 @@ pub const HOOKS: &[Hook] = &[
             Reason::FastopenQueueFull,
         ],
         required: true,
+        on_request: false,
         rungs: &[
             (
                 Rung::Fentry,
@@ -164,6 +169,7 @@ pub const HOOKS: &[Hook] = &[
             Reason::RequestReset,
         ],
         required: true,
+        on_request: false,
         rungs: &[
             (Rung::Fentry, &[part("ack", Kind::Fexit, "tcp_check_req")]),
             (
@@ -185,6 +191,7 @@ pub const HOOKS: &[Hook] = &[
             Reason::CookieAckLost,
         ],
         required: false,
+        on_request: false,
         rungs: &[
             (
                 Rung::Fentry,
@@ -209,6 +216,7 @@ pub const HOOKS: &[Hook] = &[
         gives: "SYN+ACKs sent again",
         reasons: &[Reason::SynackRetransmit],
         required: false,
+        on_request: false,
         rungs: &[
             (Rung::Fentry, &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")]),
             (
@@ -225,6 +233,7 @@ pub const HOOKS: &[Hook] = &[
         gives: "half-open requests given up",
         reasons: &[Reason::SynackExpired],
         required: false,
+        on_request: false,
         rungs: &[
             (
                 Rung::Fentry,
@@ -246,6 +255,7 @@ pub const HOOKS: &[Hook] = &[
         name: "request",
         gives: "half-open requests removed by an ICMP error or an unreachable neighbour",
         required: false,
+        on_request: false,
         reasons: &[Reason::RequestAborted],
         rungs: &[
             (
@@ -269,6 +279,7 @@ pub const HOOKS: &[Hook] = &[
         gives: "connections accepted and how long they waited",
         reasons: &[],
         required: false,
+        on_request: false,
         rungs: &[
             (Rung::Fentry, &[part("accept", Kind::Fexit, "inet_csk_accept")]),
             (
@@ -276,6 +287,36 @@ pub const HOOKS: &[Hook] = &[
                 &[
                     part("accept_in", Kind::Kprobe, "inet_csk_accept"),
                     part("accept_graft", Kind::Kprobe, "security_sock_graft"),
+                ],
+            ),
+        ],
+    },
+    Hook {
+        name: "causes",
+        gives: "why other SYNs were refused, and SYNs lost to an identical one (on request: --causes)",
+        reasons: &[Reason::SynNoMemory, Reason::SynNoRoute, Reason::SynSecurityModule, Reason::SynDuplicate],
+        required: false,
+        on_request: true,
+        rungs: &[
+            (
+                Rung::Fentry,
+                &[
+                    part("cause_memory", Kind::Fexit, "inet_reqsk_alloc"),
+                    optional("cause_security", Kind::Fexit, "security_inet_conn_request"),
+                    part("cause_route_v4", Kind::Fexit, "inet_csk_route_req"),
+                    optional("cause_route_v6", Kind::Fexit, "inet6_csk_route_req"),
+                    optional("cause_twin", Kind::Fexit, "inet_csk_reqsk_queue_hash_add"),
+                ],
+            ),
+            (
+                Rung::Kprobe,
+                &[
+                    part("cause_memory_out", Kind::Kretprobe, "inet_reqsk_alloc"),
+                    optional("cause_security_out", Kind::Kretprobe, "security_inet_conn_request"),
+                    part("cause_route_out", Kind::Kretprobe, "inet_csk_route_req"),
+                    optional("cause_route_out", Kind::Kretprobe, "inet6_csk_route_req"),
+                    optional("cause_twin_in", Kind::Kprobe, "inet_csk_reqsk_queue_hash_add"),
+                    optional("cause_twin_out", Kind::Kretprobe, "inet_csk_reqsk_queue_hash_add"),
                 ],
             ),
         ],

@@ -91,7 +91,12 @@ fn entries(count: usize) -> u32 {
 pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes, facts: &Facts) -> Result<Ebpf> {
     let ring = settings.ring_bytes;
     let level: u8 = settings.kernel_log as u8;
-    let flags = [("CPUS", sizes.cpus), ("NETNS_ROOM", sizes.netns_room()), ("ROW_MASK", sizes.rows() - 1)];
+    let flags = [
+        ("CPUS", sizes.cpus),
+        ("CAUSES", u32::from(settings.causes)),
+        ("NETNS_ROOM", sizes.netns_room()),
+        ("ROW_MASK", sizes.rows() - 1),
+    ];
     let globals: Vec<(&str, u32)> = layout.globals().chain(flags).collect();
     let mut loader = EbpfLoader::new();
     for (name, value) in &globals {

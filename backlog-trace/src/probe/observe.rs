@@ -33,10 +33,7 @@ use crate::source::{self, Begun, Events};
 /// # Errors
 /// What the user must change before anything can be observed: privileges, the
 /// kernel, a file that cannot be written.
-pub async fn observe(
-    settings: Settings,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<Begun> {
+pub async fn observe(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> Result<Begun> {
     source::start(stop, async move |events| Watch::begin(&settings, events).await).await
 }
 
@@ -79,7 +76,7 @@ impl Watch {
         let mut ebpf = load::load(&layout, settings, sizes, &facts)?;
         let online = CpuList::online()?;
         baselines::record_cpu_offsets(&mut ebpf, &online, &facts)?;
-        let hooks = attach::attach_all(&mut ebpf, &btf, &facts, &rungs);
+        let hooks = attach::attach_all(&mut ebpf, &btf, &facts, &rungs, settings.causes);
         attach::require(&hooks)?;
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
         let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;

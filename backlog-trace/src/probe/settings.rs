@@ -13,6 +13,8 @@ pub struct Settings {
     pub kernel_log: log::LevelFilter,
     /// The only rung to try for each hook; `None`: the best that the kernel takes.
     pub rung: Option<Rung>,
+    /// Whether the hooks that every SYN pays for are attached too.
+    pub causes: bool,
     /// Time between two snapshots of the counts plane.
     pub snapshot_every: Duration,
 }
@@ -23,6 +25,7 @@ impl Default for Settings {
             ring_bytes: backlog_trace_common::limits::RING_BYTES,
             kernel_log: log::LevelFilter::Off,
             rung: None,
+            causes: false,
             snapshot_every: Duration::from_secs(1),
         }
     }

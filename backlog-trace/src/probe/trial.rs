@@ -44,7 +44,7 @@ pub struct Trial {
 impl Trial {
     /// What follows from it.
     pub fn verdict(&self) -> Verdict {
-        let missing = || self.hooks.iter().filter(|tried| tried.rung().is_none());
+        let missing = || self.hooks.iter().filter(|tried| tried.rung().is_none() && !tried.hook.on_request);
         if self.findings.iter().any(|finding| finding.grade == Grade::Unable)
             || missing().any(|tried| tried.hook.required)
         {
@@ -113,7 +113,7 @@ fn try_all(
             return untried(rungs, &failure, Some(types));
         }
     };
-    let hooks = attach::attach_all(&mut ebpf, &btf, facts, rungs);
+    let hooks = attach::attach_all(&mut ebpf, &btf, facts, rungs, true);
     let walk = baselines::try_walk(&mut ebpf, &btf, facts);
     // Its failure is in the findings.
     let _ = found(findings, "walk", "listeners that are open already can be walked over", walk);

@@ -185,6 +185,14 @@ impl Arena {
         Ok(Client::new(tun, from, SocketAddr::new(to, port)))
     }
 
+    /// A new client of the listener that connects from another address than
+    /// the network's clients have.
+    pub(super) fn client_from(&mut self, listener: &ListenerSocket, from: IpAddr) -> Result<Client> {
+        let (own, to) = self.route(listener.network, from.is_ipv6(), listener.address.port())?;
+        let tun = Rc::clone(&self.network(listener.network)?.tun);
+        Ok(Client::new(tun, SocketAddr::new(from, own.port()), to))
+    }
+
     /// Addresses of a new client's two ends in a network.
     pub(super) fn route(
         &mut self,

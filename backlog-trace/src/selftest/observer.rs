@@ -39,6 +39,9 @@ impl Observer {
             if let Some(rung) = &settings.rung {
                 tool.args(["--rung", rung]);
             }
+            if settings.causes {
+                tool.arg("--causes");
+            }
             tool.arg("--ready-file").arg(&ready);
             Ok((Child::spawn(&mut tool, command)?, ready))
         };

@@ -103,7 +103,8 @@ fn perform(
     settings: &Settings,
     watch: Watch,
 ) -> Result<(Expectation, Kernel, Option<Seen>)> {
-    let mut arena = Arena::new(settings.clone(), watch)?;
+    let causes = scenario.hooks.contains(&"causes");
+    let mut arena = Arena::new(Settings { causes, ..settings.clone() }, watch)?;
     let expected = (scenario.play)(&mut arena)?;
     let (kernel, seen) = arena.end()?;
     Ok((expected, kernel, seen))

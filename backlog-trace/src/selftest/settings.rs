@@ -10,6 +10,8 @@ use crate::failure::{Exit, Failure, Result};
 pub struct Settings {
     /// The rung that the tool is told to take.
     pub rung: Option<String>,
+    /// Whether the tool attaches the hooks that wait for a request.
+    pub causes: bool,
     /// Where programs are that scenarios start, by name; others are searched in PATH.
     pub programs: BTreeMap<String, PathBuf>,
     /// What the randomised scenario draws from; by chance where it is not given.

@@ -91,6 +91,22 @@ pub(super) const TABLE: &[Scenario] = &[
         play: syn::queue_reserved,
     },
     Scenario {
+        name: "syn_no_route",
+        shows: "SYNs refused because there is no route back to the client (--causes)",
+        needs: &[Tun],
+        hooks: &["syn", "causes"],
+        live: true,
+        play: |arena| addressed::from_nowhere(arena, V4),
+    },
+    Scenario {
+        name: "syn_no_route_ipv6",
+        shows: "SYNs refused because there is no route back to the client, by IPv6 (--causes)",
+        needs: &[Tun, Ipv6],
+        hooks: &["syn", "causes"],
+        live: true,
+        play: |arena| addressed::from_nowhere(arena, V6),
+    },
+    Scenario {
         name: "ack_accept_queue_full",
         shows: "final ACKs, and data after one, refused by a full accept queue; one client gets in later",
         needs: &[Tun],

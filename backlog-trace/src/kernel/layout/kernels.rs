@@ -44,8 +44,10 @@ const KEEP: Keep<'_> = Keep {
         "inet_csk_listen_start",
         "inet_csk_listen_stop",
         "inet_csk_reqsk_queue_add",
+        "inet6_csk_route_req",
         "inet_csk_reqsk_queue_hash_add",
         "inet_listen",
+        "inet_reqsk_alloc",
         "reqsk_timer_handler",
         "tcp_check_req",
         "tcp_conn_request",
@@ -130,6 +132,9 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("ARGS_CHECK_REQ", [5, 5, 5, 6, 6]),
     ("ARGS_ACCEPT", [4, 4, 2, 2, 2]),
     ("ARGS_LISTEN_START", [2, 1, 1, 1, 1]),
+    ("ARGS_REQSK_ALLOC", [3, 3, 3, 3, 3]),
+    // bool since 6.10 and 6.1.97, void before.
+    ("ARGS_HASH_ADD", [ABSENT, 3, 3, 3, 2]),
 ];
 
 #[track_caller]

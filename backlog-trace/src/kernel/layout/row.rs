@@ -48,6 +48,8 @@ pub enum Fact {
     Enumerator(&'static str),
     /// Number of parameters of a function.
     Params(&'static str),
+    /// The same of a function that returns something; absent where it does not.
+    ParamsOfReturning(&'static str),
 }
 
 /// Whether the kernel side can do without.
@@ -97,14 +99,17 @@ impl Row {
                 let value = btf.enumerator(name).and_then(|value| u32::try_from(value).ok());
                 value.ok_or_else(|| BtfError::NoEnumerator { name: name.into() })
             }
-            Fact::Params(name) => {
-                let function =
-                    btf.function(name).ok_or_else(|| BtfError::NoFunction { name: name.into() })?;
-                // A record holds 16 bits of element count.
-                Ok(u32::try_from(function.params.len()).unwrap_or(u32::MAX))
-            }
+            Fact::Params(name) => params(btf, name, false),
+            Fact::ParamsOfReturning(name) => params(btf, name, true),
         }
     }
+}
+
+fn params(btf: &Btf, name: &str, returning: bool) -> Result<u32, BtfError> {
+    let function = btf.function(name).filter(|function| !(returning && function.returns_void));
+    let function = function.ok_or_else(|| BtfError::NoFunction { name: name.into() })?;
+    // A record holds 16 bits of element count.
+    Ok(u32::try_from(function.params.len()).unwrap_or(u32::MAX))
 }
 
 fn plain(btf: &Btf, structure: &str, path: &str, sizes: &[u32]) -> Result<Field, BtfError> {

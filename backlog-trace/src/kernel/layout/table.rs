@@ -142,4 +142,8 @@ pub const TABLE: &[Row] = &[
     args("ARGS_CHECK_REQ", "tcp_check_req"),
     args("ARGS_ACCEPT", "inet_csk_accept"),
     args("ARGS_LISTEN_START", "inet_csk_listen_start"),
+    args("ARGS_REQSK_ALLOC", "inet_reqsk_alloc"),
+    args("ARGS_ROUTE_REQ_V6", "inet6_csk_route_req"),
+    // void up to 5.10.y and 6.1.96.
+    required("ARGS_HASH_ADD", Fact::ParamsOfReturning("inet_csk_reqsk_queue_hash_add")).optional(),
 ];

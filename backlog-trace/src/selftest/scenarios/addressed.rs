@@ -1,4 +1,4 @@
-//! SYNs to an address that no connection can have.
+//! SYNs to and from an address that no connection can have.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,6 +9,7 @@ use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, Stack};
+use crate::selftest::network::sysctl;
 
 /// A broadcast and a multicast SYN by IPv4, and a multicast one by IPv6 where
 /// the machine has it: each reaches the listener and is refused by the wrapper
@@ -33,5 +34,37 @@ pub(in crate::selftest) fn to_everybody(arena: &mut Arena, ipv6: bool) -> Result
         .syns(refusals)
         .established(0)
         .connections(refusals, 0)
+        .accept_queue(0, 8)]))
+}
+
+/// Two clients from an address to which the machine has no route, so that no
+/// SYN+ACK can be sent (`tcp_v4_route_req()`, `tcp_v6_route_req()`); a third
+/// client is answered.
+pub(in crate::selftest) fn from_nowhere(arena: &mut Arena, stack: Stack) -> Result<Expectation> {
+    // Without the check that would drop the packet before TCP sees it.
+    for interface in ["all", "default", "lo"] {
+        sysctl(&format!("net/ipv4/conf/{interface}/rp_filter"), 0)?;
+    }
+    let listener = arena.listen(Listen::on(8080, 8).stack(stack))?;
+    arena.begin()?;
+    let nowhere: IpAddr = match stack {
+        Stack::V4 => Ipv4Addr::new(203, 0, 113, 9).into(),
+        _ => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9).into(),
+    };
+    let mut expected = Expected::on(&listener);
+    for _ in 0..2 {
+        let mut client = arena.client_from(&listener, nowhere)?;
+        refused(arena, &listener, || client.syn())?;
+        expected = expected.told(Reason::SynNoRoute, Some("silent"), client.address());
+    }
+    let mut client = arena.client(&listener)?;
+    client.syn()?;
+    client.hear_synack()?;
+    Ok(Expectation::exactly([expected
+        .packets(Reason::SynNoRoute, 2)
+        .sk_drops(2)
+        .syns(3)
+        .established(0)
+        .connections(2, 0)
         .accept_queue(0, 8)]))
 }
