@@ -42,6 +42,10 @@ pub static BASELINES: Array<Baseline> = Array::with_max_entries(64, 0);
 #[map]
 pub static PROGRESS: Array<u32> = Array::with_max_entries(2, 0);
 
+/// 1 once a listener was met whose namespace has tcp_syncookies at 2.
+#[map]
+pub static COOKIES_ALWAYS: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Details plane.
 #[map]
 pub static DETAILS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);

@@ -134,25 +134,35 @@ pub unsafe fn worth_telling<M: Memory>(tcp: Ptr, row: *mut Counts) -> bool {
 }
 
 /// No child: refused, or dropped for a reason that loses nothing.
+///
+/// The request may be stolen: another CPU took it away, and the packet is looked
+/// up again. Where that one finished the handshake nothing was counted; where
+/// both of them refused it (tcp_abort_on_overflow: `*req_stolen = !unlinked`, 5.16
+/// and later), this one was counted as well.
 #[inline(always)]
 fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
     causes::forget();
     let mut taken = 0u8;
     copy(&raw mut taken, stolen);
-    // Another CPU finished the handshake; the packet is looked up again.
-    if taken != 0 {
-        return 0;
-    }
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, req) };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         // tcp_v4_rcv() and tcp_v6_rcv() add the packet's segments to sk_drops
-        // whatever the reason was (label discard_and_relse).
-        (*row).sk_drops += segments::<M>(skb);
+        // whatever the reason was (label discard_and_relse), unless it is
+        // looked up again.
+        if taken == 0 {
+            (*row).sk_drops += segments::<M>(skb);
+        }
         let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
         let delta = mib::delta(baseline, false);
         let after = || aftermath::<M>(tcp, req);
-        let Some(reason) = verdict::ack(&delta, &mib::resets(baseline), after) else { return 0 };
+        let signs = mib::resets(baseline);
+        // A handshake that finished on another CPU says nothing of this one.
+        let reason = verdict::ack(&delta, &signs, || Aftermath {
+            unlinked: taken == 0 && after().unlinked,
+            ..after()
+        });
+        let Some(reason) = reason else { return 0 };
         (*row).sk_drops += delta.of(Counter::ListenDrops);
         let outcome = outcome(reason, after().unlinked);
         let what = What { payload: payload::<M>(skb), ..What::reason(reason, outcome) };

@@ -22,6 +22,7 @@ use crate::globals::{
     OFF_SKB_REFDST, OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
     SIZE_SYNFLOOD_WARNED,
 };
+use crate::maps::COOKIES_ALWAYS;
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr, Typed, slot};
 
@@ -100,14 +101,31 @@ pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
 ///
 /// tcp_syn_flood_action() sets synflood_warned the first time that the SYN
 /// queue of a listener is full, unless tcp_syncookies is 2 (5.10 to 7.2).
+///
+/// The kernel looked at tcp_syncookies a moment ago, and it may have been
+/// changed since: once it has been 2 anywhere, every SYN is taken for one that
+/// met it.
 #[inline(always)]
 fn cookies_possible<M: Memory>(tcp: Ptr) -> bool {
+    let Some(always) = COOKIES_ALWAYS.get_ptr_mut(0) else { return true };
+    // SAFETY: a live map value that only ever becomes 1.
+    if unsafe { always.read_volatile() } != 0 {
+        return true;
+    }
     let warned = if SIZE_SYNFLOOD_WARNED.load() == 1 {
         u32::from(M::load::<u8>(tcp, OFF_SYNFLOOD_WARNED.load()))
     } else {
         M::load::<u32>(tcp, OFF_SYNFLOOD_WARNED.load())
     };
-    warned != 0 || syncookies::<M>(tcp) == 2
+    if warned != 0 {
+        return true;
+    }
+    if syncookies::<M>(tcp) != 2 {
+        return false;
+    }
+    // SAFETY: as above.
+    unsafe { always.write_volatile(1) };
+    true
 }
 
 #[inline(always)]

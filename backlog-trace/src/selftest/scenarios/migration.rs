@@ -42,9 +42,6 @@ pub(in crate::selftest) fn member_closes(arena: &mut Arena) -> Result<Expectatio
         Expected::on(&first).sk_drops(0).syns(4).connections(0, 0),
         expected
             .packets(Reason::AckAcceptQueueFull, 2)
-            // Two connections as one closed, and the one that got in.
-            .also("TCPMigrateReqSuccess", 3)
-            .also("TCPMigrateReqFailure", 2)
             .sk_drops(4)
             .syns(0)
             .accepted(accepted)

@@ -22,20 +22,24 @@ mod plan;
 mod players;
 mod visit;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
-use crate::selftest::expectation::Expectation;
-use crate::selftest::network::{has_ipv6, silence_loopback};
+use crate::selftest::expectation::{Expectation, Expected};
+use crate::selftest::listener_socket::Listen;
+use crate::selftest::network::{has_ipv6, silence_loopback, sysctl};
+use backlog_trace_common::reason::Reason;
 use doors::Doors;
 use plan::{GATES, NETWORKS, Plan};
 use players::Players;
 
 /// How long it lasts.
 const LENGTH: Duration = Duration::from_secs(10);
+const SYNCOOKIES: &str = "net/ipv4/tcp_syncookies";
 /// Threads that play clients; one more than most guests have processors.
 const PLAYERS: usize = 3;
 
@@ -93,6 +97,7 @@ fn play(arena: &mut Arena, seed: u64) -> Result<Expectation> {
     let players = Players::invite(arena, &plan)?;
     let namespaces = (0..NETWORKS).map(|network| arena.namespace(network)).collect::<Result<Vec<_>>>()?;
     arena.begin()?;
+    let met = meet_cookie(arena)?;
     let clock = Clock { start: Instant::now(), stop: AtomicBool::new(false) };
     let gates = Gates::new();
     let mut callers = Vec::new();
@@ -127,7 +132,24 @@ fn play(arena: &mut Arena, seed: u64) -> Result<Expectation> {
         arena.within(network, silence_loopback)?;
     }
     drop(callers);
-    Ok(Expectation::drawn(seed, doors.expected()))
+    Ok(Expectation::drawn(seed, doors.expected().into_iter().chain(met).collect()))
+}
+
+/// Has one SYN answered while tcp_syncookies is 2, and sets it back: a SYN that
+/// is the first ever to meet it, and is being handled when it changes, is not
+/// known to have met it.
+fn meet_cookie(arena: &mut Arena) -> Result<Option<Expected>> {
+    if !Path::new("/proc/sys").join(SYNCOOKIES).exists() {
+        return Ok(None);
+    }
+    let listener = arena.listen(Listen::on(8079, 8))?;
+    sysctl(SYNCOOKIES, 2)?;
+    let mut client = arena.client(&listener)?;
+    client.syn()?;
+    client.hear_synack()?;
+    sysctl(SYNCOOKIES, 1)?;
+    listener.close()?;
+    Ok(Some(Expected::on(&listener).packets(Reason::SynCookieSent, 1).sk_drops(0).syns(1)))
 }
 
 fn panicked() -> Failure {
