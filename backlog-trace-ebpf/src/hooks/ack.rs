@@ -137,8 +137,8 @@ pub unsafe fn worth_telling<M: Memory>(tcp: Ptr, row: *mut Counts) -> bool {
 ///
 /// The request may be stolen: another CPU took it away, and the packet is looked
 /// up again. Where that one finished the handshake nothing was counted; where
-/// both of them refused it (tcp_abort_on_overflow: `*req_stolen = !unlinked`, 5.16
-/// and later), this one was counted as well.
+/// both of them refused it (tcp_abort_on_overflow: `*req_stolen = !unlinked`, 5.12
+/// and stable series before it), this one was counted as well.
 #[inline(always)]
 fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
     causes::forget();

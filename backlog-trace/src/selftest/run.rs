@@ -10,7 +10,7 @@ use super::report::{self, Outcome, Verdict};
 use super::scenario::Scenario;
 use super::seen::Seen;
 use super::settings::Settings;
-use super::table::TABLE;
+use super::table;
 use crate::cli::Format;
 use crate::failure::{Exit, Failure, Result};
 
@@ -46,7 +46,7 @@ pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write
 /// Where there is no such scenario, or the output cannot be written.
 pub fn run(names: &[String], settings: &Settings, format: Format, out: &mut dyn Write) -> Result<Exit> {
     let chosen = names.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
-    let chosen = if chosen.is_empty() { TABLE.iter().collect() } else { chosen };
+    let chosen = if chosen.is_empty() { table::all().collect() } else { chosen };
     let mut outcomes = Vec::with_capacity(chosen.len());
     for scenario in chosen {
         let outcome = judge(scenario, settings)?;
@@ -111,7 +111,7 @@ fn perform(
 }
 
 fn named(name: &str) -> Result<&'static Scenario> {
-    TABLE.iter().find(|scenario| scenario.name == name).ok_or_else(|| {
+    table::all().find(|scenario| scenario.name == name).ok_or_else(|| {
         Failure::new(Exit::Usage, format!("there is no scenario '{name}'"))
             .advise("backlog-trace selftest --list names them all")
     })

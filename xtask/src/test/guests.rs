@@ -35,11 +35,21 @@ done
 /// `selftest`'s exit code when a scenario failed: said by the scenario itself.
 const SELFTEST_FAILED: &str = "9";
 
+/// What the guest with more processors runs: what is drawn anew each time.
+const RANDOM: &str = "backlog-trace selftest random random";
+
+/// What its verdict is called.
+const RANDOM_NAME: &str = "random with four processors";
+
 /// Longest a guest may take. It takes about five minutes.
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// Processors of a guest: two, so that races can happen.
 const PROCESSORS: u32 = 2;
+
+/// Processors of another guest, so that more races can. It may have more than
+/// this machine has: being interrupted in the middle of a packet shows them.
+const MANY_PROCESSORS: u32 = 4;
 
 /// Boots each kernel and collects the verdicts.
 pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
@@ -63,7 +73,7 @@ pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
                         break;
                     };
                     let outcome = step(&format!("scenarios on {}", kernel.version), || {
-                        guest::run(&qemu, &for_tests(kernel, prepared, &files))
+                        guest::run(&qemu, &for_tests(prepared, &files, PROCESSORS, SCRIPT, kernel.rungs()))
                     });
                     if let Ok(mut ended) = ended.lock() {
                         ended.push((index, outcome));
@@ -78,14 +88,30 @@ pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
     for ((_, outcome), kernel) in ended.into_iter().zip(kernels) {
         judge(&mut matrix, kernel, &programs, outcome);
     }
+    for (kernel, prepared) in kernels.iter().zip(&prepared) {
+        let outcome = step(&format!("{RANDOM_NAME} on {}", kernel.version), || {
+            guest::run(&qemu, &for_tests(prepared, &files, MANY_PROCESSORS, RANDOM, std::iter::empty()))
+        });
+        let (passed, said) = match outcome {
+            Ok(outcome) => (outcome.status == 0, outcome.stdout),
+            Err(error) => (false, format!("{error:#}")),
+        };
+        matrix.record(kernel, RANDOM_NAME, passed, said.trim_end());
+    }
     Ok(matrix)
 }
 
-fn for_tests<'a>(kernel: &Kernel, prepared: &'a guest::Prepared, files: &'a [GuestFile]) -> Guest<'a> {
-    let command = ["sh", "-c", SCRIPT, "sh"].into_iter().chain(kernel.rungs());
+fn for_tests<'a>(
+    kernel: &'a guest::Prepared,
+    files: &'a [GuestFile],
+    processors: u32,
+    script: &'static str,
+    arguments: impl Iterator<Item = &'static str>,
+) -> Guest<'a> {
+    let command = ["sh", "-c", script, "sh"].into_iter().chain(arguments);
     Guest {
-        kernel: prepared,
-        processors: PROCESSORS,
+        kernel,
+        processors,
         memory: 1024,
         // Every indirect call costs an emulated return trampoline otherwise.
         append: "mitigations=off",

@@ -100,6 +100,31 @@ fn the_tool_saw_other_packets() {
     });
 }
 
+/// Says `sk_drops` of the tool's row and of the socket; whether anybody complains.
+#[track_caller]
+fn check_rest(residual: u64, abrupt: bool, [seen, socket]: [u64; 2], complains: bool) {
+    let mut case = agreed();
+    case.expected.listeners[0].residual = residual;
+    case.expected.listeners[0].abrupt = abrupt;
+    case.seen.histogram.listeners[0].sk_drops.kernel = Some(seen);
+    (case.kernel.listeners[0].low, case.kernel.listeners[0].high) = (socket, socket);
+    let why = tool(&case.expected, &case.kernel, &case.seen, true);
+    assert_eq!(!why.is_empty(), complains, "{why:#?}");
+}
+
+#[test]
+fn the_rest_of_sk_drops_is_the_one_that_was_made() {
+    check_rest(0, false, [5, 5], false);
+    check_rest(0, false, [6, 6], true);
+    check_rest(1, false, [6, 6], false);
+    check_rest(1, false, [5, 5], true);
+    check_rest(2, false, [6, 6], true);
+    // Closed in the middle of everything: more, but not less.
+    check_rest(0, true, [6, 6], false);
+    check_rest(0, true, [4, 4], true);
+    check_rest(0, true, [5, 6], true);
+}
+
 #[test]
 fn the_tools_balance_does_not_close() {
     check("does not account for -1 of ListenDrops", |case| {

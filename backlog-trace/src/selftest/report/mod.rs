@@ -14,7 +14,7 @@ use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::movement::Kernel;
 use crate::selftest::scenario::Scenario;
 use crate::selftest::seen::{Row, Seen};
-use crate::selftest::table::TABLE;
+use crate::selftest::table;
 
 /// What came of a scenario.
 pub(in crate::selftest) enum Verdict {
@@ -69,8 +69,8 @@ impl Outcome {
 
 /// The table of scenarios.
 pub(in crate::selftest) fn list(out: &mut dyn Write, format: Format) -> Result<()> {
-    let width = TABLE.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
-    for Scenario { name, shows, .. } in TABLE {
+    let width = table::all().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    for Scenario { name, shows, .. } in table::all() {
         match format {
             Format::Text => writeln!(out, "{name:width$}  {shows}")?,
             Format::Json => {
@@ -86,7 +86,7 @@ pub(in crate::selftest) fn scenario(out: &mut dyn Write, outcome: &Outcome, form
     if format == Format::Json {
         return writeln!(out, "{}", object::of(outcome));
     }
-    let width = TABLE.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    let width = table::all().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     write!(out, "{}  {:width$}", outcome.word(), outcome.scenario.name)?;
     match &outcome.expected {
         Some(expected) => writeln!(out, "  {}", line(expected, outcome))?,
@@ -197,7 +197,7 @@ mod tests {
             .packets(Reason::SynAcceptQueueFull, 4)
             .sk_drops(4);
         Outcome {
-            scenario: &TABLE[0],
+            scenario: table::all().find(|scenario| scenario.name == "syn_accept_queue_full").unwrap(),
             rung: None,
             verdict,
             expected: Some(Expectation::exactly([expected])),

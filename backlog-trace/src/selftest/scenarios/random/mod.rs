@@ -27,15 +27,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::time::{Duration, Instant};
 
+use backlog_trace_common::reason::Reason;
+
+use self::doors::Doors;
+use self::plan::{GATES, NETWORKS, Plan};
+use self::players::Players;
 use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::Listen;
 use crate::selftest::network::{has_ipv6, silence_loopback, sysctl};
-use backlog_trace_common::reason::Reason;
-use doors::Doors;
-use plan::{GATES, NETWORKS, Plan};
-use players::Players;
 
 /// How long it lasts.
 const LENGTH: Duration = Duration::from_secs(10);
