@@ -45,6 +45,7 @@ globals! {
     /// Cleared when a request is taken out of the hash table.
     OFF_SKC_NODE_PPREV;
     /// struct inet_connection_sock.
+    OFF_ACCEPT_QUEUE_HEAD;
     OFF_ACCEPT_QUEUE_QLEN;
     OFF_SYNFLOOD_WARNED;
     /// 4 up to 6.12, 1 from 6.18.
@@ -53,6 +54,8 @@ globals! {
     /// What the TCP_FASTOPEN option allows; 0: no Fast Open.
     OFF_FASTOPEN_MAX_QLEN;
     /// struct request_sock and struct inet_request_sock.
+    OFF_REQ_NEXT;
+    OFF_REQ_SK;
     OFF_REQ_NUM_RETRANS;
     /// The byte that holds num_timeout.
     OFF_REQ_NUM_TIMEOUT;
@@ -64,6 +67,8 @@ globals! {
     /// struct tcp_sock: stamped when the connection is made, and by the
     /// application's reads after accept().
     OFF_RCVQ_TIME;
+    /// struct mptcp_sock.
+    OFF_MPTCP_FIRST;
     /// struct net.
     OFF_NET_MIB;
     OFF_NET_INUM;

@@ -86,11 +86,14 @@ pub static EXPIRING: PerCpuArray<Expiring> = PerCpuArray::with_max_entries(1, 0)
 #[map]
 pub static CALLS: PerCpuArray<Calls> = PerCpuArray::with_max_entries(1, 0);
 
-/// The socket that a task is inside listen() or accept() of, where kprobes
-/// watch. The least recently used go first: a task that ends without its
-/// connection leaves an entry behind.
+/// The socket that a task is inside listen() of, where kprobes watch.
 #[map]
-pub static CALLERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
+pub static CALLERS: HashMap<u64, u64> = HashMap::with_max_entries(256, 0);
+
+/// The listener of each connection in an accept queue, where kprobes watch. The
+/// least recently used go first: one that is never accepted leaves its entry.
+#[map]
+pub static QUEUED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 
 /// Too large for the stack: an identity under construction, one for each
 /// [`crate::counts::Place`] that can interrupt another.

@@ -127,6 +127,23 @@ fn the_best_rung_is_taken_unless_one_is_asked_for() {
 
 #[test]
 #[ignore = "for the kernels of the matrix"]
+fn what_would_be_attached_and_never_run_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let off = directory.path().join("off");
+    std::fs::write(&off, "0\n").unwrap();
+    let seen = [(off.as_path(), "/proc/sys/kernel/ftrace_enabled")];
+    for rung in ["fentry", "kprobe"] {
+        let words = ["the listen hook", "switched off: ftrace", "echo 1 > /proc/sys/kernel/ftrace_enabled"];
+        check(tool(&["hist", "--rung", rung]).seeing(&seen), Exit::KernelUnable, &words);
+        let taken = rungs(tool(&["check", "--rung", rung]).seeing(&seen));
+        let attached: Vec<&str> =
+            taken.iter().filter(|(_, rung)| rung.is_some()).map(|(hook, _)| hook.as_str()).collect();
+        assert_eq!(attached, ["synack"], "{rung}");
+    }
+}
+
+#[test]
+#[ignore = "for the kernels of the matrix"]
 fn a_kernel_without_kprobes() {
     let directory = tempfile::tempdir().unwrap();
     let seen = [(directory.path(), "/sys/bus/event_source/devices")];

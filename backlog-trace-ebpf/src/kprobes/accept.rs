@@ -1,39 +1,99 @@
-//! accept(), by kprobes on the way in and where the connection gets its file.
+//! accept(), by kprobes where a connection is queued and where it gets its file.
 //!
-//! Not by a kretprobe: each task that sleeps in accept() would hold one of the
-//! places for a return, of which there are two for each CPU (or ten), and
-//! further returns are missed (`nmissed`, register_kretprobe(), 5.10 to 7.2).
-//! sock_graft() follows inet_csk_accept() at once, in the same task, and calls
-//! the security module hook.
+//! inet_csk_accept() itself is left alone. A kretprobe would lose returns: each
+//! task that sleeps in accept() holds one of the places for them, two for each
+//! CPU or ten. And a kprobe in process context costs packets: one that arrives
+//! while it is handled finds kprobe_running() true, and its own kprobes are left
+//! out (kprobe_ftrace_handler(), 5.10 to 7.2). Here both functions are called
+//! with the bottom half off, so no packet arrives meanwhile.
+
+use core::ffi::c_void;
 
 use aya_ebpf::macros::kprobe;
 use aya_ebpf::programs::ProbeContext;
 
-use super::callers;
 use super::registers::Entry;
-use crate::globals::OFF_SKC_NUM;
+use crate::baseline::LISTEN;
+use crate::globals::{
+    ABSENT, OFF_ACCEPT_QUEUE_HEAD, OFF_MPTCP_FIRST, OFF_REQ_NEXT, OFF_REQ_SK, OFF_SK_PROTOCOL, OFF_SKC_STATE,
+};
 use crate::hooks::accept;
-use crate::read::{Memory, Probed, Ptr};
+use crate::maps::QUEUED;
+use crate::read::{Memory, Probed, Ptr, untyped_slot};
 
-/// inet_csk_accept(sk, flags, err, kern), later (sk, arg)
+/// `IPPROTO_MPTCP`, which is of no packet.
+const MPTCP: u16 = 262;
+
+/// Connections of one accept queue that the walk finds. Those behind them are
+/// not seen to be accepted.
+const WALKED: u32 = 1024;
+
+/// inet_csk_complete_hashdance(sk, child, req, own_req): the way into the accept
+/// queue of a handshake kept in the SYN queue. The function that queues is in
+/// the same file, and compilers inline it there.
 #[kprobe]
-pub fn accept_in(ctx: ProbeContext) -> u32 {
-    let sk = Entry::of(&ctx).first();
-    if Probed::tcp_sock(sk as Ptr).is_some() {
-        callers::enter(sk);
+pub fn accept_dance(ctx: ProbeContext) -> u32 {
+    let entry = Entry::of(&ctx);
+    queued(entry.second(), entry.first());
+    0
+}
+
+/// inet_csk_reqsk_queue_add(sk, req, child): the way in from other files, by a
+/// cookie or Fast Open.
+#[kprobe]
+pub fn accept_queued(ctx: ProbeContext) -> u32 {
+    let entry = Entry::of(&ctx);
+    queued(entry.third(), entry.first());
+    0
+}
+
+/// security_sock_graft(sk, parent): called by sock_graft(), on every way out of it.
+#[kprobe]
+pub fn accept_graft(ctx: ProbeContext) -> u32 {
+    let sk = Entry::of(&ctx).first() as Ptr;
+    let Some(child) = Probed::tcp_sock(sk).or_else(|| first_subflow(sk)) else { return 0 };
+    // SAFETY: entries are one word, and only this socket's accept() removes it.
+    let Some(listener) = unsafe { QUEUED.get(child as u64) }.copied() else { return 0 };
+    let _ = QUEUED.remove(child as u64);
+    accept::handed_out::<Probed>(listener as Ptr, child);
+    0
+}
+
+/// Walks the accept queues of one namespace when user space reads the iterator:
+/// what was queued before the hooks were attached.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp")]
+pub extern "C" fn accept_queues(ctx: *mut c_void) -> i32 {
+    // As a plain number, which may be kept in a map.
+    let sk = untyped_slot::<1>(ctx);
+    if sk == 0 || Probed::load::<u8>(sk as Ptr, OFF_SKC_STATE.load()) != LISTEN {
+        return 0;
+    }
+    // Not locked: a connection accepted meanwhile may leave an entry that nobody
+    // asks for, or hide those behind it.
+    let mut req: Ptr = Probed::load(sk as Ptr, OFF_ACCEPT_QUEUE_HEAD.load());
+    let mut walked = 0;
+    while walked < WALKED {
+        if req.is_null() {
+            break;
+        }
+        queued(Probed::load(req, OFF_REQ_SK.load()), sk);
+        req = Probed::load(req, OFF_REQ_NEXT.load());
+        walked += 1;
     }
     0
 }
 
-/// security_sock_graft(sk, parent): any family's accept().
-#[kprobe]
-pub fn accept_graft(ctx: ProbeContext) -> u32 {
-    let Some(child) = Probed::tcp_sock(Entry::of(&ctx).first() as Ptr) else { return 0 };
-    let Some(sk) = callers::leave() else { return 0 };
-    // An entry of an accept() that failed, where this one's beginning was not seen.
-    if Probed::load::<u16>(sk, OFF_SKC_NUM.load()) != Probed::load::<u16>(child, OFF_SKC_NUM.load()) {
-        return 0;
+#[inline(always)]
+fn queued(child: u64, listener: u64) {
+    let _ = QUEUED.insert(child, listener, 0);
+}
+
+/// The connection that an MPTCP socket was made from.
+#[inline(always)]
+fn first_subflow(sk: Ptr) -> Option<Ptr> {
+    if OFF_MPTCP_FIRST.load() == ABSENT || Probed::load::<u16>(sk, OFF_SK_PROTOCOL.load()) != MPTCP {
+        return None;
     }
-    accept::handed_out::<Probed>(sk, child);
-    0
+    Probed::tcp_sock(Probed::load(sk, OFF_MPTCP_FIRST.load()))
 }

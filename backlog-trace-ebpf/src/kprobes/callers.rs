@@ -1,6 +1,6 @@
-//! The socket that a task is inside listen(), accept() or close() of.
+//! The socket that a task is inside listen() or close() of.
 //!
-//! They run in process context, can sleep and go on elsewhere, so the CPU says
+//! They run in process context and can go on on another CPU, so the CPU says
 //! nothing; and a task is in one of them at a time and once, so the task says
 //! everything. A packet that interrupts it never comes here.
 
@@ -12,11 +12,11 @@ use crate::read::Ptr;
 /// The task enters.
 #[inline(always)]
 pub fn enter(sk: u64) {
-    // One that left without a connection has left an entry, which this one replaces.
+    // Where the way out was left out, it has left an entry, which this one replaces.
     let _ = CALLERS.insert(task(), sk, 0);
 }
 
-/// The task leaves with what it came for.
+/// The task leaves.
 #[inline(always)]
 pub fn leave() -> Option<Ptr> {
     let task = task();

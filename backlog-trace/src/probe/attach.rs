@@ -1,14 +1,13 @@
 //! Attaching each hook on the best rung that the kernel takes, and saying
 //! what became of the others.
 
-use std::fs;
-
 use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
 use super::hook::{HOOKS, Hook, Kind, Part};
 use super::ladder::{Attempt, Outcome, Tried, join};
-use super::refusal::{self, ARMED, Answer, Explained};
+use super::refusal::{self, Answer, Explained};
+use super::switch;
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::preflight::Facts;
@@ -93,8 +92,8 @@ fn attach_part(ebpf: &mut Ebpf, btf: &Btf, part: &Part) -> std::result::Result<(
     if kprobe && !cfg!(target_arch = "x86_64") {
         return Err(Answer::Other("the programs for kprobes read the registers of x86-64".to_owned()));
     }
-    if kprobe && disarmed() {
-        return Err(Answer::KprobesOff);
+    if let Some(switch) = switch::off(part.kind) {
+        return Err(Answer::Off(switch));
     }
     let outcome = match part.kind {
         Kind::Fentry => <&mut FEntry>::try_from(program)
@@ -108,11 +107,6 @@ fn attach_part(ebpf: &mut Ebpf, btf: &Btf, part: &Part) -> std::result::Result<(
         }),
     };
     outcome.map_err(|error| Answer::of_program(&error))
-}
-
-/// Unknown, and so taken for no, where debugfs is not mounted.
-fn disarmed() -> bool {
-    fs::read_to_string(ARMED).is_ok_and(|text| text.trim_end() == "0")
 }
 
 /// One program may serve several functions.

@@ -92,7 +92,20 @@ fn run_on(cpu: u32) {
 /// # Errors
 /// `KernelUnable` where the kernel refuses the iterator.
 pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, facts: &Facts) -> Result<()> {
-    let program = load_walk(ebpf, btf, facts)?;
+    walk("listeners", ebpf, btf, namespaces, facts)
+}
+
+/// Walks the accept queues of each namespace: which listener each connection
+/// in them belongs to. Where accept() is seen by kprobes.
+///
+/// # Errors
+/// As [`walk_listeners`].
+pub(super) fn walk_accept_queues(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, facts: &Facts) -> Result<()> {
+    walk("accept_queues", ebpf, btf, namespaces, facts)
+}
+
+fn walk(name: &str, ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, facts: &Facts) -> Result<()> {
+    let program = load_walk(name, ebpf, btf, facts)?;
     for namespace in namespaces.iter() {
         let link = program.attach().map_err(|error| refused(WALK, &error, facts))?;
         let link = program.take_link(link).map_err(|error| refused(WALK, &error, facts))?;
@@ -114,17 +127,17 @@ pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, fact
 /// # Errors
 /// As [`walk_listeners`].
 pub(super) fn try_walk(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts) -> Result<()> {
-    let program = load_walk(ebpf, btf, facts)?;
+    let program = load_walk("listeners", ebpf, btf, facts)?;
     let link = program.attach().map_err(|error| refused(WALK, &error, facts))?;
     program.detach(link).map_err(|error| refused(WALK, &error, facts))
 }
 
-fn load_walk<'a>(ebpf: &'a mut Ebpf, btf: &Btf, facts: &Facts) -> Result<&'a mut Iter> {
+fn load_walk<'a>(name: &str, ebpf: &'a mut Ebpf, btf: &Btf, facts: &Facts) -> Result<&'a mut Iter> {
     let program: &mut Iter = ebpf
-        .program_mut("listeners")
-        .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no program listeners"))?
+        .program_mut(name)
+        .ok_or_else(|| Failure::new(Exit::Internal, format!("the kernel side has no program {name}")))?
         .try_into()
-        .map_err(|error| Failure::internal("program listeners", error))?;
+        .map_err(|error| Failure::internal(format!("program {name}"), error))?;
     program.load("tcp", btf).map_err(|error| refused(WALK, &error, facts))?;
     Ok(program)
 }

@@ -285,7 +285,8 @@ pub const HOOKS: &[Hook] = &[
             (
                 Rung::Kprobe,
                 &[
-                    part("accept_in", Kind::Kprobe, "inet_csk_accept"),
+                    part("accept_dance", Kind::Kprobe, "inet_csk_complete_hashdance"),
+                    part("accept_queued", Kind::Kprobe, "inet_csk_reqsk_queue_add"),
                     part("accept_graft", Kind::Kprobe, "security_sock_graft"),
                 ],
             ),

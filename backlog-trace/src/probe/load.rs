@@ -70,6 +70,12 @@ impl Sizes {
         entries(room.max(2 * self.listeners))
     }
 
+    /// Room for connections that wait in accept queues. An LRU map sets up to
+    /// 128 free entries aside for each CPU (LOCAL_FREE_TARGET, 5.10).
+    fn queued(self) -> u32 {
+        8192 + 256 * self.cpus
+    }
+
     fn identities(self) -> u32 {
         self.rows() + self.spilled()
     }
@@ -107,6 +113,7 @@ pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes, facts: &F
         .map_max_entries("COUNTS", sizes.rows())
         .map_max_entries("SPILLED", sizes.spilled())
         .map_max_entries("IDENTITIES", sizes.identities())
+        .map_max_entries("QUEUED", sizes.queued())
         .map_max_entries("NETNS_SLOTS", sizes.netns_room())
         .map_max_entries("SLOT_OWNERS", sizes.netns_room())
         .map_max_entries("BASELINES", sizes.netns_room().saturating_mul(sizes.cpus))

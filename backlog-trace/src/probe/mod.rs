@@ -21,6 +21,7 @@ mod refusal;
 mod ring;
 mod settings;
 mod snapshot;
+mod switch;
 mod trial;
 
 pub use hook::{HOOKS, Hook};

@@ -18,7 +18,7 @@ use super::queues::Queues;
 use super::ring::{Details, POLL};
 use super::settings::Settings;
 use super::{attach, baselines, kernel_log, load, snapshot};
-use crate::event::{Event, HookState};
+use crate::event::{Event, HookState, Rung};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
@@ -79,6 +79,9 @@ impl Watch {
         let hooks = attach::attach_all(&mut ebpf, &btf, &facts, &rungs, settings.causes);
         attach::require(&hooks)?;
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
+        if hooks.iter().any(|tried| tried.hook.name == "accept" && tried.rung() == Some(Rung::Kprobe)) {
+            baselines::walk_accept_queues(&mut ebpf, &btf, book.namespaces(), &facts)?;
+        }
         let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;
         maps.walked()?;
         baselines::activate(&mut ebpf, &online, &maps.slots()?, &facts)?;

@@ -14,12 +14,9 @@ use rustix::io::Errno;
 use super::hook::{Kind, Part};
 use super::ladder::Outcome;
 use super::load::chain;
+use super::switch::Switch;
 use crate::failure::{Exit, Failure};
 use crate::kernel::preflight::{Facts, Lockdown, privileges};
-
-/// Where kprobes are switched off for the whole kernel: what is attached then
-/// is never run (arm_all_kprobes(), 5.10 to 7.2).
-pub(super) const ARMED: &str = "/sys/kernel/debug/kprobes/enabled";
 
 /// What the kernel answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,8 +25,8 @@ pub(super) enum Answer {
     NoTarget,
     /// It has nothing that kprobes are asked for by.
     NoKprobes,
-    /// It has kprobes, and they are switched off.
-    KprobesOff,
+    /// It would attach the program and never run it.
+    Off(&'static Switch),
     /// What a kprobe at a function failed with.
     Probing(Errno),
     /// An errno, with the verifier's log where there is one.
@@ -95,9 +92,9 @@ pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained 
             format!("this kernel was built without {means}"),
             Some(format!("use a kernel with {option}")),
         ),
-        Answer::KprobesOff => refused(
-            format!("kprobes are switched off ({ARMED} is 0)"),
-            Some(format!("switch them on: echo 1 > {ARMED}")),
+        Answer::Off(Switch { path, what, .. }) => refused(
+            format!("switched off: {what} ({path} is 0)"),
+            Some(format!("switch it on: echo 1 > {path}")),
         ),
         Answer::Probing(errno) if no_permission(*errno) => not_permitted(means, *errno, facts),
         // check_kprobe_address_safe() and within_notrace_func(), 5.10 to 7.2.
@@ -201,7 +198,7 @@ fn said(answer: &Answer) -> String {
     match answer {
         Answer::NoTarget => "the kernel's types do not have it".to_owned(),
         Answer::NoKprobes => "this kernel has no kprobes".to_owned(),
-        Answer::KprobesOff => "kprobes are switched off".to_owned(),
+        Answer::Off(switch) => format!("switched off: {}", switch.what),
         Answer::Probing(errno) => errno.to_string(),
         Answer::Errno(errno, log) => match last_words(log) {
             Some(words) => format!("the verifier rejects the program: {words} ({errno})"),
@@ -299,11 +296,6 @@ mod tests {
         let on = |answer: &Answer, facts: &Facts| of_part(&PROBED, answer, facts);
         let probing = |errno| on(&Answer::Probing(errno), &root());
         check(&on(&Answer::NoKprobes, &root()), Outcome::Refused, &["built without kprobes"]);
-        check(
-            &on(&Answer::KprobesOff, &root()),
-            Outcome::Refused,
-            &["switched off", "debug/kprobes/enabled"],
-        );
         check(&probing(Errno::NOENT), Outcome::Absent, &["no function tcp_v4_conn_request"]);
         check(&probing(Errno::INVAL), Outcome::Absent, &["no probe on function tcp_v4_conn_request"]);
         check(&probing(Errno::ADDRNOTAVAIL), Outcome::Absent, &["more than one function"]);

@@ -56,6 +56,12 @@ impl Observer {
 
     /// Stops the tool and reads what it said.
     pub(super) fn stop(mut self) -> Result<Seen> {
+        // Both at once: while one detaches, the other would see more.
+        for tool in std::iter::once(&mut self.hist).chain(&mut self.live) {
+            if tool.ended()?.is_none() {
+                tool.signal(Signal::INT)?;
+            }
+        }
         let lines = finished(&mut self.hist)?;
         let histogram = Histogram::parse(&lines).map_err(|why| Failure::new(Exit::Internal, why))?;
         let events = match &mut self.live {
@@ -84,9 +90,6 @@ fn attached(tool: &mut Child, ready: &std::path::Path) -> Result<()> {
 }
 
 fn finished(tool: &mut Child) -> Result<String> {
-    if tool.ended()?.is_none() {
-        tool.signal(Signal::INT)?;
-    }
     let status = tool.wait(PATIENCE)?;
     // It says so itself where it could but poll.
     if !status.success() && status.code() != Some(Exit::Reduced as i32) {

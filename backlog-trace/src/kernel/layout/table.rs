@@ -82,11 +82,14 @@ pub const TABLE: &[Row] = &[
     // NULL once a request is out of the hash table.
     offset("OFF_SKC_NODE_PPREV", "sock_common", "skc_node.pprev", POINTER),
     // The SYN queue.
+    offset("OFF_ACCEPT_QUEUE_HEAD", "inet_connection_sock", "icsk_accept_queue.rskq_accept_head", POINTER),
     offset("OFF_ACCEPT_QUEUE_QLEN", "inet_connection_sock", "icsk_accept_queue.qlen.counter", &[4]),
     offset("OFF_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
     size("SIZE_SYNFLOOD_WARNED", "inet_connection_sock", "icsk_accept_queue.synflood_warned", BYTE_OR_WORD),
     offset("OFF_DEFER_ACCEPT", "inet_connection_sock", "icsk_accept_queue.rskq_defer_accept", &[1]),
     offset("OFF_FASTOPEN_MAX_QLEN", "inet_connection_sock", "icsk_accept_queue.fastopenq.max_qlen", &[4]),
+    offset("OFF_REQ_NEXT", "request_sock", "dl_next", POINTER),
+    offset("OFF_REQ_SK", "request_sock", "sk", POINTER),
     offset("OFF_REQ_NUM_RETRANS", "request_sock", "num_retrans", &[1]),
     byte("OFF_REQ_NUM_TIMEOUT", "request_sock", "num_timeout"),
     // What reqsk_timer_handler() is called with.
@@ -97,6 +100,8 @@ pub const TABLE: &[Row] = &[
     shift("SHIFT_IREQ_ACKED", "inet_request_sock", "acked"),
     // When the connection was made, for the time until accept().
     offset("OFF_RCVQ_TIME", "tcp_sock", "rcvq_space.time", &[8]),
+    // Built with MPTCP only.
+    offset("OFF_MPTCP_FIRST", "mptcp_sock", "first", POINTER).optional(),
     // The namespace, its counters and its settings.
     offset("OFF_NET_MIB", "net", "mib.net_statistics", POINTER),
     // atomic64_t in 5.10, where it is 0 until somebody asks for it; u64 since.
