@@ -1,8 +1,8 @@
 //! accept(), by kprobes where a connection is queued and where it gets its file.
 //!
 //! inet_csk_accept() itself is left alone. A kretprobe would lose returns: each
-//! task that sleeps in accept() holds one of the places for them, two for each
-//! CPU or ten. And a kprobe in process context costs packets: one that arrives
+//! task that sleeps in accept() holds one of the few places for them (maxactive
+//! in register_kretprobe()). And a kprobe in process context costs packets: one that arrives
 //! while it is handled finds kprobe_running() true, and its own kprobes are left
 //! out (kprobe_ftrace_handler(), 5.10 to 7.2). Here both functions are called
 //! with the bottom half off, so no packet arrives meanwhile.
