@@ -16,7 +16,7 @@ use super::ladder::Outcome;
 use super::load::chain;
 use super::switch::Switch;
 use crate::failure::{Exit, Failure};
-use crate::kernel::preflight::{Facts, Lockdown, privileges};
+use crate::kernel::preflight::{Capability, Facts, Lockdown, privileges};
 
 /// What the kernel answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,6 +96,18 @@ pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained 
             format!("switched off: {what} ({path} is 0)"),
             Some(format!("switch it on: echo 1 > {path}")),
         ),
+        // Debian's perf_event_open() asks for it where kernel.perf_event_paranoid
+        // is 3, which it is unless changed; others take CAP_PERFMON.
+        Answer::Probing(errno)
+            if no_permission(*errno)
+                && privileges(facts).is_ok()
+                && !facts.capabilities.allow(Capability::SysAdmin) =>
+        {
+            refused(
+                format!("the kernel refuses {means} ({errno}) without CAP_SYS_ADMIN"),
+                Some("run it with CAP_SYS_ADMIN too, or lower kernel.perf_event_paranoid to 2".to_owned()),
+            )
+        }
         Answer::Probing(errno) if no_permission(*errno) => not_permitted(means, *errno, facts),
         // check_kprobe_address_safe() and within_notrace_func(), 5.10 to 7.2.
         Answer::Probing(Errno::INVAL) => Explained {
@@ -297,6 +309,10 @@ mod tests {
         let probing = |errno| on(&Answer::Probing(errno), &root());
         check(&on(&Answer::NoKprobes, &root()), Outcome::Refused, &["built without kprobes"]);
         check(&probing(Errno::NOENT), Outcome::Absent, &["no function tcp_v4_conn_request"]);
+        let both = 1 << Capability::Bpf as u8 | 1 << Capability::Perfmon as u8;
+        let split = Facts { capabilities: Capabilities(both), ..root() };
+        let explained = on(&Answer::Probing(Errno::ACCESS), &split);
+        check(&explained, Outcome::Refused, &["kprobes", "without CAP_SYS_ADMIN"]);
         check(&probing(Errno::INVAL), Outcome::Absent, &["no probe on function tcp_v4_conn_request"]);
         check(&probing(Errno::ADDRNOTAVAIL), Outcome::Absent, &["more than one function"]);
         check(&probing(Errno::PERM), Outcome::Refused, &["kprobes (EPERM)", "hardened kernel"]);

@@ -12,7 +12,12 @@ use std::time::{Duration, Instant};
 use aya::maps::loaded_maps;
 use aya::programs::{loaded_links, loaded_programs};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
-use rustix::thread::{CapabilitySet, UnshareFlags, remove_capability_from_bounding_set, unshare_unsafe};
+use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, UnshareFlags, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid, unshare_unsafe,
+};
 
 /// Where the kernel publishes its types.
 pub(crate) const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -65,6 +70,35 @@ pub(crate) trait Circumstances {
                 // Root gains at exec what the bounding set still has.
                 remove_capability_from_bounding_set(*capability).map_err(io::Error::from)
             })
+        })
+    }
+
+    /// As nobody, with these capabilities and no others.
+    fn as_nobody_with(&mut self, capabilities: CapabilitySet) -> &mut Self {
+        self.in_child(move || {
+            let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+            set_keep_capabilities(true)?;
+            set_thread_groups(&[])?;
+            set_thread_res_gid(gid, gid, gid)?;
+            set_thread_res_uid(uid, uid, uid)?;
+            let sets = CapabilitySets {
+                effective: capabilities,
+                permitted: capabilities,
+                inheritable: capabilities,
+            };
+            set_capabilities(None, sets)?;
+            // Ambient ones are what a program without any of its own keeps.
+            capabilities
+                .iter()
+                .try_for_each(|one| configure_capability_in_ambient_set(one, true).map_err(io::Error::from))
+        })
+    }
+
+    /// With this limit on locked memory, in bytes.
+    fn with_memlock(&mut self, bytes: u64) -> &mut Self {
+        self.in_child(move || {
+            let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+            setrlimit(Resource::Memlock, limit).map_err(io::Error::from)
         })
     }
 
