@@ -31,9 +31,11 @@ pub struct Baseline {
     pub last: [u64; COUNTERS],
     /// The same for the counters of [`crate::evidence`].
     pub evidence: [u64; EVIDENCE],
+    /// `SyncookiesRecv` when it was last read; only the tracepoint rung does.
+    pub cookies_received: u64,
     /// Occurrences per reason on listeners that found no room in the maps of
     /// listeners: counted for the namespace, not named.
     pub unlisted: [u64; REASON_SLOTS],
 }
 
-const _: () = assert!(size_of::<Baseline>() == 16 + 2 * 8 * COUNTERS + 8 * EVIDENCE + 8 * REASON_SLOTS);
+const _: () = assert!(size_of::<Baseline>() == 24 + 2 * 8 * COUNTERS + 8 * EVIDENCE + 8 * REASON_SLOTS);

@@ -42,6 +42,9 @@ pub struct Counts {
     pub netns_slot: u32,
     /// SYNs handled by the listener.
     pub syns: u64,
+    /// Connections put into the accept queue, where the hook on final ACKs sees
+    /// each; where it does not, they follow from `accepted`.
+    pub established: u64,
     /// Handshakes finished by a cookie.
     pub established_by_cookie: u64,
     /// Connections handed out by accept().
@@ -69,4 +72,4 @@ pub struct Counts {
 }
 
 const _: () =
-    assert!(size_of::<Counts>() == 48 + 8 * 7 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));
+    assert!(size_of::<Counts>() == 48 + 8 * 8 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));

@@ -52,6 +52,9 @@ pub struct Identity {
     pub lost_unaccepted: u32,
     /// Half-open requests that were abandoned because it closed.
     pub lost_half_open: u32,
+    /// Of a member of a group on the tracepoint rung: what has been charged to
+    /// it of what was added to `sk_drops` since it was met.
+    pub charged: u64,
 }
 
-const _: () = assert!(size_of::<Identity>() == 128);
+const _: () = assert!(size_of::<Identity>() == 136);

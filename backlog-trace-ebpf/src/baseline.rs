@@ -28,9 +28,10 @@ use backlog_trace_common::limits::MAX_CPUS;
 
 use crate::counts::{self, Place};
 use crate::globals::{
-    CPUS, MIB_COOKIESFAILED, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS, MIB_FASTOPENLISTENOVERFLOW,
-    MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENDROPS, MIB_LISTENOVERFLOWS,
-    NETNS_ROOM, OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
+    CPUS, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
+    MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENDROPS,
+    MIB_LISTENOVERFLOWS, NETNS_ROOM, OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET,
+    OFF_SKC_STATE,
 };
 use crate::maps::{BASELINES, CPU_OFFSETS, CPU_PROBE, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
 use crate::mib;
@@ -207,6 +208,7 @@ fn start(baseline: *mut Baseline) {
         stand(baseline, Evidence::FastopenPassive, address, MIB_FASTOPENPASSIVE.load());
         stand(baseline, Evidence::FastopenPassiveFail, address, MIB_FASTOPENPASSIVEFAIL.load());
         stand(baseline, Evidence::FastopenListenOverflow, address, MIB_FASTOPENLISTENOVERFLOW.load());
+        copy(&raw mut (*baseline).cookies_received, address + 8 * u64::from(MIB_COOKIESRECV.load()));
         (&raw mut (*baseline).active).write_volatile(1);
     }
 }

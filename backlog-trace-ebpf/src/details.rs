@@ -12,8 +12,8 @@ use backlog_trace_common::reason::Reason;
 use crate::counts::INET6;
 use crate::globals::{
     OFF_ACCEPT_QUEUE_QLEN, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_DATA,
-    OFF_SKB_HEAD, OFF_SKB_NETWORK, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM,
-    OFF_SKC_V6_DADDR,
+    OFF_SKB_HEAD, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
+    OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_V6_DADDR,
 };
 use crate::maps::{DETAILS, MISSED};
 use crate::read::{Memory, Ptr, copy};
@@ -21,7 +21,19 @@ use crate::read::{Memory, Ptr, copy};
 /// `ETH_P_IP` as it stands in `skb->protocol`.
 pub const IPV4: u16 = 0x0800u16.to_be();
 
+/// A client's end.
+#[derive(Clone, Copy)]
+pub struct Client {
+    /// Its family.
+    pub ipv6: bool,
+    /// Its address: IPv4 in the first word, network order.
+    pub address: [u32; 4],
+    /// Its port, host order.
+    pub port: u16,
+}
+
 /// Where the client's address comes from.
+#[derive(Clone, Copy)]
 pub enum Peer {
     /// The headers of an IPv4 packet.
     Ipv4(Ptr),
@@ -29,8 +41,19 @@ pub enum Peer {
     Ipv6(Ptr),
     /// The request kept for the handshake.
     Request(Ptr),
+    /// Taken from its packet or request already.
+    Known(Client),
     /// No client.
     Nobody,
+}
+
+impl Peer {
+    /// The headers of a packet of either family.
+    #[inline(always)]
+    pub fn packet<M: Memory>(skb: Ptr) -> Self {
+        let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
+        if protocol == IPV4 { Self::Ipv4(skb) } else { Self::Ipv6(skb) }
+    }
 }
 
 /// Both queues of a listener, as its hook has just read them.
@@ -204,6 +227,7 @@ fn fill<M: Memory>(detail: *mut Detail, head: Head, what: What, peer: Peer) {
         Peer::Ipv4(skb) => from_ipv4::<M>(detail, skb),
         Peer::Ipv6(skb) => from_ipv6::<M>(detail, skb),
         Peer::Request(req) => from_request::<M>(detail, req),
+        Peer::Known(client) => from_client(detail, &client),
         Peer::Nobody => {}
     }
 }
@@ -277,5 +301,20 @@ fn from_request<M: Memory>(detail: *mut Detail, req: Ptr) {
         } else {
             address.write(u64::from(M::load::<u32>(req, OFF_SKC_DADDR.load())));
         }
+    }
+}
+
+/// A client that is known.
+#[inline(always)]
+fn from_client(detail: *mut Detail, client: &Client) {
+    // SAFETY: `detail` is reserved memory of the ring.
+    unsafe {
+        (*detail).family = if client.ipv6 { INET6 as u8 } else { 2 };
+        (*detail).peer_port = client.port;
+        let address = (&raw mut (*detail).peer).cast::<u32>();
+        address.write(client.address[0]);
+        address.add(1).write(client.address[1]);
+        address.add(2).write(client.address[2]);
+        address.add(3).write(client.address[3]);
     }
 }

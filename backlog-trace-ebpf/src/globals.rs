@@ -69,6 +69,30 @@ globals! {
     OFF_RCVQ_TIME;
     /// struct mptcp_sock.
     OFF_MPTCP_FIRST;
+    /// struct sock: of a group that shares a port.
+    OFF_SK_REUSEPORT_CB;
+    OFF_SKC_INCOMING_CPU;
+    OFF_SKC_BOUND_DEV;
+    OFF_SKC_IPV6ONLY;
+    SHIFT_SKC_IPV6ONLY;
+    /// struct sock_reuseport.
+    OFF_REUSE_NUM;
+    OFF_REUSE_SOCKS;
+    /// The kernel's table of listeners, by address and port.
+    OFF_NET_HASHINFO;
+    OFF_HASHINFO_LHASH2;
+    OFF_HASHINFO_LHASH2_MASK;
+    OFF_BUCKET_HEAD;
+    BYTES_BUCKET;
+    /// How a listener is linked into it: by sock_common's node since 6.1, by
+    /// one of its own before.
+    OFF_SKC_NULLS_NODE;
+    OFF_LISTEN_NODE;
+    /// struct timer_list, and where a request has its own.
+    OFF_TIMER_FUNCTION;
+    /// struct dst_entry and struct net_device.
+    OFF_DST_DEV;
+    OFF_DEV_NET;
     /// struct net.
     OFF_NET_MIB;
     OFF_NET_INUM;
@@ -77,15 +101,18 @@ globals! {
     OFF_SYSCTL_SYNCOOKIES;
     OFF_SYSCTL_MAX_SYN_BACKLOG;
     OFF_SYSCTL_MIGRATE_REQ;
+    OFF_SYSCTL_ABORT_ON_OVERFLOW;
     /// struct sk_buff.
     OFF_SKB_HEAD;
     OFF_SKB_END;
     OFF_SKB_DATA;
     OFF_SKB_NETWORK;
     OFF_SKB_PROTOCOL;
-    OFF_SHINFO_GSO_SEGS;
+    OFF_SKB_TRANSPORT;
     /// The route that the packet took, with a flag in its lowest bit.
     OFF_SKB_REFDST;
+    OFF_SKB_IIF;
+    OFF_SHINFO_GSO_SEGS;
     OFF_RTABLE_FLAGS;
     /// Absent where the kernel has no IPv6.
     OFF_RT6_FLAGS;
@@ -109,6 +136,9 @@ globals! {
     MIB_FASTOPENLISTENOVERFLOW;
     /// Absent before 5.14: half-open requests cannot move.
     MIB_MIGRATEREQSUCCESS;
+    MIB_COOKIESRECV;
+    /// Why a packet whose checksum is wrong is dropped; 6.1 and later.
+    DROP_TCP_CSUM;
     /// Argument counts: where a fexit program finds the return value.
     ARGS_CHECK_REQ;
     ARGS_ACCEPT;
@@ -125,4 +155,26 @@ globals! {
     NETNS_ROOM;
     /// Rows of the counts plane minus one: a mask for keys.
     ROW_MASK;
+}
+
+/// Where a kernel function lies: its start and length, and those of the part of
+/// it that the compiler has put aside as unlikely. Lengths are 0 where unknown.
+pub type Extent = [u64; 4];
+
+macro_rules! extents {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<Extent> = Global::new([0; 4]);)*
+    };
+}
+
+// From /proc/kallsyms; the names are those of `backlog-trace/src/probe/extents.rs`.
+extents! {
+    AT_RCV_STATE_PROCESS;
+    AT_V4_RCV;
+    AT_V6_RCV;
+    AT_COOKIE_V4_CHECK;
+    AT_COOKIE_V6_CHECK;
+    AT_ICMP_RCV;
+    AT_ICMPV6_RCV;
+    AT_REQSK_TIMER;
 }

@@ -18,6 +18,7 @@ mod kprobes;
 mod maps;
 mod mib;
 mod read;
+mod tracepoints;
 
 /// GPL-compatible, as bpf_probe_read_kernel() and the tracing program types ask for.
 #[unsafe(no_mangle)]

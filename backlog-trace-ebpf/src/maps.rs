@@ -11,6 +11,9 @@ use backlog_trace_common::limits::{MAX_CPUS, RING_BYTES};
 
 use crate::hooks::expiry::Expiring;
 use crate::kprobes::calls::Calls;
+use crate::tracepoints::packet::Segment;
+use crate::tracepoints::queued::Queued;
+use crate::tracepoints::twin::Judged;
 
 /// Counts plane: rows found by the low bits of the listener's key.
 #[map]
@@ -39,8 +42,10 @@ pub static BASELINES: Array<Baseline> = Array::with_max_entries(64, 0);
 
 /// [0]: 1 once every listener that was open at the start has been walked.
 /// [1]: the slot that was given out last, a hint.
+/// [2]: listeners that a search did not find.
+/// [3]: hooks that programs of another one carry: see [`crate::tracepoints`].
 #[map]
-pub static PROGRESS: Array<u32> = Array::with_max_entries(2, 0);
+pub static PROGRESS: Array<u32> = Array::with_max_entries(4, 0);
 
 /// 1 once a listener was met whose namespace has tcp_syncookies at 2.
 #[map]
@@ -99,3 +104,21 @@ pub static QUEUED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 /// [`crate::counts::Place`] that can interrupt another.
 #[map]
 pub static NEW_IDENTITY: PerCpuArray<Identity> = PerCpuArray::with_max_entries(3, 0);
+
+/// The request that this CPU queued last: see [`crate::tracepoints::queued`].
+#[map]
+pub static LAST_REQUEST: PerCpuArray<Queued> = PerCpuArray::with_max_entries(1, 0);
+
+/// The connection that this CPU established last: see [`crate::tracepoints::queued`].
+#[map]
+pub static LAST_CONNECTION: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// [0]: the segment that a packet's hook on the tracepoint rung is about.
+/// [1]: one that a search is tried out with, in process context.
+#[map]
+pub static SEGMENT: PerCpuArray<Segment> = PerCpuArray::with_max_entries(2, 0);
+
+/// What the first of two programs on a tracepoint has judged: see
+/// [`crate::tracepoints::twin`].
+#[map]
+pub static TWINS: PerCpuArray<Judged> = PerCpuArray::with_max_entries(3, 0);

@@ -13,9 +13,9 @@ use backlog_trace_common::verdict::{Delta, Signs};
 
 use crate::baseline;
 use crate::globals::{
-    ABSENT, MIB_COOKIESFAILED, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS, MIB_FASTOPENLISTENOVERFLOW,
-    MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENOVERFLOWS, OFF_NET_COOKIE,
-    OFF_NET_HASH_MIX, OFF_NET_INUM, OFF_SKC_NET,
+    ABSENT, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
+    MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP,
+    MIB_LISTENOVERFLOWS, OFF_NET_COOKIE, OFF_NET_HASH_MIX, OFF_NET_INUM, OFF_SKC_NET,
 };
 use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy};
@@ -66,9 +66,25 @@ pub fn catch_up<M: Memory>(tcp: Ptr) {
     }
 }
 
+/// Where the row's namespace is known otherwise.
+///
+/// # Safety
+/// `row` must be this CPU's live map value.
+#[inline(always)]
+pub unsafe fn remember(row: *mut Counts, slot: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (*row).netns_slot = slot + 1 };
+}
+
+/// The slot of a socket's namespace.
 #[inline(always)]
 pub fn find<M: Memory>(tcp: Ptr) -> Option<u32> {
-    let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
+    slot_of::<M>(M::load(tcp, OFF_SKC_NET.load()))
+}
+
+/// The slot of a namespace.
+#[inline(always)]
+pub fn slot_of<M: Memory>(net: Ptr) -> Option<u32> {
     let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
     // SAFETY: slots are entered once and never change.
     if cookie != 0
@@ -90,8 +106,9 @@ pub fn by_inode<M: Memory>(net: Ptr) -> u64 {
     1 << 63 | u64::from(mix & 0x7fff_ffff) << 32 | u64::from(netns)
 }
 
+/// The baseline of this CPU for a slot; `None` while it has not begun.
 #[inline(always)]
-fn of_slot(slot: u32) -> Option<*mut Baseline> {
+pub fn of_slot(slot: u32) -> Option<*mut Baseline> {
     // SAFETY: no arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let baseline = baseline::at(slot, cpu)?;
@@ -185,4 +202,18 @@ pub fn standing(baseline: *mut Baseline, index: u32) -> Option<u64> {
     let address = unsafe { (*baseline).address };
     let mut value = 0u64;
     copy(&raw mut value, address + 8 * u64::from(index)).then_some(value)
+}
+
+/// Whether a valid cookie was received on this CPU since the last time that
+/// this was asked (`SyncookiesRecv`, which is bumped before the connection is
+/// made).
+#[inline(always)]
+pub fn cookie_received(baseline: *mut Baseline) -> bool {
+    // SAFETY: as above.
+    let (address, last) = unsafe { ((*baseline).address, &mut (*baseline).cookies_received) };
+    let mut received = 0u64;
+    copy(&raw mut received, address + 8 * u64::from(MIB_COOKIESRECV.load()));
+    let moved = received != *last;
+    *last = received;
+    moved
 }

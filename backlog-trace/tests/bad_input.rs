@@ -92,7 +92,7 @@ fn the_command_line() {
 fn a_rung_that_this_build_lacks() {
     let lacks = |rung: &&Rung| !RUNGS.contains(rung) && **rung != Rung::Counters;
     for rung in Rung::value_variants().iter().filter(lacks) {
-        let words = [rung.name(), "it has: fentry, kprobe"];
+        let words = [rung.name(), "it has: fentry, kprobe, tracepoint"];
         check(&mut tool(&["hist", "--rung", rung.name()]), Exit::KernelUnable, &words);
     }
 }

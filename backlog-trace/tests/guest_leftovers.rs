@@ -125,6 +125,41 @@ fn the_best_rung_is_taken_unless_one_is_asked_for() {
     }
 }
 
+/// All but accept(), or, on kernels whose tracepoints say too little, that.
+#[test]
+#[ignore = "for the kernels of the matrix"]
+fn the_tracepoint_rung() {
+    let tracepoint = ["--rung", "tracepoint"];
+    let taken = rungs(&mut tool(&[&["check"], &tracepoint[..]].concat()));
+    let on =
+        |hook: &str| taken.iter().any(|(name, rung)| name == hook && rung.as_deref() == Some("tracepoint"));
+    assert!(on("listen") && on("close") && on("synack") && !on("accept"), "{taken:?}");
+    if on("syn") {
+        assert!(["ack", "cookie", "request"].into_iter().all(on), "{taken:?}");
+        check(&mut tool(&[&["check"], &tracepoint[..]].concat()), Exit::Reduced, &[]);
+    } else {
+        assert!(!["ack", "cookie", "request"].into_iter().any(on), "{taken:?}");
+        let words = ["the syn hook", "consume_skb of this kernel does not say where a packet is freed"];
+        check(&mut tool(&[&["hist"], &tracepoint[..]].concat()), Exit::KernelUnable, &words);
+    }
+}
+
+/// The rung goes by where kernel functions are.
+#[test]
+#[ignore = "for the kernels of the matrix"]
+fn addresses_are_hidden() {
+    let directory = tempfile::tempdir().unwrap();
+    let hidden = directory.path().join("kallsyms");
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
+    let shown =
+        symbols.lines().filter_map(|line| Some(format!("0000000000000000 {}\n", line.split_once(' ')?.1)));
+    std::fs::write(&hidden, shown.collect::<String>()).unwrap();
+    let seen = [(hidden.as_path(), "/proc/kallsyms")];
+    // No other rung wants them.
+    check(tool(&["check"]).seeing(&seen), Exit::Success, &[]);
+    check(tool(&["check", "--rung", "tracepoint"]).seeing(&seen), Exit::Nothing, &[]);
+}
+
 #[test]
 #[ignore = "for the kernels of the matrix"]
 fn what_would_be_attached_and_never_run_is_not() {

@@ -53,9 +53,30 @@ impl Skip {
 
 /// The rungs of the ladder that scenarios are played on, best first: on every
 /// kernel that does not list one as what it cannot have.
-pub(crate) const RUNGS: [&str; 3] = ["fentry", "kprobe", "counters"];
+pub(crate) const RUNGS: [&str; 4] = ["fentry", "kprobe", "tracepoint", "counters"];
 
 const NO_MPTCP: &str = "Debian builds it without CONFIG_MPTCP";
+
+/// Kernels before 6.12 of the matrix: their consume_skb passes the packet
+/// alone, their kfree_skb no socket.
+const PLACELESS: Skip = Skip {
+    scenario: "",
+    rung: "tracepoint",
+    why: "the tracepoint consume_skb does not say where a packet is freed, nor kfree_skb for which socket",
+};
+
+/// This machine's own kernel: scenarios are played on the best rung of each
+/// hook that it allows.
+pub(crate) const NATIVE: Kernel = Kernel {
+    version: "here",
+    suite: "",
+    packages: &[],
+    skips: &[Skip {
+        scenario: "packaged_server",
+        rung: "",
+        why: "nginx, and wrk or ab, are not installed on this machine",
+    }],
+};
 
 /// The oldest supported kernel, two stable series in wide use, and the newest.
 pub(crate) const MATRIX: [Kernel; 4] = [
@@ -64,6 +85,7 @@ pub(crate) const MATRIX: [Kernel; 4] = [
         suite: "bullseye",
         packages: &[r"^linux-image-5\.10\.[-0-9.]*-cloud-amd64$"],
         skips: &[
+            PLACELESS,
             Skip { scenario: "mptcp_accept_queue_full", rung: "", why: NO_MPTCP },
             Skip { scenario: "mptcp_accept_queue_full_ipv6", rung: "", why: NO_MPTCP },
             Skip { scenario: "mptcp_accept_queue_full_dual_stack", rung: "", why: NO_MPTCP },
@@ -78,7 +100,7 @@ pub(crate) const MATRIX: [Kernel; 4] = [
         version: "6.1",
         suite: "bookworm",
         packages: &[r"^linux-image-6\.1\.[-0-9.]*-cloud-amd64$"],
-        skips: &[],
+        skips: &[PLACELESS],
     },
     Kernel {
         version: "6.12",

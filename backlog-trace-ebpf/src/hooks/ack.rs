@@ -13,10 +13,10 @@ use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Aftermath};
 
-use super::causes;
+use super::{causes, syn};
 use crate::baseline::LISTEN;
 use crate::counts::{self, Place, bump};
-use crate::details::{self, Peer, Queues, What};
+use crate::details::{self, Client, Peer, Queues, What};
 use crate::globals::{
     ARGS_CHECK_REQ, OFF_CB_END_SEQ, OFF_CB_FLAGS, OFF_CB_SEQ, OFF_SHINFO_GSO_SEGS, OFF_SK_DROPS, OFF_SKB_CB,
     OFF_SKB_END, OFF_SKB_HEAD, OFF_SKC_NODE_PPREV, OFF_SKC_STATE,
@@ -92,6 +92,31 @@ pub fn checked<M: Memory>(sk: Ptr, child: u64, packet: &impl Packet) -> i32 {
     refused::<M>(tcp, packet.skb(), packet.req(), packet.stolen())
 }
 
+/// Tracepoint rung: a connection was put into the accept queue, and whose it
+/// is, where that is known.
+#[inline(always)]
+pub fn queued<M: Memory>(tcp: Ptr, client: Client, known: bool) -> i32 {
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
+    let queues = Queues::of::<M>(tcp);
+    // SAFETY: `row` is this CPU's live map value.
+    unsafe {
+        (*row).established += 1;
+        if queues.accept > (*row).accept_queue_max {
+            (*row).accept_queue_max = queues.accept;
+        }
+        if syn::cookies_possible::<M>(tcp)
+            && let Some(baseline) = mib::baseline::<M>(tcp, row)
+            && mib::cookie_received(baseline)
+        {
+            (*row).established_by_cookie += 1;
+        }
+        if known && worth_telling::<M>(tcp, row) {
+            details::tell::<M>(tcp, row, queues, What::kind(Kind::Established), Peer::Known(client));
+        }
+    }
+    0
+}
+
 /// A child socket was queued at a listener that has lost something.
 #[inline(always)]
 fn established<M: Memory>(tcp: Ptr, req: Ptr) -> i32 {
@@ -144,32 +169,59 @@ fn refused<M: Memory>(tcp: Ptr, skb: Ptr, req: Ptr, stolen: u64) -> i32 {
     causes::forget();
     let mut taken = 0u8;
     copy(&raw mut taken, stolen);
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp, req) };
+    let after = || aftermath::<M>(tcp, req);
+    // A handshake that finished on another CPU says nothing of this one.
+    let mine = || Aftermath { unlinked: taken == 0 && after().unlinked, ..after() };
+    // tcp_abort_on_overflow takes the request out and sends a RST; otherwise
+    // it stays and the client is left waiting.
+    let reset = || after().unlinked;
+    dropped::<M>(Dropped { tcp, skb, looked_up_again: taken != 0 }, mine, reset, Peer::Request(req));
+    0
+}
+
+/// A packet that tcp_check_req() made no connection of.
+pub struct Dropped {
+    pub tcp: Ptr,
+    pub skb: Ptr,
+    /// It goes on to another socket.
+    pub looked_up_again: bool,
+}
+
+/// The packet of a handshake is dropped; what that added to `sk_drops`.
+#[inline(always)]
+pub fn dropped<M: Memory>(
+    packet: Dropped,
+    after: impl FnOnce() -> Aftermath,
+    reset: impl FnOnce() -> bool,
+    client: Peer,
+) -> u32 {
+    let Dropped { tcp, skb, looked_up_again } = packet;
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else {
+        unlisted::<M>(tcp, after);
+        return 0;
+    };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
         // tcp_v4_rcv() and tcp_v6_rcv() add the packet's segments to sk_drops
         // whatever the reason was (label discard_and_relse), unless it is
         // looked up again.
-        if taken == 0 {
-            (*row).sk_drops += segments::<M>(skb);
-        }
-        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
+        let segments = if looked_up_again { 0 } else { segments::<M>(skb) };
+        (*row).sk_drops += u64::from(segments);
+        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return segments };
         let delta = mib::delta(baseline, false);
-        let after = || aftermath::<M>(tcp, req);
-        let signs = mib::resets(baseline);
-        // A handshake that finished on another CPU says nothing of this one.
-        let reason = verdict::ack(&delta, &signs, || Aftermath {
-            unlinked: taken == 0 && after().unlinked,
-            ..after()
-        });
-        let Some(reason) = reason else { return 0 };
-        (*row).sk_drops += delta.of(Counter::ListenDrops);
-        let outcome = outcome(reason, after().unlinked);
+        let Some(reason) = verdict::ack(&delta, &mib::resets(baseline), after) else { return segments };
+        let drops = delta.of(Counter::ListenDrops);
+        (*row).sk_drops += drops;
+        let outcome = match reason {
+            Reason::RequestReset => Outcome::None,
+            _ if reset() => Outcome::Reset,
+            _ => Outcome::Silent,
+        };
         let what = What { payload: payload::<M>(skb), ..What::reason(reason, outcome) };
         bump(&raw mut (*row).reasons, reason.index());
-        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req));
+        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, client);
+        segments + drops as u32
     }
-    0
 }
 
 #[inline(always)]
@@ -177,17 +229,6 @@ fn aftermath<M: Memory>(tcp: Ptr, req: Ptr) -> Aftermath {
     Aftermath {
         unlinked: M::load::<u64>(req, OFF_SKC_NODE_PPREV.load()) == 0,
         listening: M::load::<u8>(tcp, OFF_SKC_STATE.load()) == LISTEN,
-    }
-}
-
-/// tcp_abort_on_overflow takes the request out and sends a RST; otherwise it
-/// stays and the client is left waiting.
-#[inline(always)]
-fn outcome(reason: Reason, unlinked: bool) -> Outcome {
-    match reason {
-        Reason::RequestReset => Outcome::None,
-        _ if unlinked => Outcome::Reset,
-        _ => Outcome::Silent,
     }
 }
 
@@ -205,23 +246,21 @@ pub fn payload<M: Memory>(skb: Ptr) -> u32 {
 
 /// As for a SYN without a row: counted for the namespace.
 #[inline(always)]
-fn unlisted<M: Memory>(tcp: Ptr, req: Ptr) -> i32 {
+fn unlisted<M: Memory>(tcp: Ptr, after: impl FnOnce() -> Aftermath) {
     if let Some(baseline) = mib::baseline_without_row::<M>(tcp)
-        && let Some(reason) =
-            verdict::ack(&mib::delta(baseline, false), &mib::resets(baseline), || aftermath::<M>(tcp, req))
+        && let Some(reason) = verdict::ack(&mib::delta(baseline, false), &mib::resets(baseline), after)
     {
         // SAFETY: a live map value that only this CPU writes.
         bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
     }
-    0
 }
 
 /// What the packet counts as in sk_drops: max(1, gso_segs).
 #[inline(always)]
-fn segments<M: Memory>(skb: Ptr) -> u64 {
+pub fn segments<M: Memory>(skb: Ptr) -> u32 {
     let head: u64 = M::load(skb, OFF_SKB_HEAD.load());
     let end: u32 = M::load(skb, OFF_SKB_END.load());
     let mut segments = 0u16;
     copy(&raw mut segments, head + u64::from(end) + u64::from(OFF_SHINFO_GSO_SEGS.load()));
-    if segments > 1 { u64::from(segments) } else { 1 }
+    if segments > 1 { u32::from(segments) } else { 1 }
 }

@@ -28,7 +28,7 @@ use crate::read::{Memory, Ptr, Typed, slot};
 pub fn close(ctx: FEntryContext) -> i32 {
     let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
     aya_log_ebpf::debug!(&ctx, "listener closes: socket key {}", counts::key::<Typed>(tcp));
-    closing::<Typed>(tcp)
+    closing::<Typed>(tcp, true)
 }
 
 /// inet_csk_listen_stop(sk)
@@ -47,9 +47,10 @@ pub fn unaccepted(ctx: FEntryContext) -> i32 {
     forgotten::<Typed>(tcp)
 }
 
-/// A listener is about to close.
+/// A listener is about to close; whether its unaccepted connections are counted
+/// one by one as they are reset.
 #[inline(always)]
-pub fn closing<M: Memory>(tcp: Ptr) -> i32 {
+pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
     counts::remember_closed::<M>(tcp);
     let key = counts::key::<M>(tcp);
     counts::meet::<M>(tcp, key, None, Place::Listen);
@@ -66,6 +67,9 @@ pub fn closing<M: Memory>(tcp: Ptr) -> i32 {
                 (*identity).migrates = 1;
             } else {
                 (*identity).lost_half_open += (*identity).closed_syn_queue;
+                if !one_by_one {
+                    (*identity).lost_unaccepted += (*identity).closed_accept_queue;
+                }
             }
         }
     }

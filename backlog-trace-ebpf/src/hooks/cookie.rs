@@ -89,17 +89,34 @@ pub fn handled<M: Memory>(tcp: Ptr, skb: Ptr, checked: Checked, client: Peer) ->
                 What::reason(Reason::CookieAckInvalid, Outcome::Reset)
             }
             Checked::Lost => {
-                let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
-                let delta = mib::delta(baseline, false);
-                let reason = verdict::cookie_ack(&delta);
-                (*row).sk_drops += delta.of(Counter::ListenDrops);
-                bump(&raw mut (*row).reasons, reason.index());
-                What { payload: payload::<M>(skb), ..What::reason(reason, Outcome::Silent) }
+                dropped::<M>(tcp, skb, client);
+                return 0;
             }
         };
         details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, client);
     }
     0
+}
+
+/// An ACK with a valid cookie is dropped; what that added to `sk_drops`.
+#[inline(always)]
+pub fn dropped<M: Memory>(tcp: Ptr, skb: Ptr, client: Peer) -> u32 {
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else {
+        unlisted::<M>(tcp, Checked::Lost);
+        return 0;
+    };
+    // SAFETY: `row` is this CPU's live map value.
+    unsafe {
+        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
+        let delta = mib::delta(baseline, false);
+        let reason = verdict::cookie_ack(&delta);
+        let drops = delta.of(Counter::ListenDrops);
+        (*row).sk_drops += drops;
+        bump(&raw mut (*row).reasons, reason.index());
+        let what = What { payload: payload::<M>(skb), ..What::reason(reason, Outcome::Silent) };
+        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, client);
+        drops as u32
+    }
 }
 
 /// As for a SYN without a row: counted for the namespace.

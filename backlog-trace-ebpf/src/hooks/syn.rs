@@ -7,12 +7,13 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
+use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
-use backlog_trace_common::verdict::{self, Alone, Signs};
+use backlog_trace_common::verdict::{self, Alone, Delta, Signs};
 
 use super::causes;
 use crate::counts::{self, Place, bump};
@@ -64,19 +65,10 @@ pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
     let Some(tcp) = M::tcp_sock(sk) else { return 0 };
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     let queues = Queues::of::<M>(tcp);
-    let (accept_queue, mut syn_queue) = (queues.accept, queues.syn);
     let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
     let cookies = cookies_possible::<M>(tcp);
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
-        (*row).syns += 1;
-        bump(&raw mut (*row).accept_depth, bucket_of(accept_queue, DEPTH_BUCKETS));
-        if accept_queue > (*row).accept_queue_max {
-            (*row).accept_queue_max = accept_queue;
-        }
-        if syn_queue > (*row).syn_queue_max {
-            (*row).syn_queue_max = syn_queue;
-        }
         // Every tcp_listendrop() bumps sk_drops, so where this CPU saw it at
         // the same value before, this SYN was not refused; and no cookie can
         // have been wanted unless the listener says so. Then no counter is read.
@@ -87,14 +79,35 @@ pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
         } else {
             None
         };
-        // A request that was just queued is not what the SYN found.
-        if reason.is_none() && syn_queue > 0 {
-            syn_queue -= 1;
-        }
-        bump(&raw mut (*row).syn_depth, bucket_of(syn_queue, DEPTH_BUCKETS));
+        arrived(row, queues, reason);
     }
     causes::forget();
     0
+}
+
+/// Counts a SYN and what it found, once it is known what became of it.
+///
+/// # Safety
+/// `row` must be this CPU's live map value.
+#[inline(always)]
+pub unsafe fn arrived(row: *mut Counts, queues: Queues, reason: Option<Reason>) {
+    let Queues { accept, mut syn } = queues;
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*row).syns += 1;
+        bump(&raw mut (*row).accept_depth, bucket_of(accept, DEPTH_BUCKETS));
+        if accept > (*row).accept_queue_max {
+            (*row).accept_queue_max = accept;
+        }
+        if syn > (*row).syn_queue_max {
+            (*row).syn_queue_max = syn;
+        }
+        // A request that was just queued is not what the SYN found.
+        if reason.is_none() && syn > 0 {
+            syn -= 1;
+        }
+        bump(&raw mut (*row).syn_depth, bucket_of(syn, DEPTH_BUCKETS));
+    }
 }
 
 /// Whether a cookie can have been wanted for a SYN of this listener.
@@ -106,7 +119,7 @@ pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
 /// changed since: once it has been 2 anywhere, every SYN is taken for one that
 /// met it.
 #[inline(always)]
-fn cookies_possible<M: Memory>(tcp: Ptr) -> bool {
+pub fn cookies_possible<M: Memory>(tcp: Ptr) -> bool {
     let Some(always) = COOKIES_ALWAYS.get_ptr_mut(0) else { return true };
     // SAFETY: a live map value that only ever becomes 1.
     if unsafe { always.read_volatile() } != 0 {
@@ -151,10 +164,39 @@ unsafe fn judge<M: Memory>(
     queues: Queues,
 ) -> Option<Reason> {
     // SAFETY: the caller's promise.
-    let baseline = unsafe { mib::baseline::<M>(tcp, row) }?;
-    let delta = mib::delta(baseline, read.cookies);
-    let signs = if read.fastopen { mib::fastopen(baseline) } else { Signs::default() };
-    let verdict = verdict::syn(&delta, &signs, || alone::<M>(tcp, queues.syn, &client));
+    unsafe {
+        let baseline = mib::baseline::<M>(tcp, row)?;
+        let delta = mib::delta(baseline, read.cookies);
+        let signs = if read.fastopen { mib::fastopen(baseline) } else { Signs::default() };
+        pronounce::<M>(tcp, row, client, &delta, &signs, || not_unicast::<M>(&client), queues)
+    }
+}
+
+/// How far Fast Open's counters moved, where the listener has it.
+#[inline(always)]
+pub fn fastopen<M: Memory>(tcp: Ptr, baseline: *mut Baseline) -> Signs {
+    if M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0 {
+        mib::fastopen(baseline)
+    } else {
+        Signs::default()
+    }
+}
+
+/// What became of a SYN, by the movement of the counters; counted and told.
+///
+/// # Safety
+/// `row` must be this CPU's live map value, claimed by the listener.
+#[inline(always)]
+pub unsafe fn pronounce<M: Memory>(
+    tcp: Ptr,
+    row: *mut Counts,
+    client: Peer,
+    delta: &Delta,
+    signs: &Signs,
+    not_unicast: impl FnOnce() -> bool,
+    queues: Queues,
+) -> Option<Reason> {
+    let verdict = verdict::syn(delta, signs, || alone::<M>(tcp, queues.syn, not_unicast));
     // SAFETY: the caller's promise: `row` is this CPU's live map value.
     unsafe {
         if verdict.cookie_wanted {
@@ -187,8 +229,8 @@ fn answered(reason: Reason) -> bool {
 
 /// What tells the causes of a ListenDrops apart that moved alone.
 #[inline(always)]
-fn alone<M: Memory>(tcp: Ptr, syn_queue: u32, client: &Peer) -> Alone {
-    if not_unicast::<M>(client) {
+fn alone<M: Memory>(tcp: Ptr, syn_queue: u32, not_unicast: impl FnOnce() -> bool) -> Alone {
+    if not_unicast() {
         Alone::NotUnicast
     } else if let Some(reason) = causes::take() {
         Alone::Seen(reason)
@@ -203,7 +245,7 @@ fn alone<M: Memory>(tcp: Ptr, syn_queue: u32, client: &Peer) -> Alone {
 /// (tcp_v4_conn_request(): RTCF_BROADCAST or RTCF_MULTICAST;
 /// ipv6_unicast_destination(): RTF_LOCAL; 5.10 to 7.2).
 #[inline(always)]
-fn not_unicast<M: Memory>(client: &Peer) -> bool {
+pub fn not_unicast<M: Memory>(client: &Peer) -> bool {
     const BROADCAST_OR_MULTICAST: u32 = 0x3000_0000;
     const LOCAL: u32 = 0x8000_0000;
     let route = |skb: Ptr| (M::load::<u64>(skb, OFF_SKB_REFDST.load()) & !1) as Ptr;
@@ -232,12 +274,16 @@ fn reserved<M: Memory>(tcp: Ptr, syn_queue: u32) -> bool {
 fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
     if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
         let delta = mib::delta(baseline, true);
-        let fastopen = M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0;
-        let signs = if fastopen { mib::fastopen(baseline) } else { Signs::default() };
-        if let Some(reason) = verdict::syn(&delta, &signs, || Alone::Unknown).reason {
-            // SAFETY: a live map value that only this CPU writes.
-            bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
-        }
+        charge_namespace(baseline, &delta, &fastopen::<M>(tcp, baseline));
     }
     0
+}
+
+/// Counts what became of a SYN for its namespace alone.
+#[inline(always)]
+pub fn charge_namespace(baseline: *mut Baseline, delta: &Delta, signs: &Signs) {
+    if let Some(reason) = verdict::syn(delta, signs, || Alone::Unknown).reason {
+        // SAFETY: a live map value that only this CPU writes.
+        bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
+    }
 }

@@ -13,7 +13,7 @@ use crate::read::{Memory, Probed, Ptr};
 pub fn close_in(ctx: ProbeContext) -> u32 {
     let sk = Entry::of(&ctx).first();
     if let Some(tcp) = Probed::tcp_sock(sk as Ptr) {
-        close::closing::<Probed>(tcp);
+        close::closing::<Probed>(tcp, true);
         callers::enter(sk);
     }
     0

@@ -74,7 +74,6 @@ fn no_way_back() -> Result<()> {
     set_no_new_privs(true).map_err(|error| failed(error.into()))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is an argument of map_err")]
 fn failed(error: std::io::Error) -> Failure {
     Failure::internal("privileges that are not needed any more cannot be given up", error)
 }

@@ -4,25 +4,41 @@
 use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
-use super::hook::{HOOKS, Hook, Kind, Part};
+use super::extents::Extents;
+use super::hook::{Carried, HOOKS, Hook, Kind, Part};
 use super::ladder::{Attempt, Outcome, Tried, join};
+use super::needs;
 use super::refusal::{self, Answer, Explained};
 use super::switch;
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
+use crate::kernel::btf;
+use crate::kernel::layout::Layout;
 use crate::kernel::preflight::Facts;
+
+/// What is known of the kernel that programs are attached to.
+pub(super) struct Kernel<'a> {
+    /// Its types, as aya reads them.
+    pub(super) btf: &'a Btf,
+    /// Its types.
+    pub(super) types: &'a btf::Btf,
+    /// What follows from them.
+    pub(super) layout: &'a Layout,
+    /// Where functions of it lie.
+    pub(super) extents: &'a Extents,
+    /// Who asks it.
+    pub(super) facts: &'a Facts,
+}
 
 /// Loads and attaches every hook on the first of `rungs` that holds; those that
 /// wait for a request only with `causes`.
-pub(super) fn attach_all(
-    ebpf: &mut Ebpf,
-    btf: &Btf,
-    facts: &Facts,
-    rungs: &[Rung],
-    causes: bool,
-) -> Vec<Tried> {
-    let wanted = HOOKS.iter().filter(|hook| causes || !hook.on_request);
-    wanted.map(|hook| attach(ebpf, btf, facts, rungs, hook)).collect()
+pub(super) fn attach_all(ebpf: &mut Ebpf, kernel: &Kernel<'_>, rungs: &[Rung], causes: bool) -> Vec<Tried> {
+    let mut all = Vec::with_capacity(HOOKS.len());
+    for hook in HOOKS.iter().filter(|hook| causes || !hook.on_request) {
+        let tried = attach(ebpf, kernel, rungs, hook, &all);
+        all.push(tried);
+    }
+    all
 }
 
 /// Whether what is attached is worth observing with.
@@ -40,10 +56,19 @@ pub(super) fn require(tried: &[Tried]) -> Result<()> {
     Err(Failure::new(Exit::KernelUnable, what).advise(advice))
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rungs: &[Rung], hook: &'static Hook) -> Tried {
+fn attach(
+    ebpf: &mut Ebpf,
+    kernel: &Kernel<'_>,
+    rungs: &[Rung],
+    hook: &'static Hook,
+    earlier: &[Tried],
+) -> Tried {
     let mut attempts = Vec::new();
     for &rung in rungs {
-        let attempt = attach_on(ebpf, btf, facts, rung, hook);
+        let attempt = match &hook.carried {
+            Some(carried) if carried.rung == rung => carried_by(carried, earlier),
+            _ => attach_on(ebpf, kernel, rung, hook),
+        };
         let attached = attempt.outcome == Outcome::Attached;
         attempts.push(attempt);
         if attached {
@@ -53,15 +78,37 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rungs: &[Rung], hook: &'sta
     Tried { hook, attempts }
 }
 
+/// The bits of the hooks that stand by the programs of another one.
+pub(super) fn carried(tried: &[Tried]) -> u32 {
+    let stands = |tried: &&Tried| tried.hook.carried.as_ref().filter(|own| tried.rung() == Some(own.rung));
+    tried.iter().filter_map(|tried| stands(&tried)).fold(0, |bits, carried| bits | carried.bit)
+}
+
+/// Where the programs of another hook show it.
+fn carried_by(carried: &Carried, earlier: &[Tried]) -> Attempt {
+    let (rung, by) = (carried.rung, carried.by);
+    let stands = earlier.iter().any(|tried| tried.hook.name == by && tried.rung() == Some(rung));
+    let why = format!(
+        "on the {} rung the programs of the {by} hook show this, and they are not attached",
+        rung.name()
+    );
+    Attempt {
+        rung,
+        outcome: if stands { Outcome::Attached } else { Outcome::Absent },
+        why: (!stands).then_some(why),
+        advice: None,
+    }
+}
+
 /// All programs of one rung, or none of them.
-fn attach_on(ebpf: &mut Ebpf, btf: &Btf, facts: &Facts, rung: Rung, hook: &Hook) -> Attempt {
+fn attach_on(ebpf: &mut Ebpf, kernel: &Kernel<'_>, rung: Rung, hook: &Hook) -> Attempt {
     let Some(parts) = hook.parts_on(rung) else { return Attempt::without_programs(rung) };
     let mut refusals: Vec<Explained> = Vec::new();
     for part in parts {
-        match attach_part(ebpf, btf, part) {
+        match attach_part(ebpf, kernel, part) {
             Ok(()) => {}
             Err(answer) if part.optional => log::debug!("{}: {answer:?}", part.program),
-            Err(answer) => refusals.push(refusal::of_part(part, &answer, facts)),
+            Err(answer) => refusals.push(refusal::of_part(part, &answer, kernel.facts)),
         }
     }
     if refusals.is_empty() {
@@ -84,7 +131,12 @@ pub(super) fn explained(rung: Rung, refusals: &[Explained]) -> Attempt {
     }
 }
 
-fn attach_part(ebpf: &mut Ebpf, btf: &Btf, part: &Part) -> std::result::Result<(), Answer> {
+fn attach_part(ebpf: &mut Ebpf, kernel: &Kernel<'_>, part: &Part) -> std::result::Result<(), Answer> {
+    let Kernel { types, layout, extents, .. } = kernel;
+    if let Some(lack) = needs::lack(&part.needs, part.target, types, layout, extents) {
+        return Err(Answer::Lacking(lack));
+    }
+    let btf = kernel.btf;
     let program = ebpf
         .program_mut(part.program)
         .ok_or_else(|| Answer::Other(format!("the kernel side has no program {}", part.program)))?;
@@ -155,6 +207,19 @@ mod tests {
             (Outcome::Refused, Some("no a(); not allowed"))
         );
         assert_eq!(attempt.advice.as_deref(), Some("allow it"));
+    }
+
+    #[test]
+    fn a_hook_stands_where_the_one_that_carries_it_does() {
+        let request = HOOKS.iter().find(|hook| hook.name == "request").unwrap();
+        let carried = request.carried.as_ref().unwrap();
+        for (rung, outcome) in [(Rung::Tracepoint, Outcome::Attached), (Rung::Fentry, Outcome::Absent)] {
+            let attempt = Attempt { rung, outcome: Outcome::Attached, why: None, advice: None };
+            let syn = HOOKS.iter().find(|hook| hook.name == carried.by).unwrap();
+            let attempt = carried_by(carried, &[Tried { hook: syn, attempts: vec![attempt] }]);
+            assert_eq!((attempt.rung, attempt.outcome), (Rung::Tracepoint, outcome));
+            assert_eq!(attempt.why.is_none(), outcome == Outcome::Attached);
+        }
     }
 
     #[track_caller]

@@ -95,6 +95,14 @@ pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, fact
     walk("listeners", ebpf, btf, namespaces, facts)
 }
 
+/// The same with a program that searches each listener.
+///
+/// # Errors
+/// As [`walk_listeners`].
+pub(super) fn walk_found(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, facts: &Facts) -> Result<()> {
+    walk("listeners_found", ebpf, btf, namespaces, facts)
+}
+
 /// Walks the accept queues of each namespace: which listener each connection
 /// in them belongs to. Where accept() is seen by kprobes.
 ///

@@ -2,6 +2,7 @@
 
 use backlog_trace_common::reason::Reason;
 
+use super::needs::Needs;
 use crate::event::Rung;
 
 /// How one program is attached.
@@ -31,6 +32,8 @@ pub struct Part {
     /// A kernel may lack or refuse it without anything being missed by that
     /// (no MPTCP, no IPv6, no cookie helper).
     pub optional: bool,
+    /// What it must find in the kernel beside that.
+    pub needs: Needs,
 }
 
 /// One hook: a step of the handshake.
@@ -48,6 +51,19 @@ pub struct Hook {
     pub on_request: bool,
     /// Its programs on each rung that can carry it, best first.
     pub rungs: &'static [(Rung, &'static [Part])],
+    /// A rung on which the programs of an earlier hook show it too.
+    pub carried: Option<Carried>,
+}
+
+/// How a hook is shown by the programs of another one.
+#[derive(Debug)]
+pub struct Carried {
+    /// On this rung.
+    pub rung: Rung,
+    /// By this hook, where it stands on that rung.
+    pub by: &'static str,
+    /// Its bit in the kernel side's `PROGRESS[3]`.
+    pub bit: u32,
 }
 
 impl Hook {
@@ -58,12 +74,68 @@ impl Hook {
 }
 
 const fn part(program: &'static str, kind: Kind, target: &'static str) -> Part {
-    Part { program, kind, target, optional: false }
+    Part { program, kind, target, optional: false, needs: Needs::NOTHING }
 }
 
 const fn optional(program: &'static str, kind: Kind, target: &'static str) -> Part {
-    Part { program, kind, target, optional: true }
+    Part { program, kind, target, optional: true, needs: Needs::NOTHING }
 }
+
+/// Where the kernel keeps its listeners, by which those of packets are found.
+const LISTENERS: &[&str] = &[
+    "OFF_NET_HASHINFO",
+    "OFF_HASHINFO_LHASH2",
+    "OFF_HASHINFO_LHASH2_MASK",
+    "OFF_BUCKET_HEAD",
+    "BYTES_BUCKET",
+    "OFF_SKC_NULLS_NODE",
+    "OFF_SKC_IPV6ONLY",
+    "OFF_SKC_BOUND_DEV",
+    "OFF_SKC_INCOMING_CPU",
+    "OFF_SK_REUSEPORT_CB",
+    "OFF_REUSE_NUM",
+    "OFF_REUSE_SOCKS",
+    "OFF_SKB_TRANSPORT",
+    "OFF_SKB_REFDST",
+    "OFF_SKB_IIF",
+    "OFF_DST_DEV",
+    "OFF_DEV_NET",
+];
+
+/// A program that takes packets that are consumed.
+const fn consumed(program: &'static str) -> Part {
+    let needs = Needs {
+        arguments: 2,
+        saying: "where a packet is freed",
+        places: &["tcp_rcv_state_process", "icmp_rcv", "icmpv6_rcv"],
+        facts: LISTENERS,
+    };
+    Part { program, kind: Kind::TpBtf, target: "consume_skb", optional: false, needs }
+}
+
+/// A program that takes packets that are dropped.
+const fn dropped(program: &'static str) -> Part {
+    let needs = Needs {
+        arguments: 4,
+        saying: "for which socket a packet is dropped",
+        places: &["tcp_v4_rcv", "tcp_v6_rcv", "tcp_rcv_state_process", "cookie_v4_check", "cookie_v6_check"],
+        facts: &["OFF_SK_REUSEPORT_CB", "OFF_SYSCTL_ABORT_ON_OVERFLOW"],
+    };
+    Part { program, kind: Kind::TpBtf, target: "kfree_skb", optional: false, needs }
+}
+
+/// Says of which member of a group a SYN was.
+const REQUEST_QUEUED: Part = Part {
+    needs: Needs {
+        places: &["reqsk_timer_handler"],
+        facts: &["OFF_TIMER_FUNCTION", "OFF_REQ_TIMER"],
+        ..Needs::NOTHING
+    },
+    ..optional("request_queued", Kind::TpBtf, "timer_start")
+};
+
+/// A tracepoint shows it on every rung that has programs at all.
+const SYNACK: &[Part] = &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")];
 
 /// Every hook, in the order in which they are attached: listeners that open
 /// while the others are attached must not be missed.
@@ -90,7 +162,15 @@ pub const HOOKS: &[Hook] = &[
                     part("listen_out", Kind::Kretprobe, "inet_csk_listen_start"),
                 ],
             ),
+            (
+                Rung::Tracepoint,
+                &[
+                    optional("state_cookie", Kind::TpBtf, "inet_sock_set_state"),
+                    part("state_listen", Kind::TpBtf, "inet_sock_set_state"),
+                ],
+            ),
         ],
+        carried: None,
     },
     Hook {
         name: "close",
@@ -115,7 +195,9 @@ pub const HOOKS: &[Hook] = &[
                     part("close_out", Kind::Kretprobe, "inet_csk_listen_stop"),
                 ],
             ),
+            (Rung::Tracepoint, &[part("state_close", Kind::TpBtf, "inet_sock_set_state")]),
         ],
+        carried: None,
     },
     Hook {
         name: "syn",
@@ -157,7 +239,12 @@ pub const HOOKS: &[Hook] = &[
                     optional("syn_v6_out", Kind::Kretprobe, "subflow_v6_conn_request"),
                 ],
             ),
+            (
+                Rung::Tracepoint,
+                &[consumed("packet_consumed"), consumed("packet_consumed_twin"), REQUEST_QUEUED],
+            ),
         ],
+        carried: None,
     },
     Hook {
         name: "ack",
@@ -179,7 +266,18 @@ pub const HOOKS: &[Hook] = &[
                     part("ack_out", Kind::Kretprobe, "tcp_check_req"),
                 ],
             ),
+            (
+                Rung::Tracepoint,
+                &[
+                    dropped("packet_dropped"),
+                    dropped("packet_dropped_twin"),
+                    optional("connection_made", Kind::TpBtf, "inet_sock_set_state"),
+                    optional("listener_woken", Kind::TpBtf, "sk_data_ready"),
+                    optional("listener_woken_twin", Kind::TpBtf, "sk_data_ready"),
+                ],
+            ),
         ],
+        carried: None,
     },
     Hook {
         name: "cookie",
@@ -210,6 +308,7 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
+        carried: Some(Carried { rung: Rung::Tracepoint, by: "ack", bit: 2 }),
     },
     Hook {
         name: "synack",
@@ -217,16 +316,8 @@ pub const HOOKS: &[Hook] = &[
         reasons: &[Reason::SynackRetransmit],
         required: false,
         on_request: false,
-        rungs: &[
-            (Rung::Fentry, &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")]),
-            (
-                Rung::Kprobe,
-                &[
-                    // Needs neither trampolines nor kprobes.
-                    part("synack", Kind::TpBtf, "tcp_retransmit_synack"),
-                ],
-            ),
-        ],
+        rungs: &[(Rung::Fentry, SYNACK), (Rung::Kprobe, SYNACK), (Rung::Tracepoint, SYNACK)],
+        carried: None,
     },
     Hook {
         name: "expiry",
@@ -250,6 +341,7 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
+        carried: None,
     },
     Hook {
         name: "request",
@@ -273,6 +365,7 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
+        carried: Some(Carried { rung: Rung::Tracepoint, by: "syn", bit: 1 }),
     },
     Hook {
         name: "accept",
@@ -291,6 +384,7 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
+        carried: None,
     },
     Hook {
         name: "causes",
@@ -321,6 +415,7 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
+        carried: None,
     },
 ];
 
@@ -346,6 +441,17 @@ mod tests {
                 let owner = owners.entry(part.program).or_insert((hook.name, part.kind));
                 assert_eq!(*owner, (hook.name, part.kind), "{}", part.program);
             }
+        }
+    }
+
+    #[test]
+    fn a_hook_is_carried_by_an_earlier_one_and_has_no_programs_there() {
+        for (at, hook) in HOOKS.iter().enumerate() {
+            let Some(carried) = &hook.carried else { continue };
+            assert!(hook.parts_on(carried.rung).is_none(), "{}", hook.name);
+            let by = HOOKS.iter().position(|other| other.name == carried.by).unwrap();
+            assert!(by < at && HOOKS[by].parts_on(carried.rung).is_some(), "{}", hook.name);
+            assert!(carried.bit.is_power_of_two());
         }
     }
 

@@ -11,7 +11,7 @@ use crate::event::{HookState, Rung};
 use crate::failure::{Exit, Failure, Result};
 
 /// The rungs that this build has, best first.
-pub const RUNGS: &[Rung] = &[Rung::Fentry, Rung::Kprobe];
+pub const RUNGS: &[Rung] = &[Rung::Fentry, Rung::Kprobe, Rung::Tracepoint];
 
 /// The rungs to try, in this order: all, or the one that was asked for.
 ///

@@ -4,6 +4,7 @@ use aya::{Ebpf, EbpfLoader};
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::limits::MAX_CPUS;
 
+use super::extents::Extents;
 use super::refusal;
 use super::settings::Settings;
 use crate::failure::{Exit, Failure, Result};
@@ -94,7 +95,13 @@ fn entries(count: usize) -> u32 {
 ///
 /// # Errors
 /// `KernelUnable` with the kernel's reason for taking no maps.
-pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes, facts: &Facts) -> Result<Ebpf> {
+pub(super) fn load(
+    layout: &Layout,
+    extents: &Extents,
+    settings: &Settings,
+    sizes: Sizes,
+    facts: &Facts,
+) -> Result<Ebpf> {
     let ring = settings.ring_bytes;
     let level: u8 = settings.kernel_log as u8;
     let flags = [
@@ -104,7 +111,11 @@ pub(super) fn load(layout: &Layout, settings: &Settings, sizes: Sizes, facts: &F
         ("ROW_MASK", sizes.rows() - 1),
     ];
     let globals: Vec<(&str, u32)> = layout.globals().chain(flags).collect();
+    let extents = extents.globals();
     let mut loader = EbpfLoader::new();
+    for (name, value) in &extents {
+        loader.override_global(name, value.as_slice(), true);
+    }
     for (name, value) in &globals {
         loader.override_global(name, value, true);
     }

@@ -77,6 +77,11 @@ impl Maps {
         self.progress.set(0, 1, 0).map_err(|error| Failure::internal("the progress map", chain(&error)))
     }
 
+    /// Says which hooks the programs of others carry, by their bits.
+    pub(super) fn carry(&mut self, bits: u32) -> Result<()> {
+        self.progress.set(3, bits, 0).map_err(|error| Failure::internal("the progress map", chain(&error)))
+    }
+
     /// Slots of the namespaces that the kernel side has met.
     pub(super) fn slots(&self) -> Result<Vec<u32>> {
         self.slots
@@ -177,7 +182,7 @@ fn add_rows(all: &mut BTreeMap<u64, (Totals, Option<u32>)>, per_cpu: &aya::maps:
 fn totals(counts: &Counts) -> Totals {
     Totals {
         syns: counts.syns,
-        established: 0,
+        established: counts.established,
         established_by_cookie: counts.established_by_cookie,
         accepted: counts.accepted,
         sk_drops: counts.sk_drops,

@@ -10,15 +10,18 @@
 
 mod attach;
 mod baselines;
+mod extents;
 mod hook;
 mod kernel_log;
 mod ladder;
 mod load;
 mod maps;
+mod needs;
 mod observe;
 mod queues;
 mod refusal;
 mod ring;
+mod search;
 mod settings;
 mod snapshot;
 mod switch;

@@ -11,13 +11,15 @@ use backlog_trace_common::key::ListenerKey;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
+use super::attach::Kernel;
+use super::extents::Extents;
 use super::ladder;
 use super::load::Sizes;
 use super::maps::Maps;
-use super::queues::Queues;
+use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
-use super::{attach, baselines, kernel_log, load, snapshot};
+use super::{attach, baselines, kernel_log, load, search, snapshot};
 use crate::event::{Event, HookState, Rung};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
@@ -70,19 +72,27 @@ impl Watch {
         let btf = aya::Btf::from_sys_fs()
             .map_err(|error| Failure::new(Exit::KernelUnable, format!("the kernel's types: {error}")))?;
 
+        let extents = Extents::find()?;
+
         let mut book = Book::new();
         let known = book.refresh();
         let sizes = Sizes::now(&book, known.len())?;
-        let mut ebpf = load::load(&layout, settings, sizes, &facts)?;
+        let mut ebpf = load::load(&layout, &extents, settings, sizes, &facts)?;
         let online = CpuList::online()?;
         baselines::record_cpu_offsets(&mut ebpf, &online, &facts)?;
-        let hooks = attach::attach_all(&mut ebpf, &btf, &facts, &rungs, settings.causes);
+        let hooks = {
+            let kernel =
+                Kernel { btf: &btf, types: &types, layout: &layout, extents: &extents, facts: &facts };
+            attach::attach_all(&mut ebpf, &kernel, &rungs, settings.causes)
+        };
         attach::require(&hooks)?;
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
         if hooks.iter().any(|tried| tried.hook.name == "accept" && tried.rung() == Some(Rung::Kprobe)) {
             baselines::walk_accept_queues(&mut ebpf, &btf, book.namespaces(), &facts)?;
         }
+        search::check(&mut ebpf, &btf, book.namespaces(), &facts, &hooks)?;
         let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;
+        maps.carry(attach::carried(&hooks))?;
         maps.walked()?;
         baselines::activate(&mut ebpf, &online, &maps.slots()?, &facts)?;
 
@@ -91,7 +101,7 @@ impl Watch {
             details: Details::take(&mut ebpf)?,
             ebpf,
             book,
-            queues: Queues::default(),
+            queues: Queues::new(Counted::by(&hooks)),
             known: snapshot::Known::default(),
             events,
             seen: 0,

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::reason::Reason;
 
-use crate::event::Totals;
+use super::ladder::Tried;
+use crate::event::{Rung, Totals};
 use crate::listener::Book;
 
 /// Where a listener stood.
@@ -19,23 +20,57 @@ struct Stood {
 /// Every listener that the kernel side has met: what it recorded, by the
 /// socket's keys.
 #[derive(Debug, Default)]
-pub(super) struct Queues(BTreeMap<u32, BTreeMap<u64, Identity>>);
+pub(super) struct Queues {
+    met: BTreeMap<u32, BTreeMap<u64, Identity>>,
+    counted: Counted,
+}
+
+/// What the kernel side counts one by one; the other of the two follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Counted {
+    /// Each accept().
+    #[default]
+    Accepts,
+    /// Each connection put into the accept queue.
+    Handshakes,
+    /// Neither.
+    Nothing,
+}
+
+impl Counted {
+    /// By the rungs of the hooks.
+    pub(super) fn by(hooks: &[Tried]) -> Self {
+        let rung = |name| hooks.iter().find(|tried| tried.hook.name == name).and_then(Tried::rung);
+        if rung("accept").is_some() {
+            Self::Accepts
+        } else if rung("ack") == Some(Rung::Tracepoint) {
+            Self::Handshakes
+        } else {
+            Self::Nothing
+        }
+    }
+}
 
 impl Queues {
+    /// None yet.
+    pub(super) fn new(counted: Counted) -> Self {
+        Self { met: BTreeMap::new(), counted }
+    }
+
     /// Takes note of what the kernel side recorded last under a key of a listener.
     pub(super) fn learn(&mut self, id: u32, key: u64, identity: &Identity) {
-        self.0.entry(id).or_default().insert(key, *identity);
+        self.met.entry(id).or_default().insert(key, *identity);
     }
 
     /// Under two keys it was met when it was met first.
     fn start(&self, id: u32) -> Option<Stood> {
-        let first = self.0.get(&id)?.values().min_by_key(|identity| identity.time)?;
+        let first = self.met.get(&id)?.values().min_by_key(|identity| identity.time)?;
         Some(Stood { drops: first.drops, accept_queue: first.accept_queue })
     }
 
     /// When it closed; `None` while it is open.
     fn end(&self, id: u32) -> Option<Stood> {
-        let keys = self.0.get(&id)?.values().filter(|identity| identity.closed != 0);
+        let keys = self.met.get(&id)?.values().filter(|identity| identity.closed != 0);
         let last = keys.max_by_key(|identity| identity.closed)?;
         Some(Stood { drops: last.closed_drops, accept_queue: last.closed_accept_queue })
     }
@@ -44,7 +79,7 @@ impl Queues {
     fn lost(&self, id: u32) -> u64 {
         let lost =
             |identity: &Identity| u64::from(identity.lost_unaccepted) + u64::from(identity.lost_half_open);
-        self.0.get(&id).map_or(0, |keys| keys.values().map(lost).sum())
+        self.met.get(&id).map_or(0, |keys| keys.values().map(lost).sum())
     }
 
     /// The movement since then: read when it closed, else at the last look at
@@ -75,9 +110,14 @@ impl Queues {
         if let Some(listener) = book.by_id(id) {
             totals.limit = listener.limit;
         }
-        if let Some(now) = now {
-            totals.established = (totals.accepted + u64::from(now)).saturating_sub(u64::from(start));
-            totals.accept_queue_max = totals.accept_queue_max.max(now);
+        if let Some(queue) = now {
+            let (now, start) = (u64::from(queue), u64::from(start));
+            match self.counted {
+                Counted::Accepts => totals.established = (totals.accepted + now).saturating_sub(start),
+                Counted::Handshakes => totals.accepted = (totals.established + start).saturating_sub(now),
+                Counted::Nothing => {}
+            }
+            totals.accept_queue_max = totals.accept_queue_max.max(queue);
         }
         totals
     }
@@ -86,6 +126,8 @@ impl Queues {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::HOOKS;
+    use crate::probe::ladder::{Attempt, Outcome};
 
     fn identity(time: u64, drops: u32, closed: Option<u32>) -> Identity {
         Identity {
@@ -128,6 +170,47 @@ mod tests {
         check_established((0, 3), 5, 8);
         // Two of the five waited already when the tool began.
         check_established((2, 0), 5, 3);
+    }
+
+    /// Accepted, by handshakes that were put into the queue since.
+    #[track_caller]
+    fn check_accepted(queue: (u32, u32), established: u64, accepted: u64) {
+        let mut queues = Queues::new(Counted::Handshakes);
+        let met = Identity {
+            accept_queue: queue.0,
+            closed: 1,
+            closed_accept_queue: queue.1,
+            ..Identity::default()
+        };
+        queues.learn(0, 1, &met);
+        let totals = Totals { established, ..Totals::default() };
+        let complete = queues.complete(0, &totals, &Book::new());
+        assert_eq!((complete.established, complete.accepted), (established, accepted));
+    }
+
+    #[test]
+    fn what_was_put_in_and_does_not_wait_was_accepted() {
+        check_accepted((0, 0), 0, 0);
+        check_accepted((0, 3), 3, 0);
+        check_accepted((0, 3), 8, 5);
+        check_accepted((2, 0), 3, 5);
+    }
+
+    #[test]
+    fn what_is_counted_follows_from_the_rungs() {
+        let on = |accept: Option<Rung>, ack| {
+            let tried = |name, rung: Option<Rung>| Tried {
+                hook: HOOKS.iter().find(|hook| hook.name == name).unwrap(),
+                attempts: rung
+                    .map(|rung| Attempt { rung, outcome: Outcome::Attached, why: None, advice: None })
+                    .into_iter()
+                    .collect(),
+            };
+            Counted::by(&[tried("accept", accept), tried("ack", ack)])
+        };
+        assert_eq!(on(Some(Rung::Fentry), Some(Rung::Tracepoint)), Counted::Accepts);
+        assert_eq!(on(None, Some(Rung::Tracepoint)), Counted::Handshakes);
+        assert_eq!(on(None, Some(Rung::Fentry)), Counted::Nothing);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::hook::{Kind, Part};
 use super::ladder::Outcome;
 use super::load::chain;
+use super::needs::Lack;
 use super::switch::Switch;
 use crate::failure::{Exit, Failure};
 use crate::kernel::preflight::{Capability, Facts, Lockdown, privileges};
@@ -29,6 +30,8 @@ pub(super) enum Answer {
     Off(&'static Switch),
     /// What a kprobe at a function failed with.
     Probing(Errno),
+    /// What the program needs beside its target.
+    Lacking(Lack),
     /// An errno, with the verifier's log where there is one.
     Errno(Errno, String),
     /// Not the kernel's: the library's own words.
@@ -91,6 +94,18 @@ pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained 
         Answer::NoKprobes => refused(
             format!("this kernel was built without {means}"),
             Some(format!("use a kernel with {option}")),
+        ),
+        Answer::Lacking(Lack::Argument(saying)) => Explained {
+            outcome: Outcome::Absent,
+            why: format!("the {target} of this kernel does not say {saying}"),
+            advice: None,
+        },
+        Answer::Lacking(Lack::Fact(fact)) => {
+            refused(format!("this kernel's types are not as expected: no {fact}"), Some(report()))
+        }
+        Answer::Lacking(Lack::Place(function)) => refused(
+            format!("/proc/kallsyms does not show where the kernel function {function} is"),
+            Some("add the capability CAP_SYSLOG, or set kernel.kptr_restrict to 1 or 0".to_owned()),
         ),
         Answer::Off(Switch { path, what, .. }) => refused(
             format!("switched off: {what} ({path} is 0)"),
@@ -209,6 +224,7 @@ fn not_permitted(what: &str, errno: Errno, facts: &Facts) -> Explained {
 fn said(answer: &Answer) -> String {
     match answer {
         Answer::NoTarget => "the kernel's types do not have it".to_owned(),
+        Answer::Lacking(lack) => format!("it lacks {lack:?}"),
         Answer::NoKprobes => "this kernel has no kprobes".to_owned(),
         Answer::Off(switch) => format!("switched off: {}", switch.what),
         Answer::Probing(errno) => errno.to_string(),
@@ -236,6 +252,7 @@ mod tests {
     use super::*;
     use crate::kernel::preflight::Capabilities;
     use crate::kernel::release::Release;
+    use crate::probe::needs::Needs;
 
     fn root() -> Facts {
         Facts {
@@ -248,13 +265,28 @@ mod tests {
         }
     }
 
-    const FUNCTION: Part =
-        Part { program: "ack", kind: Kind::Fexit, target: "tcp_check_req", optional: false };
-    const TRACEPOINT: Part =
-        Part { program: "synack", kind: Kind::TpBtf, target: "tcp_retransmit_synack", optional: false };
+    const FUNCTION: Part = Part {
+        program: "ack",
+        kind: Kind::Fexit,
+        target: "tcp_check_req",
+        optional: false,
+        needs: Needs::NOTHING,
+    };
+    const TRACEPOINT: Part = Part {
+        program: "synack",
+        kind: Kind::TpBtf,
+        target: "tcp_retransmit_synack",
+        optional: false,
+        needs: Needs::NOTHING,
+    };
 
-    const PROBED: Part =
-        Part { program: "syn_v4_in", kind: Kind::Kprobe, target: "tcp_v4_conn_request", optional: false };
+    const PROBED: Part = Part {
+        program: "syn_v4_in",
+        kind: Kind::Kprobe,
+        target: "tcp_v4_conn_request",
+        optional: false,
+        needs: Needs::NOTHING,
+    };
 
     #[track_caller]
     fn check(explained: &Explained, outcome: Outcome, words: &[&str]) {
@@ -321,6 +353,15 @@ mod tests {
         check(&on(&Answer::Probing(Errno::ACCESS), &without), Outcome::Refused, &["CAP_PERFMON"]);
         let locked = Facts { lockdown: Lockdown::Confidentiality, ..root() };
         check(&on(&Answer::Probing(Errno::PERM), &locked), Outcome::Refused, &["locked down"]);
+    }
+
+    #[test]
+    fn what_a_program_needs_and_does_not_find() {
+        let on = |lack| of_part(&TRACEPOINT, &Answer::Lacking(lack), &root());
+        let saying = "where a packet is freed";
+        check(&on(Lack::Argument(saying)), Outcome::Absent, &["tcp_retransmit_synack", "does not say where"]);
+        check(&on(Lack::Place("tcp_v4_rcv")), Outcome::Refused, &["/proc/kallsyms", "tcp_v4_rcv"]);
+        check(&on(Lack::Fact("OFF_DEV_NET")), Outcome::Refused, &["no OFF_DEV_NET"]);
     }
 
     #[test]

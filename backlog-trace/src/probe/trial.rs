@@ -5,11 +5,13 @@
 use aya::Ebpf;
 use serde::Serialize;
 
+use super::attach::Kernel;
+use super::extents::Extents;
 use super::hook::{HOOKS, Hook, Kind, Part};
 use super::ladder::{Attempt, Outcome, Tried};
 use super::load::Sizes;
 use super::settings::Settings;
-use super::{attach, baselines, load};
+use super::{attach, baselines, load, search};
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::{self, Btf};
@@ -102,7 +104,12 @@ fn try_all(
     layout: &Layout,
     findings: &mut Vec<Finding>,
 ) -> Vec<Tried> {
-    let mut ebpf = match prepare(facts, layout, findings) {
+    let extents = match Extents::find() {
+        Ok(extents) => extents,
+        Err(failure) => return untried(rungs, &failure, Some(types)),
+    };
+    let mut book = Book::new();
+    let mut ebpf = match prepare(facts, layout, &extents, &mut book, findings) {
         Ok(ebpf) => ebpf,
         Err(failure) => return untried(rungs, &failure, Some(types)),
     };
@@ -113,18 +120,31 @@ fn try_all(
             return untried(rungs, &failure, Some(types));
         }
     };
-    let hooks = attach::attach_all(&mut ebpf, &btf, facts, rungs, true);
+    let kernel = Kernel { btf: &btf, types, layout, extents: &extents, facts };
+    let hooks = attach::attach_all(&mut ebpf, &kernel, rungs, true);
     let walk = baselines::try_walk(&mut ebpf, &btf, facts);
-    // Its failure is in the findings.
-    let _ = found(findings, "walk", "listeners that are open already can be walked over", walk);
+    // Failures are in the findings.
+    let walk = found(findings, "walk", "listeners that are open already can be walked over", walk);
+    if walk.is_ok() {
+        let search = search::check(&mut ebpf, &btf, book.namespaces(), facts, &hooks);
+        // Only its failure is worth a line.
+        if search.is_err() {
+            let _ = found(findings, "search", "", search);
+        }
+    }
     hooks
 }
 
-fn prepare(facts: &Facts, layout: &Layout, findings: &mut Vec<Finding>) -> Result<Ebpf> {
-    let mut book = Book::new();
+fn prepare(
+    facts: &Facts,
+    layout: &Layout,
+    extents: &Extents,
+    book: &mut Book,
+    findings: &mut Vec<Finding>,
+) -> Result<Ebpf> {
     let listeners = book.refresh().len();
-    let ebpf =
-        Sizes::now(&book, listeners).and_then(|sizes| load::load(layout, &Settings::default(), sizes, facts));
+    let ebpf = Sizes::now(book, listeners)
+        .and_then(|sizes| load::load(layout, extents, &Settings::default(), sizes, facts));
     let mut ebpf = found(findings, "maps", "may create maps", ebpf)?;
     let offsets =
         CpuList::online().and_then(|online| baselines::record_cpu_offsets(&mut ebpf, &online, facts));
@@ -145,7 +165,11 @@ fn found<T>(findings: &mut Vec<Finding>, subject: &'static str, good: &str, resu
 /// kernel has their targets.
 fn untried(rungs: &[Rung], failure: &Failure, types: Option<&Btf>) -> Vec<Tried> {
     let attempt = |hook: &Hook, rung| {
-        let Some(parts) = hook.parts_on(rung) else { return Attempt::without_programs(rung) };
+        let carried = hook.carried.as_ref().filter(|carried| carried.rung == rung);
+        let carrier = carried.and_then(|carried| HOOKS.iter().find(|other| other.name == carried.by));
+        let Some(parts) = carrier.unwrap_or(hook).parts_on(rung) else {
+            return Attempt::without_programs(rung);
+        };
         match absent(parts, types) {
             Some(why) => Attempt { rung, outcome: Outcome::Absent, why: Some(why), advice: None },
             None => Attempt {
@@ -214,7 +238,8 @@ mod tests {
             assert_eq!((tried.rung(), tried.state()), (None, "missing"));
             assert_eq!(tried.attempts.len(), RUNGS.len());
             for attempt in &tried.attempts {
-                let has = tried.hook.parts_on(attempt.rung).is_some();
+                let carried = tried.hook.carried.as_ref().is_some_and(|own| own.rung == attempt.rung);
+                let has = carried || tried.hook.parts_on(attempt.rung).is_some();
                 assert_eq!(attempt.outcome, if has { Outcome::Untried } else { Outcome::Absent });
             }
             assert!(tried.why().is_some_and(|why| why.starts_with("a privilege is missing")));

@@ -168,7 +168,7 @@ impl Arena {
 
     /// A new client of the listener, with an address of its own.
     pub(super) fn client(&mut self, listener: &ListenerSocket) -> Result<Client> {
-        self.client_by(listener, listener.stack != Stack::V4)
+        self.client_by(listener, matches!(listener.stack, Stack::V6 | Stack::Dual))
     }
 
     /// A new client that connects by IPv4, or by IPv6.

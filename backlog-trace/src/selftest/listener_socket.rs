@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use super::network::SERVER_V4;
 use crate::failure::{Failure, Result};
 
 /// Which clients a listener takes.
@@ -17,6 +18,8 @@ use crate::failure::{Failure, Result};
 pub(super) enum Stack {
     /// IPv4, on 0.0.0.0.
     V4,
+    /// IPv4, on the address that clients connect to.
+    V4Address,
     /// IPv6 alone, on [::].
     V6,
     /// IPv6 and IPv4, on [::].
@@ -94,6 +97,7 @@ impl ListenerSocket {
         let address = SocketAddr::new(
             match listen.stack {
                 Stack::V4 => Ipv4Addr::UNSPECIFIED.into(),
+                Stack::V4Address => SERVER_V4.into(),
                 Stack::V6 | Stack::Dual => Ipv6Addr::UNSPECIFIED.into(),
             },
             listen.port,

@@ -15,7 +15,7 @@ use super::tun::Tun;
 use crate::failure::{Failure, Result};
 
 /// The server's side: networks set apart for tests of network devices (RFC 2544) and unique local.
-const SERVER_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+pub(super) const SERVER_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 const NETMASK_V4: Ipv4Addr = Ipv4Addr::new(255, 254, 0, 0);
 const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfd15, 0, 0, 0, 0, 0, 0, 1);
 const PREFIX_V6: u32 = 64;

@@ -164,13 +164,22 @@ impl Histogram {
 
     /// Whether a hook is attached on a rung that sees everything, not only verdicts.
     pub(super) fn sees_all(&self, hook: &str) -> bool {
-        let rung = self.attached(hook).and_then(|hook| hook.rung.as_deref());
-        matches!(rung, Some("fentry" | "kprobe"))
+        matches!(self.rung_of(hook), Some("fentry" | "kprobe" | "tracepoint"))
+    }
+
+    /// Whether accepted connections are counted, or follow from those that the
+    /// hook on final ACKs counts.
+    pub(super) fn sees_accepts(&self) -> bool {
+        self.sees_all("accept") || self.rung_of("ack") == Some("tracepoint")
+    }
+
+    fn rung_of(&self, hook: &str) -> Option<&str> {
+        self.attached(hook).and_then(|hook| hook.rung.as_deref())
     }
 
     /// The rung that verdicts were taken on.
     pub(super) fn rung(&self) -> Option<&str> {
-        self.attached("syn").and_then(|hook| hook.rung.as_deref())
+        self.rung_of("syn")
     }
 }
 

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::{guests, matrix, native};
+use super::{guests, matrix, native, scenarios};
 use crate::dist;
 use crate::kernels::{self, Kernel};
 
-/// Runs all tests: the workspace's own, then every scenario on every kernel.
+/// Runs all tests: the workspace's own, then every scenario on this machine's own kernel, as far as that allows, and on every kernel of the matrix.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Only on this kernel; may be given several times.
@@ -28,6 +28,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut total = matrix::Count::default();
     if !arguments.guests_only {
         total.add(native::run()?);
+        if let Some(matrix) = scenarios::run()? {
+            print!("{matrix}");
+            total.add(matrix.count());
+        }
     }
     if !arguments.native_only {
         dist::build()?;

@@ -1,11 +1,13 @@
 //! `test`: everything that must hold before a change goes in. First what
 //! needs no kernel (format, lints, licences, unit and property tests), then
-//! every scenario on every kernel of the matrix.
+//! every scenario on this machine's own kernel, as far as that allows, and on
+//! every kernel of the matrix.
 
 mod command;
 mod guests;
 mod matrix;
 mod native;
 mod programs;
+mod scenarios;
 
 pub(crate) use command::{Arguments, run};

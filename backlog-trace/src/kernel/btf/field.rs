@@ -73,6 +73,22 @@ impl Btf {
         })
     }
 
+    /// Bytes of struct or union `structure`, trailing padding included.
+    ///
+    /// # Errors
+    /// [`BtfError::NoStruct`]; `Ambiguous` where several definitions disagree.
+    pub fn bytes(&self, structure: &str) -> Result<u32, BtfError> {
+        let mut found = None;
+        for named in self.structures.iter().filter(|named| self.is_named(named.name, structure)) {
+            let size = self.record(named.id)?.size_or_type;
+            if found.is_some_and(|other| other != size) {
+                return Err(BtfError::Ambiguous { structure: structure.into(), path: String::new() });
+            }
+            found = Some(size);
+        }
+        found.ok_or_else(|| BtfError::NoStruct { structure: structure.into(), path: String::new() })
+    }
+
     fn field_of(&self, id: u32, structure: &str, path: &str) -> Result<Field, BtfError> {
         let mut at = Member { bit: 0, width: 0, type_id: id };
         for component in path.split('.') {

@@ -50,6 +50,8 @@ pub enum Fact {
     Params(&'static str),
     /// The same of a function that returns something; absent where it does not.
     ParamsOfReturning(&'static str),
+    /// Bytes of a whole struct.
+    Bytes(&'static str),
 }
 
 /// Whether the kernel side can do without.
@@ -101,6 +103,7 @@ impl Row {
             }
             Fact::Params(name) => params(btf, name, false),
             Fact::ParamsOfReturning(name) => params(btf, name, true),
+            Fact::Bytes(structure) => btf.bytes(structure),
         }
     }
 }

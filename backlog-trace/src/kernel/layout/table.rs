@@ -1,4 +1,5 @@
-//! The table. To add a fact: one row here, one `Global<u32>` of the same name
+//! The table. What only one rung reads is optional: its hooks say so where a
+//! kernel lacks it (`probe/needs.rs`). To add a fact: one row here, one `Global<u32>` of the same name
 //! on the kernel side.
 //!
 //! Offsets are `OFF_`, sizes that differ between kernels `SIZE_`, bitfields
@@ -64,11 +65,29 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SOCKET_FILE", "socket", "file", POINTER),
     offset("OFF_FILE_INODE", "file", "f_inode", POINTER),
     offset("OFF_INODE_INO", "inode", "i_ino", &[8]),
+    // Of a group that shares a port (SO_REUSEPORT).
+    offset("OFF_SK_REUSEPORT_CB", "sock", "sk_reuseport_cb", POINTER).optional(),
+    offset("OFF_REUSE_NUM", "sock_reuseport", "num_socks", &[2]).optional(),
+    // A flexible array.
+    offset("OFF_REUSE_SOCKS", "sock_reuseport", "socks", &[0]).optional(),
+    offset("OFF_SKC_INCOMING_CPU", "sock_common", "skc_incoming_cpu", &[4]).optional(),
+    // The kernel's table of listeners by address and port.
+    offset("OFF_NET_HASHINFO", "net", "ipv4.tcp_death_row.hashinfo", POINTER).optional(),
+    offset("OFF_HASHINFO_LHASH2", "inet_hashinfo", "lhash2", POINTER).optional(),
+    offset("OFF_HASHINFO_LHASH2_MASK", "inet_hashinfo", "lhash2_mask", &[4]).optional(),
+    offset("OFF_BUCKET_HEAD", "inet_listen_hashbucket", "nulls_head.first", POINTER).optional(),
+    required("BYTES_BUCKET", Fact::Bytes("inet_listen_hashbucket")).optional(),
+    offset("OFF_SKC_NULLS_NODE", "sock_common", "skc_nulls_node.next", POINTER).optional(),
+    // Up to 5.18 a listener is linked into that table by a node of its own.
+    offset("OFF_LISTEN_NODE", "inet_connection_sock", "icsk_listen_portaddr_node.next", POINTER).optional(),
     // What listeners, requests and connections share.
     offset("OFF_SKC_NET", "sock_common", "skc_net.net", POINTER),
     offset("OFF_SKC_COOKIE", "sock_common", "skc_cookie.counter", &[8]),
     // request_sock.rsk_listener is a #define for this one.
     offset("OFF_SKC_LISTENER", "sock_common", "skc_listener", POINTER),
+    offset("OFF_SKC_BOUND_DEV", "sock_common", "skc_bound_dev_if", &[4]).optional(),
+    byte("OFF_SKC_IPV6ONLY", "sock_common", "skc_ipv6only").optional(),
+    shift("SHIFT_SKC_IPV6ONLY", "sock_common", "skc_ipv6only").optional(),
     offset("OFF_SKC_FAMILY", "sock_common", "skc_family", &[2]),
     offset("OFF_SKC_STATE", "sock_common", "skc_state", &[1]),
     byte("OFF_SKC_REUSEPORT", "sock_common", "skc_reuseport"),
@@ -96,6 +115,7 @@ pub const TABLE: &[Row] = &[
     offset("OFF_REQ_TIMER", "request_sock", "rsk_timer.entry", &[16]),
     // NULL while the timer's handler runs.
     offset("OFF_REQ_TIMER_PPREV", "request_sock", "rsk_timer.entry.pprev", POINTER),
+    offset("OFF_TIMER_FUNCTION", "timer_list", "function", POINTER).optional(),
     byte("OFF_IREQ_ACKED", "inet_request_sock", "acked"),
     shift("SHIFT_IREQ_ACKED", "inet_request_sock", "acked"),
     // When the connection was made, for the time until accept().
@@ -111,6 +131,8 @@ pub const TABLE: &[Row] = &[
     offset("OFF_NET_INUM", "net", "ns.inum", &[4]),
     // int before 5.13 and in early 5.10.y, u8 since.
     offset("OFF_SYSCTL_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", BYTE_OR_WORD),
+    offset("OFF_SYSCTL_ABORT_ON_OVERFLOW", "net", "ipv4.sysctl_tcp_abort_on_overflow", BYTE_OR_WORD)
+        .optional(),
     offset("OFF_SYSCTL_MAX_SYN_BACKLOG", "net", "ipv4.sysctl_max_syn_backlog", &[4]),
     // Since 5.14; some 5.10.y have the member and not the code.
     offset("OFF_SYSCTL_MIGRATE_REQ", "net", "ipv4.sysctl_tcp_migrate_req", &[1]).optional(),
@@ -119,6 +141,10 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SKB_DATA", "sk_buff", "data", POINTER),
     offset("OFF_SKB_NETWORK", "sk_buff", "network_header", &[2]),
     offset("OFF_SKB_PROTOCOL", "sk_buff", "protocol", &[2]),
+    offset("OFF_SKB_TRANSPORT", "sk_buff", "transport_header", &[2]).optional(),
+    offset("OFF_SKB_IIF", "sk_buff", "skb_iif", &[4]).optional(),
+    offset("OFF_DST_DEV", "dst_entry", "dev", POINTER).optional(),
+    offset("OFF_DEV_NET", "net_device", "nd_net.net", POINTER).optional(),
     offset("OFF_SKB_END", "sk_buff", "end", &[4]),
     offset("OFF_SHINFO_GSO_SEGS", "skb_shared_info", "gso_segs", &[2]),
     offset("OFF_SKB_REFDST", "sk_buff", "_skb_refdst", &[8]),
@@ -143,6 +169,9 @@ pub const TABLE: &[Row] = &[
     mib("MIB_FASTOPENPASSIVEFAIL", "LINUX_MIB_TCPFASTOPENPASSIVEFAIL"),
     mib("MIB_FASTOPENLISTENOVERFLOW", "LINUX_MIB_TCPFASTOPENLISTENOVERFLOW"),
     mib("MIB_MIGRATEREQSUCCESS", "LINUX_MIB_TCPMIGRATEREQSUCCESS").optional(),
+    mib("MIB_COOKIESRECV", "LINUX_MIB_SYNCOOKIESRECV"),
+    // Numbered by each kernel; there are none before 5.17.
+    mib("DROP_TCP_CSUM", "SKB_DROP_REASON_TCP_CSUM").optional(),
     // Parameter counts: an exit hook's return value follows the parameters.
     args("ARGS_CHECK_REQ", "tcp_check_req"),
     args("ARGS_ACCEPT", "inet_csk_accept"),

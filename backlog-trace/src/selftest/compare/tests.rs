@@ -186,7 +186,7 @@ fn live_told_something_else() {
 fn a_rung_that_sees_verdicts_alone_is_not_asked_for_more() {
     let mut case = agreed();
     for hook in &mut case.seen.histogram.hooks {
-        hook.rung = Some("tracepoint".to_owned());
+        hook.rung = Some("counters".to_owned());
     }
     let row = &mut case.seen.histogram.listeners[0];
     (row.established, row.accepted, row.accept_queue.max) = (Some(0), Some(0), 0);

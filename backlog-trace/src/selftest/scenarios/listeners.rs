@@ -6,7 +6,7 @@ use super::moves::{accept_all, connect, refused};
 use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
-use crate::selftest::listener_socket::{Listen, ListenerSocket};
+use crate::selftest::listener_socket::{Listen, ListenerSocket, Stack};
 use crate::selftest::patience::wait;
 
 /// Overflows listen(1) by `losses` SYNs, and says what must come of it.
@@ -161,4 +161,59 @@ pub(in crate::selftest) fn reuseport(arena: &mut Arena) -> Result<Expectation> {
             .connections(0, 0)
             .accept_queue(large_holds, 1024),
     ]))
+}
+
+/// Two sockets of one port (SO_REUSEPORT) that both overflow: each member's
+/// losses are its own. How the kernel dealt them out, the members say.
+pub(in crate::selftest) fn reuseport_all_full(arena: &mut Arena) -> Result<Expectation> {
+    const CLIENTS: u32 = 24;
+    let members = [arena.listen(Listen::on(8080, 1).shared())?, arena.listen(Listen::on(8080, 1).shared())?];
+    let [one, other] = &members;
+    arena.begin()?;
+    for _ in 0..CLIENTS {
+        let mut client = arena.client(one)?;
+        let held = |arena: &Arena| -> Result<u64> {
+            let queued = u64::from(one.accept_queue()? + other.accept_queue()?);
+            Ok(queued + arena.moved_at(one, "ListenDrops")?)
+        };
+        let before = held(arena)?;
+        client.syn()?;
+        let mut answered = false;
+        wait("an answer or a refusal", || {
+            answered = client.heard_synack(std::time::Duration::ZERO)?;
+            Ok(answered || held(arena)? > before)
+        })?;
+        if answered {
+            client.ack()?;
+            wait("a connection in an accept queue", || Ok(held(arena)? > before))?;
+        }
+    }
+    let mut expected = Vec::new();
+    for member in &members {
+        let (queued, lost) = (u64::from(member.accept_queue()?), u64::from(member.drops()?));
+        if queued != 2 || lost == 0 {
+            let dealt = format!("{queued} connections wait, {lost} were refused");
+            return Err(Failure::internal("a member of the group was not filled", dealt));
+        }
+        expected.push(
+            Expected::on(member)
+                .packets(Reason::SynAcceptQueueFull, lost)
+                .sk_drops(lost)
+                .syns(queued + lost)
+                .established(queued)
+                .connections(lost, 0)
+                .accept_queue(2, 1),
+        );
+    }
+    Ok(Expectation { listeners: expected, at_least: false, seed: None })
+}
+
+/// One port, once at the address that clients connect to and once at any: the
+/// kernel prefers the first, which overflows.
+pub(in crate::selftest) fn specific_address(arena: &mut Arena) -> Result<Expectation> {
+    let any = arena.listen(Listen::on(8080, 1024).shared())?;
+    let full = arena.listen(Listen::on(8080, 1).stack(Stack::V4Address).shared())?;
+    arena.begin()?;
+    let lost = overflow(arena, &full, 3)?;
+    Ok(Expectation::exactly([lost, Expected::on(&any).sk_drops(0).connections(0, 0)]))
 }

@@ -120,6 +120,22 @@ pub(super) const ROWS: &[Scenario] = &[
         play: migration::member_closes,
     },
     Scenario {
+        name: "reuseport_all_full",
+        shows: "two listeners of one port (SO_REUSEPORT) that both overflow, each counted by itself",
+        needs: &[Tun],
+        hooks: &["syn"],
+        live: false,
+        play: listeners::reuseport_all_full,
+    },
+    Scenario {
+        name: "specific_address",
+        shows: "a listener at one address beside one at any, of the same port: the first overflows",
+        needs: &[Tun],
+        hooks: &["syn"],
+        live: false,
+        play: listeners::specific_address,
+    },
+    Scenario {
         name: "packaged_server",
         shows: "a stopped nginx under load from wrk or ab",
         needs: &[Tun, Program(&["nginx"]), Program(&["wrk", "ab"])],

@@ -289,7 +289,7 @@ fn call(rng: &mut Rng, door: &Door) -> Call {
 /// Only a dual-stack listener takes both.
 fn by_family(stack: Stack, ipv6: bool) -> bool {
     match stack {
-        Stack::V4 => false,
+        Stack::V4 | Stack::V4Address => false,
         Stack::V6 => true,
         Stack::Dual => ipv6,
     }

@@ -1,0 +1,52 @@
+//! The final ACK of a handshake kept in the SYN queue, where it is dropped.
+
+use backlog_trace_common::verdict::Aftermath;
+
+use super::group;
+use crate::baseline::LISTEN;
+use crate::counts;
+use crate::details::Peer;
+use crate::globals::{DROP_TCP_CSUM, OFF_SKC_NET, OFF_SKC_STATE, OFF_SYSCTL_ABORT_ON_OVERFLOW};
+use crate::hooks::ack::{self, Dropped};
+use crate::read::{Memory, Ptr, Typed};
+
+/// A packet for a listener or for a handshake of it is dropped in tcp_v4_rcv()
+/// or tcp_v6_rcv().
+#[inline(always)]
+pub fn dropped(tcp: Ptr, skb: Ptr, reason: u32) -> i32 {
+    // At label csum_error nothing is added to the listener's sk_drops.
+    if !listens(tcp) || reason == DROP_TCP_CSUM.load() {
+        return 0;
+    }
+    let client = Peer::packet::<Typed>(skb);
+    // The request is out of reach here, so a handshake that finished on a
+    // closed listener is not told from a packet that lost nothing.
+    let after = || Aftermath { unlinked: false, listening: true };
+    let packet = Dropped { tcp, skb, looked_up_again: false };
+    let added = ack::dropped::<Typed>(packet, after, || resets(tcp), client);
+    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
+    0
+}
+
+/// A segment that a listener has no use for (tcp_drop()): only what it adds to
+/// sk_drops is of interest.
+#[inline(always)]
+pub fn stray(tcp: Ptr, skb: Ptr) -> i32 {
+    if listens(tcp) {
+        group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), ack::segments::<Typed>(skb));
+    }
+    0
+}
+
+#[inline(always)]
+fn listens(tcp: Ptr) -> bool {
+    Typed::load::<u8>(tcp, OFF_SKC_STATE.load()) == LISTEN
+}
+
+/// What the client of a refused ACK is told: the request is out of reach here,
+/// so the setting that decides it is read (tcp_check_req(), all versions).
+#[inline(always)]
+fn resets(tcp: Ptr) -> bool {
+    let net: Ptr = Typed::load(tcp, OFF_SKC_NET.load());
+    Typed::load::<u8>(net, OFF_SYSCTL_ABORT_ON_OVERFLOW.load()) != 0
+}

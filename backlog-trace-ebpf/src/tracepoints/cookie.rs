@@ -1,0 +1,17 @@
+//! The final ACK of a handshake kept in a cookie, where it is dropped.
+
+use super::group;
+use crate::counts;
+use crate::details::Peer;
+use crate::hooks::cookie;
+use crate::read::{Ptr, Typed};
+
+/// A packet with a valid cookie is dropped in cookie_v4_check() or
+/// cookie_v6_check(). One whose cookie is not valid is answered by RST and
+/// dropped elsewhere.
+#[inline(always)]
+pub fn dropped(tcp: Ptr, skb: Ptr) -> i32 {
+    let added = cookie::dropped::<Typed>(tcp, skb, Peer::packet::<Typed>(skb));
+    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
+    0
+}

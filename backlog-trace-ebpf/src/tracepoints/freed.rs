@@ -1,0 +1,109 @@
+//! Packets that are freed: the place says whose business they are.
+
+use core::ffi::c_void;
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use super::twin::{Pair, judges};
+use super::{ack, cookie, request, syn};
+use crate::globals::{
+    AT_COOKIE_V4_CHECK, AT_COOKIE_V6_CHECK, AT_ICMP_RCV, AT_ICMPV6_RCV, AT_RCV_STATE_PROCESS, AT_V4_RCV,
+    AT_V6_RCV, Extent,
+};
+use crate::maps::PROGRESS;
+use crate::read::{Memory, Ptr, Typed, slot};
+
+/// Bits of `PROGRESS[3]`: hooks that are carried here.
+const CARRIES_REQUEST: u32 = 1;
+const CARRIES_COOKIE: u32 = 2;
+
+/// consume_skb(skb, location)
+#[btf_tracepoint]
+pub fn packet_consumed(ctx: BtfTracePointContext) -> i32 {
+    consumed(ctx.as_ptr(), false)
+}
+
+/// consume_skb(skb, location)
+#[btf_tracepoint]
+pub fn packet_consumed_twin(ctx: BtfTracePointContext) -> i32 {
+    consumed(ctx.as_ptr(), true)
+}
+
+/// kfree_skb(skb, location, reason, rx_sk)
+#[btf_tracepoint]
+pub fn packet_dropped(ctx: BtfTracePointContext) -> i32 {
+    dropped(ctx.as_ptr(), false)
+}
+
+/// kfree_skb(skb, location, reason, rx_sk)
+#[btf_tracepoint]
+pub fn packet_dropped_twin(ctx: BtfTracePointContext) -> i32 {
+    dropped(ctx.as_ptr(), true)
+}
+
+/// The most frequent tracepoint of all, so the place decides first.
+#[inline(always)]
+fn consumed(ctx: *mut c_void, second: bool) -> i32 {
+    let location = slot::<1>(ctx);
+    let of_syn = within(AT_RCV_STATE_PROCESS.load(), location);
+    let of_error = within(AT_ICMP_RCV.load(), location) || within(AT_ICMPV6_RCV.load(), location);
+    if !of_syn && !of_error {
+        return 0;
+    }
+    let skb = slot::<0>(ctx) as Ptr;
+    if !judges(Pair::Consumed, second, skb as u64) {
+        return 0;
+    }
+    if of_syn {
+        syn::consumed(skb)
+    } else if carries(CARRIES_REQUEST) {
+        request::consumed(skb)
+    } else {
+        0
+    }
+}
+
+#[inline(always)]
+fn dropped(ctx: *mut c_void, second: bool) -> i32 {
+    let location = slot::<1>(ctx);
+    let of_ack = within(AT_V4_RCV.load(), location) || within(AT_V6_RCV.load(), location);
+    let of_cookie =
+        within(AT_COOKIE_V4_CHECK.load(), location) || within(AT_COOKIE_V6_CHECK.load(), location);
+    let stray = within(AT_RCV_STATE_PROCESS.load(), location);
+    if !of_ack && !of_cookie && !stray {
+        return 0;
+    }
+    let sk = slot::<3>(ctx) as Ptr;
+    if sk.is_null() {
+        return 0;
+    }
+    let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
+    let skb = slot::<0>(ctx) as Ptr;
+    if !judges(Pair::Dropped, second, skb as u64) {
+        return 0;
+    }
+    if of_ack {
+        ack::dropped(tcp, skb, slot::<2>(ctx) as u32)
+    } else if stray {
+        ack::stray(tcp, skb)
+    } else if carries(CARRIES_COOKIE) {
+        cookie::dropped(tcp, skb)
+    } else {
+        0
+    }
+}
+
+/// Whether an address lies in a function.
+#[inline(always)]
+fn within(at: Extent, location: u64) -> bool {
+    let [start, length, cold, cold_length] = at;
+    location.wrapping_sub(start) < length || location.wrapping_sub(cold) < cold_length
+}
+
+/// User space says so once everything is attached.
+#[inline(always)]
+fn carries(hook: u32) -> bool {
+    PROGRESS.get(3).is_some_and(|carried| *carried & hook != 0)
+}

@@ -1,0 +1,59 @@
+//! A listener opens or closes, by the change of its state.
+
+use core::ffi::c_void;
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use super::queued;
+use crate::baseline::{self, LISTEN};
+use crate::counts::Caller;
+use crate::hooks::{close, listen};
+use crate::read::{Memory, Ptr, Typed, slot};
+
+/// `TCP_CLOSE`.
+const CLOSE: u32 = 7;
+
+/// inet_sock_set_state(sk, oldstate, newstate): before the socket is found by
+/// packets (inet_csk_listen_start(), all versions), the kernel makes its
+/// cookie. A program of its own, because kernels before 5.12 refuse the helper.
+#[btf_tracepoint]
+pub fn state_cookie(ctx: BtfTracePointContext) -> i32 {
+    let ctx: *mut c_void = ctx.as_ptr();
+    if slot::<2>(ctx) as u32 == u32::from(LISTEN) {
+        // SAFETY: a typed socket from the context.
+        unsafe { bpf_get_socket_cookie((slot::<0>(ctx) as Ptr).cast_mut().cast()) };
+    }
+    0
+}
+
+/// inet_sock_set_state(sk, oldstate, newstate): the port of a socket that was
+/// not bound is not known yet.
+#[btf_tracepoint]
+pub fn state_listen(ctx: BtfTracePointContext) -> i32 {
+    let raw: *mut c_void = ctx.as_ptr();
+    if slot::<2>(raw) as u32 != u32::from(LISTEN) {
+        return 0;
+    }
+    let Some(tcp) = Typed::tcp_sock(slot::<0>(raw) as Ptr) else { return 0 };
+    baseline::enroll::<Typed>(tcp);
+    listen::opened::<Typed>(tcp, Caller::current(&ctx))
+}
+
+/// inet_sock_set_state(sk, oldstate, newstate): inet_csk_listen_stop() comes
+/// right after it, so both queue lengths are still whole.
+#[btf_tracepoint]
+pub fn state_close(ctx: BtfTracePointContext) -> i32 {
+    let ctx: *mut c_void = ctx.as_ptr();
+    queued::made(ctx);
+    // A connection is a copy of its listener at first, and leaves its state
+    // with its cookie still in it (inet_csk_clone_lock(), up to 6.12).
+    if slot::<1>(ctx) as u32 != u32::from(LISTEN) || slot::<2>(ctx) as u32 != CLOSE {
+        return 0;
+    }
+    let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx) as Ptr) else { return 0 };
+    // No hook sees the connections reset one by one.
+    close::closing::<Typed>(tcp, false)
+}

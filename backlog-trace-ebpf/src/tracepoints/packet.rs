@@ -1,0 +1,150 @@
+//! What a packet says that is about to be freed: its namespace, its addresses
+//! and its ports. By then `skb->dev` is NULL (tcp_v4_rcv(), tcp_v6_rcv()) and
+//! no socket is tied to it.
+
+use crate::details::{Client, IPV4, Peer};
+use crate::globals::{
+    OFF_DEV_NET, OFF_DST_DEV, OFF_SKB_DATA, OFF_SKB_HEAD, OFF_SKB_IIF, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL,
+    OFF_SKB_REFDST, OFF_SKB_TRANSPORT,
+};
+use crate::hooks::syn::not_unicast;
+use crate::maps::SEGMENT;
+use crate::read::{Memory, Probed, Ptr, copy};
+
+/// `skb->_skb_refdst`: the lowest bit says who counts the reference.
+const NOREF: u64 = 1;
+
+/// A TCP segment, and the listener that is looked for.
+///
+/// It is kept in map memory, whose contents the verifier does not tell apart:
+/// on the stack, each way to fill it in would be another state to go through
+/// everything that follows with.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Segment {
+    /// Address of its `struct net`.
+    pub net: u64,
+    /// Our address: IPv4 in the first word, network order.
+    pub local: [u32; 4],
+    /// The client's.
+    pub remote: [u32; 4],
+    /// Our port, host order.
+    pub local_port: u32,
+    /// The client's.
+    pub remote_port: u32,
+    /// 1 for IPv6.
+    pub ipv6: u32,
+    /// 1 where our address is not unicast.
+    pub not_unicast: u32,
+    /// Interface that the packet came in by.
+    pub device: u32,
+    pub reserved: u32,
+    /// The listener; 0: none was found.
+    pub listener: u64,
+    /// Its group (`struct sock_reuseport`), where it may be any member of it.
+    pub group: u64,
+    /// How well it matches.
+    pub score: u64,
+}
+
+impl Segment {
+    /// The client's end.
+    #[inline(always)]
+    pub fn client(&self) -> Client {
+        Client { ipv6: self.ipv6 == 1, address: self.remote, port: self.remote_port as u16 }
+    }
+}
+
+/// The segment of a packet that is freed on this CPU, with the bottom half
+/// off: until the program ends there is no other one.
+#[inline(always)]
+pub fn of<M: Memory>(skb: Ptr) -> Option<*mut Segment> {
+    let segment = SEGMENT.get_ptr_mut(0)?;
+    let head: u64 = M::load(skb, OFF_SKB_HEAD.load());
+    let network = head + u64::from(M::load::<u16>(skb, OFF_SKB_NETWORK.load()));
+    let transport = head + u64::from(M::load::<u16>(skb, OFF_SKB_TRANSPORT.load()));
+    // SAFETY: this CPU's live map value.
+    unsafe {
+        (*segment).net = net::<M>(skb)?;
+        (*segment).device = M::load(skb, OFF_SKB_IIF.load());
+        (*segment).ipv6 = u32::from(M::load::<u16>(skb, OFF_SKB_PROTOCOL.load()) != IPV4);
+        addresses(network, (*segment).ipv6, &raw mut (*segment).remote, &raw mut (*segment).local);
+        let own = if (*segment).ipv6 == 1 { Peer::Ipv6(skb) } else { Peer::Ipv4(skb) };
+        (*segment).not_unicast = u32::from(not_unicast::<M>(&own));
+        let [source, destination] = ports(transport);
+        (*segment).remote_port = u32::from(source);
+        (*segment).local_port = u32::from(destination);
+    }
+    Some(segment)
+}
+
+/// The segment of ours that an ICMP error is about: `skb->data` is at its IP
+/// header (icmp_unreach(), icmpv6_notify()). We sent it.
+#[inline(always)]
+pub fn of_error<M: Memory>(skb: Ptr, net: u64) -> Option<*mut Segment> {
+    let segment = SEGMENT.get_ptr_mut(0)?;
+    let network: u64 = M::load(skb, OFF_SKB_DATA.load());
+    // SAFETY: this CPU's live map value.
+    unsafe {
+        (*segment).net = net;
+        (*segment).device = M::load(skb, OFF_SKB_IIF.load());
+        (*segment).ipv6 = u32::from(M::load::<u16>(skb, OFF_SKB_PROTOCOL.load()) != IPV4);
+        addresses(network, (*segment).ipv6, &raw mut (*segment).local, &raw mut (*segment).remote);
+        let [source, destination] = ports(network + header(network, (*segment).ipv6));
+        (*segment).local_port = u32::from(source);
+        (*segment).remote_port = u32::from(destination);
+    }
+    Some(segment)
+}
+
+/// The namespace of a packet that was routed to this host.
+#[inline(always)]
+pub fn net<M: Memory>(skb: Ptr) -> Option<u64> {
+    let dst = M::load::<u64>(skb, OFF_SKB_REFDST.load()) & !NOREF;
+    if dst == 0 {
+        return None;
+    }
+    let device: u64 = Probed::load(dst as Ptr, OFF_DST_DEV.load());
+    let net: u64 = Probed::load(device as Ptr, OFF_DEV_NET.load());
+    if net == 0 { None } else { Some(net) }
+}
+
+/// Length of an IP header. Our own SYN+ACK has no IPv6 extension headers
+/// unless the application asked for some.
+#[inline(always)]
+fn header(network: u64, ipv6: u32) -> u64 {
+    if ipv6 == 1 {
+        return 40;
+    }
+    let mut first = 0u8;
+    copy(&raw mut first, network);
+    u64::from(first & 0xf) * 4
+}
+
+/// Source and destination; an IPv4 address in the first word.
+///
+/// # Safety
+/// `source` and `destination` must be memory for an address.
+#[inline(always)]
+unsafe fn addresses(network: u64, ipv6: u32, source: *mut [u32; 4], destination: *mut [u32; 4]) {
+    if ipv6 == 1 {
+        copy(source, network + 8);
+        copy(destination, network + 24);
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe {
+            source.write([0; 4]);
+            destination.write([0; 4]);
+        }
+        copy(source.cast::<u32>(), network + 12);
+        copy(destination.cast::<u32>(), network + 16);
+    }
+}
+
+/// Source and destination port, host order.
+#[inline(always)]
+fn ports(transport: u64) -> [u16; 2] {
+    let mut ports = [0u16; 2];
+    copy(&raw mut ports, transport);
+    [u16::from_be(ports[0]), u16::from_be(ports[1])]
+}

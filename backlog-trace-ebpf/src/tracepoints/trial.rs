@@ -1,0 +1,50 @@
+//! Whether listeners are where [`super::lookup`] looks for them: its knowledge
+//! of the kernel's table is tried out on every listener that is open before any
+//! verdict depends on it.
+
+use core::ffi::c_void;
+
+use super::lookup;
+use crate::baseline::LISTEN;
+use crate::counts::INET6;
+use crate::globals::{
+    OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR, OFF_SKC_STATE,
+    OFF_SKC_V6_RCV_SADDR,
+};
+use crate::maps::{PROGRESS, SEGMENT};
+use crate::read::{Memory, Ptr, Typed, slot};
+
+/// Walks the sockets of one namespace when user space reads the iterator, and
+/// counts the listeners that a search by their own address does not find.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp")]
+pub extern "C" fn listeners_found(ctx: *mut c_void) -> i32 {
+    let sk = slot::<1>(ctx) as Ptr;
+    if sk.is_null() || Typed::load::<u8>(sk, OFF_SKC_STATE.load()) != LISTEN {
+        return 0;
+    }
+    let Some(segment) = SEGMENT.get_ptr_mut(1) else { return 0 };
+    // SAFETY: this CPU's live map value, which packets do not use. Should
+    // another walk get in between on it, both are of this program.
+    unsafe {
+        (*segment).net = Typed::load(sk, OFF_SKC_NET.load());
+        (*segment).device = Typed::load(sk, OFF_SKC_BOUND_DEV.load());
+        (*segment).local_port = u32::from(Typed::load::<u16>(sk, OFF_SKC_NUM.load()));
+        (*segment).ipv6 = u32::from(Typed::load::<u16>(sk, OFF_SKC_FAMILY.load()) == INET6);
+        let words: *mut u64 = (&raw mut (*segment).local).cast();
+        if (*segment).ipv6 == 1 {
+            words.write(Typed::load(sk, OFF_SKC_V6_RCV_SADDR.load()));
+            words.add(1).write(Typed::load(sk, OFF_SKC_V6_RCV_SADDR.load() + 8));
+        } else {
+            words.write(u64::from(Typed::load::<u32>(sk, OFF_SKC_RCV_SADDR.load())));
+            words.add(1).write(0);
+        }
+        lookup::look_up(1);
+        if (*segment).listener == 0
+            && let Some(unfound) = PROGRESS.get_ptr_mut(2)
+        {
+            *unfound += 1;
+        }
+    }
+    0
+}

@@ -1,0 +1,52 @@
+//! Every scenario on this machine's own kernel, on the best rung of each hook
+//! that it allows. In private network namespaces: the machine's own traffic
+//! is not touched.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::matrix::Matrix;
+use crate::cargo::cargo;
+use crate::kernels::NATIVE;
+use crate::step::{quiet, step};
+use crate::workspace;
+
+/// `backlog-trace check`: every hook, or all that is needed.
+const USABLE: [i32; 2] = [0, 20];
+
+/// `selftest`: all passed, or a scenario failed, which it says itself.
+const PLAYED: [i32; 2] = [0, 9];
+
+/// Plays them; `None` where the kernel or the user cannot.
+pub(super) fn run() -> Result<Option<Matrix>> {
+    step("build the tool", || quiet(cargo().args(["build", "--quiet", "--locked", "-p", "backlog-trace"])))?;
+    let tool = workspace::target().join("debug/backlog-trace");
+    let check = started(&tool, &["check"])?;
+    if !check.status.code().is_some_and(|code| USABLE.contains(&code)) {
+        eprintln!(
+            "           scenarios on this machine's own kernel: not played, it allows nothing to be observed"
+        );
+        eprintln!("           what it allows: {} check", tool.display());
+        return Ok(None);
+    }
+    let played =
+        step("scenarios on this machine's own kernel", || started(&tool, &["selftest", "--format", "json"]))?;
+    let said = String::from_utf8_lossy(&played.stdout);
+    if !played.status.code().is_some_and(|code| PLAYED.contains(&code)) {
+        bail!(
+            "selftest ended with {}: {}",
+            played.status,
+            String::from_utf8_lossy(&played.stderr).trim_end()
+        );
+    }
+    let mut matrix = Matrix::default();
+    matrix.add(&NATIVE, &said);
+    Ok(Some(matrix))
+}
+
+fn started(tool: &Path, arguments: &[&str]) -> Result<std::process::Output> {
+    let output = Command::new(tool).args(arguments).stdin(Stdio::null()).output();
+    output.with_context(|| format!("{} could not be started", tool.display()))
+}
