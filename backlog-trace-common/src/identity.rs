@@ -52,9 +52,15 @@ pub struct Identity {
     pub lost_unaccepted: u32,
     /// Half-open requests that were abandoned because it closed.
     pub lost_half_open: u32,
+    /// Connections that were in its accept queue each time that it closed: it
+    /// can have listened again. They were reset, or moved to another member of
+    /// its group.
+    pub left_unaccepted: u32,
+    /// Keeps the size a multiple of eight without hidden padding.
+    pub reserved: u32,
     /// Of a member of a group on the tracepoint rung: what has been charged to
     /// it of what was added to `sk_drops` since it was met.
     pub charged: u64,
 }
 
-const _: () = assert!(size_of::<Identity>() == 136);
+const _: () = assert!(size_of::<Identity>() == 144);

@@ -201,6 +201,8 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
         (*new).closing = 0;
         (*new).lost_unaccepted = 0;
         (*new).lost_half_open = 0;
+        (*new).left_unaccepted = 0;
+        (*new).reserved = 0;
         (*new).charged = 0;
         // Another CPU may have met it first: what it recorded stays.
         let _ = IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST));

@@ -90,8 +90,9 @@ fn owners(listener: &TcpListener, capabilities: CapabilitySet) -> Vec<u64> {
     let port = listener.local_addr().unwrap().port().to_string();
     let output = run(&["listeners", "--format", "json", "--port", &port], capabilities);
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let object: Value = serde_json::from_str(text.lines().next().unwrap_or_default())
-        .unwrap_or_else(|_| panic!("{}", shown(&output)));
+    let object: std::result::Result<Value, _> = serde_json::from_str(text.lines().next().unwrap_or_default());
+    assert!(object.is_ok(), "{}", shown(&output));
+    let object = object.unwrap();
     let owners = object["listener"]["owners"].as_array().unwrap();
     owners.iter().map(|owner| owner["pid"].as_u64().unwrap()).collect()
 }

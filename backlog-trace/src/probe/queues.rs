@@ -82,6 +82,12 @@ impl Queues {
         self.met.get(&id).map_or(0, |keys| keys.values().map(lost).sum())
     }
 
+    /// Connections that waited in its accept queue when it closed, each time.
+    fn left(&self, id: u32) -> u64 {
+        let left = |identity: &Identity| u64::from(identity.left_unaccepted);
+        self.met.get(&id).map_or(0, |keys| keys.values().map(left).sum())
+    }
+
     /// The movement since then: read when it closed, else at the last look at
     /// its namespace. The kernel's counter is 32 bits wide and wraps.
     ///
@@ -100,23 +106,27 @@ impl Queues {
 
     /// Adds what follows from the accept queue's length: every handshake that
     /// finished was handed out by accept() since, or waits in the queue, or
-    /// waited there when the listener closed.
+    /// waited there one of the times that the listener closed.
     pub(super) fn complete(&self, id: u32, totals: &Totals, book: &Book) -> Totals {
         let mut totals = totals.clone();
         totals.reasons[Reason::ListenerClosed] += self.lost(id);
         let start = self.start(id).map_or(0, |start| start.accept_queue);
-        let end = self.end(id).map(|end| end.accept_queue);
-        let now = end.or_else(|| book.depth(id).map(|depth| depth.accept_queue));
+        let end = self.end(id);
+        let waiting = match end {
+            Some(_) => Some(0),
+            None => book.depth(id).map(|depth| depth.accept_queue),
+        };
         if let Some(listener) = book.by_id(id) {
             totals.limit = listener.limit;
         }
-        if let Some(queue) = now {
-            let (now, start) = (u64::from(queue), u64::from(start));
+        if let Some(waiting) = waiting {
+            let (left, start) = (u64::from(waiting) + self.left(id), u64::from(start));
             match self.counted {
-                Counted::Accepts => totals.established = (totals.accepted + now).saturating_sub(start),
-                Counted::Handshakes => totals.accepted = (totals.established + start).saturating_sub(now),
+                Counted::Accepts => totals.established = (totals.accepted + left).saturating_sub(start),
+                Counted::Handshakes => totals.accepted = (totals.established + start).saturating_sub(left),
                 Counted::Nothing => {}
             }
+            let queue = end.map_or(waiting, |end| end.accept_queue);
             totals.accept_queue_max = totals.accept_queue_max.max(queue);
         }
         totals
@@ -155,6 +165,7 @@ mod tests {
             accept_queue: queue.0,
             closed: 1,
             closed_accept_queue: queue.1,
+            left_unaccepted: queue.1,
             ..Identity::default()
         };
         queues.learn(0, 1, &met);
@@ -172,6 +183,15 @@ mod tests {
         check_established((2, 0), 5, 3);
     }
 
+    #[test]
+    fn what_waited_when_it_closed_before_it_listened_again_was_finished_too() {
+        let mut queues = Queues::default();
+        let again = Identity { left_unaccepted: 4, ..Identity::default() };
+        queues.learn(0, 1, &Identity { closed: 9, closed_accept_queue: 1, left_unaccepted: 5, ..again });
+        let totals = Totals { accepted: 3, ..Totals::default() };
+        assert_eq!(queues.complete(0, &totals, &Book::new()).established, 8);
+    }
+
     /// Accepted, by handshakes that were put into the queue since.
     #[track_caller]
     fn check_accepted(queue: (u32, u32), established: u64, accepted: u64) {
@@ -180,6 +200,7 @@ mod tests {
             accept_queue: queue.0,
             closed: 1,
             closed_accept_queue: queue.1,
+            left_unaccepted: queue.1,
             ..Identity::default()
         };
         queues.learn(0, 1, &met);

@@ -15,7 +15,8 @@ pub(super) struct Scenario {
     /// What the machine must have.
     pub(super) needs: &'static [Need],
     /// Hooks without which the tool cannot see it; where one of them is
-    /// missing the scenario is skipped and says so.
+    /// missing the scenario is skipped and says so. `hook!rung`: on this rung
+    /// the hook does not see it.
     pub(super) hooks: &'static [&'static str],
     /// Whether single events matter, so that `live` runs beside it too.
     pub(super) live: bool,

@@ -173,6 +173,11 @@ impl Histogram {
         self.sees_all("accept") || self.rung_of("ack") == Some("tracepoint")
     }
 
+    /// Whether the number of accepts follows from that of finished handshakes.
+    pub(super) fn derives_accepts(&self) -> bool {
+        !self.sees_all("accept")
+    }
+
     fn rung_of(&self, hook: &str) -> Option<&str> {
         self.attached(hook).and_then(|hook| hook.rung.as_deref())
     }

@@ -34,7 +34,7 @@ pub(super) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: b
     counts::against_kernel(kernel, histogram, &mut why);
     counts::audit(kernel, histogram, &mut why);
     counts::drops(expected, kernel, histogram, &mut why);
-    counts::facts(expected, histogram, &mut why);
+    counts::facts(expected, kernel, histogram, &mut why);
     if !expected.at_least {
         counts::retransmits(kernel, histogram, &mut why);
     }
@@ -65,8 +65,16 @@ pub(super) fn unseen(hooks: &[&str], histogram: &Histogram) -> Option<String> {
         // What is promised then needs no hook.
         return None;
     }
-    let missing = hooks.iter().find(|hook| histogram.attached(hook).is_none())?;
-    let row = histogram.hooks.iter().find(|row| row.hook == **missing);
+    let blind = hooks
+        .iter()
+        .filter_map(|hook| hook.split_once('!'))
+        .find(|(hook, rung)| histogram.attached(hook).is_some_and(|row| row.rung.as_deref() == Some(rung)));
+    if let Some((hook, rung)) = blind {
+        return Some(format!("the hook {hook} does not see it on the rung {rung}"));
+    }
+    let name = |hook: &str| hook.split_once('!').map_or(hook, |(name, _)| name).to_owned();
+    let missing = hooks.iter().map(|hook| name(hook)).find(|hook| histogram.attached(hook).is_none())?;
+    let row = histogram.hooks.iter().find(|row| row.hook == missing);
     let why = row.and_then(|row| row.why.as_deref()).unwrap_or("the tool does not say why");
     Some(format!("the hook {missing} is not attached: {why}"))
 }
