@@ -19,7 +19,8 @@ pub(super) struct Switch {
 }
 
 const SWITCHES: [Switch; 2] = [
-    // ftrace_startup_enable() does nothing then (seen on 5.10 to 7.2).
+    // ftrace_startup_enable() does nothing then. Seen: trampolines and kprobes
+    // on 6.12 and 7.2, kprobes on 5.10, which refuses trampolines with EBUSY.
     Switch {
         path: "/proc/sys/kernel/ftrace_enabled",
         what: "ftrace",

@@ -42,7 +42,7 @@ const RANDOM: &str = "backlog-trace selftest random random";
 const RANDOM_NAME: &str = "random with four processors";
 
 /// Longest a guest may take. It takes about five minutes.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1200);
 
 /// Processors of a guest: two, so that races can happen.
 const PROCESSORS: u32 = 2;
