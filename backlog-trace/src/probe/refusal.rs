@@ -87,6 +87,9 @@ pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained 
         Kind::TpBtf => ("programs on tracepoints with types", "CONFIG_BPF_EVENTS"),
         Kind::Kprobe | Kind::Kretprobe => ("kprobes", "CONFIG_KPROBE_EVENTS"),
     };
+    if is_locked_out(answer, facts) {
+        return locked_out();
+    }
     match answer {
         Answer::NoTarget | Answer::Errno(Errno::NOENT, _) | Answer::Probing(Errno::NOENT) => {
             Explained { outcome: Outcome::Absent, why: format!("this kernel has no {target}"), advice: None }
@@ -156,6 +159,9 @@ pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained 
 
 /// Why something that no hook can do without is refused; `what` is its name.
 pub(super) fn of_preparation(what: &str, answer: &Answer, facts: &Facts) -> Explained {
+    if is_locked_out(answer, facts) {
+        return locked_out();
+    }
     match answer {
         Answer::Errno(errno, log) if last_words(log).is_none() && no_permission(*errno) => {
             let mut explained = not_permitted(what, *errno, facts);
@@ -198,6 +204,20 @@ fn no_permission(errno: Errno) -> bool {
     errno == Errno::PERM || errno == Errno::ACCESS
 }
 
+/// The helper that reads memory is one that the verifier does not know then.
+fn is_locked_out(answer: &Answer, facts: &Facts) -> bool {
+    let Answer::Errno(_, log) = answer else { return false };
+    facts.lockdown == Lockdown::Confidentiality
+        && last_words(log).is_some_and(|words| words.contains("bpf_probe_read"))
+}
+
+fn locked_out() -> Explained {
+    refused(
+        "the kernel is locked down (confidentiality): programs may not read its memory".to_owned(),
+        Some("boot without lockdown=confidentiality".to_owned()),
+    )
+}
+
 /// A refusal before the verifier was asked: a privilege, lockdown, or a policy.
 fn not_permitted(what: &str, errno: Errno, facts: &Facts) -> Explained {
     if let Err(failure) = privileges(facts) {
@@ -238,7 +258,7 @@ fn said(answer: &Answer) -> String {
 
 /// The verifier ends with what it did not like, then with statistics.
 fn last_words(log: &str) -> Option<&str> {
-    let statistics = ["processed ", "verification time ", "stack depth ", "peak_states "];
+    let statistics = ["processed ", "insns processed ", "verification time ", "stack depth ", "peak_states "];
     let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.rev().find(|line| !statistics.iter().any(|start| line.starts_with(start)))
 }
@@ -331,8 +351,12 @@ mod tests {
             let words = ["tcp_check_req: the verifier rejects", "doesn't have 9-th argument ("];
             check(&of_part(&FUNCTION, &answer, &root()), Outcome::Refused, &words);
         }
-        let statistics = Answer::Errno(Errno::PERM, "processed 0 insns\n".to_owned());
-        check(&of_part(&FUNCTION, &statistics, &root()), Outcome::Refused, &["fentry trampolines (EPERM)"]);
+        // The second form is that of 7.2.
+        for statistics in ["processed 0 insns\n", "insns processed 21\n"] {
+            let statistics = Answer::Errno(Errno::PERM, statistics.to_owned());
+            let explained = of_part(&FUNCTION, &statistics, &root());
+            check(&explained, Outcome::Refused, &["fentry trampolines (EPERM)"]);
+        }
     }
 
     #[test]
@@ -362,6 +386,21 @@ mod tests {
         check(&on(Lack::Argument(saying)), Outcome::Absent, &["tcp_retransmit_synack", "does not say where"]);
         check(&on(Lack::Place("tcp_v4_rcv")), Outcome::Refused, &["/proc/kallsyms", "tcp_v4_rcv"]);
         check(&on(Lack::Fact("OFF_DEV_NET")), Outcome::Refused, &["no OFF_DEV_NET"]);
+    }
+
+    #[test]
+    fn a_helper_that_lockdown_takes_away() {
+        for log in [
+            "0: (85) call bpf_probe_read#4\nunknown func bpf_probe_read#4\nprocessed 1 insns",
+            "program of this type cannot use helper bpf_probe_read#4\n",
+        ] {
+            let answer = Answer::Errno(Errno::INVAL, log.to_owned());
+            let locked = Facts { lockdown: Lockdown::Confidentiality, ..root() };
+            check(&of_preparation("it", &answer, &locked), Outcome::Refused, &["locked down"]);
+            check(&of_part(&FUNCTION, &answer, &locked), Outcome::Refused, &["locked down"]);
+            // Otherwise it is what it says.
+            check(&of_preparation("it", &answer, &root()), Outcome::Refused, &["bpf_probe_read"]);
+        }
     }
 
     #[test]

@@ -149,22 +149,28 @@ pub(crate) fn types_without(name: &str, directory: &Path) -> PathBuf {
     path
 }
 
-/// What eBPF has in the kernel: kind and id.
-pub(crate) struct Loaded(BTreeSet<(&'static str, u32)>);
+/// What a program can leave behind: kind and name.
+pub(crate) struct Loaded {
+    things: BTreeSet<(&'static str, String)>,
+    look: fn() -> BTreeSet<(&'static str, String)>,
+}
 
 impl Loaded {
+    /// What eBPF has in the kernel.
     pub(crate) fn now() -> Self {
-        // What goes away between being listed and being looked at is no concern.
-        let programs = loaded_programs().filter_map(Result::ok).map(|program| ("program", program.id()));
-        let maps = loaded_maps().filter_map(Result::ok).map(|map| ("map", map.id()));
-        let links = loaded_links().filter_map(Result::ok).map(|link| ("link", link.id()));
-        Self(programs.chain(maps).chain(links).collect())
+        Self { things: loaded(), look: loaded }
+    }
+
+    /// That, and network namespaces, processes of the tool and temporary files:
+    /// where no other test is at work beside this one.
+    pub(crate) fn everything() -> Self {
+        Self { things: everything(), look: everything }
     }
 
     /// What kinds of things have come since.
     pub(crate) fn new_kinds(&self) -> Vec<&'static str> {
-        let now = Self::now().0;
-        let kinds: BTreeSet<_> = now.difference(&self.0).map(|(kind, _)| *kind).collect();
+        let now = (self.look)();
+        let kinds: BTreeSet<_> = now.difference(&self.things).map(|(kind, _)| *kind).collect();
         kinds.into_iter().collect()
     }
 
@@ -173,11 +179,42 @@ impl Loaded {
     #[track_caller]
     pub(crate) fn check_nothing_stayed(&self, after: &dyn Debug) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        let mut new: BTreeSet<_> = Self::now().0.difference(&self.0).copied().collect();
+        let mut new: BTreeSet<_> = (self.look)().difference(&self.things).cloned().collect();
         while !new.is_empty() {
             assert!(Instant::now() < deadline, "{new:?} stayed after {after:?}");
             std::thread::sleep(Duration::from_millis(50));
-            new = new.intersection(&Self::now().0).copied().collect();
+            new = new.intersection(&(self.look)()).cloned().collect();
         }
     }
+}
+
+fn loaded() -> BTreeSet<(&'static str, String)> {
+    // What goes away between being listed and being looked at is no concern.
+    let programs = loaded_programs().filter_map(Result::ok).map(|program| ("program", program.id()));
+    let maps = loaded_maps().filter_map(Result::ok).map(|map| ("map", map.id()));
+    let links = loaded_links().filter_map(Result::ok).map(|link| ("link", link.id()));
+    programs.chain(maps).chain(links).map(|(kind, id)| (kind, id.to_string())).collect()
+}
+
+fn everything() -> BTreeSet<(&'static str, String)> {
+    let mut things = loaded();
+    let names = |place: &str| {
+        let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    for place in ["/tmp", "/var/tmp", "/dev/shm", "/run", "/run/netns", "/sys/fs/bpf"] {
+        things.extend(names(place).into_iter().map(|path| ("file", path.display().to_string())));
+    }
+    for process in names("/proc") {
+        let Ok(comm) = std::fs::read_to_string(process.join("comm")) else { continue };
+        if comm.trim_end() == "backlog-trace" {
+            things.insert(("process", process.display().to_string()));
+        }
+        for thread in names(&process.join("task").display().to_string()) {
+            if let Ok(namespace) = std::fs::read_link(thread.join("ns/net")) {
+                things.insert(("namespace", namespace.display().to_string()));
+            }
+        }
+    }
+    things
 }

@@ -5,6 +5,7 @@
 
 mod command;
 mod guests;
+mod lockdown;
 mod matrix;
 mod native;
 mod programs;

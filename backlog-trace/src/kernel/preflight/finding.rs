@@ -103,12 +103,11 @@ fn lockdown(state: Lockdown) -> Finding {
     match state {
         Lockdown::Off => Finding::fine(subject, "off"),
         Lockdown::Integrity => Finding::fine(subject, "integrity: does not affect tracing"),
-        Lockdown::Confidentiality => Finding {
+        Lockdown::Confidentiality => Finding::unable(
             subject,
-            grade: Grade::Reduced,
-            what: "confidentiality: the kprobe rung is refused, the others are not".to_owned(),
-            advice: None,
-        },
+            "confidentiality: programs may not read the kernel's memory, so no hook can be attached",
+            Some("boot without lockdown=confidentiality".to_owned()),
+        ),
     }
 }
 
@@ -162,6 +161,6 @@ mod tests {
     fn only_the_stricter_lockdown_takes_something_away() {
         let with = |lockdown| Facts { lockdown, ..facts("6.1.0", u64::MAX) };
         check(&with(Lockdown::Integrity), "lockdown", Grade::Fine, "integrity");
-        check(&with(Lockdown::Confidentiality), "lockdown", Grade::Reduced, "kprobe");
+        check(&with(Lockdown::Confidentiality), "lockdown", Grade::Unable, "memory");
     }
 }

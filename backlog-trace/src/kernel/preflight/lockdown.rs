@@ -7,8 +7,9 @@ pub enum Lockdown {
     Off,
     /// Root may not change the kernel: tracing is untouched.
     Integrity,
-    /// Root may not read the kernel either: kprobes and `bpf_probe_read_kernel`
-    /// are refused; loads through BTF types are not.
+    /// Root may not read the kernel either: no kprobe, and no program that calls
+    /// `bpf_probe_read_kernel()` (`LOCKDOWN_BPF_READ_KERNEL`), which every rung
+    /// needs for the counters. Seen on 5.10 and 6.12.
     Confidentiality,
 }
 
