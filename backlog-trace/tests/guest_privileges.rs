@@ -90,7 +90,7 @@ fn owners(listener: &TcpListener, capabilities: CapabilitySet) -> Vec<u64> {
     let port = listener.local_addr().unwrap().port().to_string();
     let output = run(&["listeners", "--format", "json", "--port", &port], capabilities);
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let object: std::result::Result<Value, _> = serde_json::from_str(text.lines().next().unwrap_or_default());
+    let object: Result<Value, _> = serde_json::from_str(text.lines().next().unwrap_or_default());
     assert!(object.is_ok(), "{}", shown(&output));
     let object = object.unwrap();
     let owners = object["listener"]["owners"].as_array().unwrap();

@@ -28,6 +28,9 @@ pub struct Selftest {
     /// What the scenario `random` draws from (default: chance; it is printed).
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Compare counts only, not single events: half the time.
+    #[arg(long)]
+    counts_only: bool,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -49,6 +52,7 @@ pub fn run(args: &Selftest) -> Result<Exit> {
     let mut settings = Settings {
         rung: args.rung.map(|rung| rung.name().to_owned()),
         seed: args.seed,
+        counts_only: args.counts_only,
         ..Settings::default()
     };
     for program in &args.with {

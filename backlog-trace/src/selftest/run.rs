@@ -77,7 +77,8 @@ fn judge(scenario: &'static Scenario, settings: &Settings) -> Result<Outcome> {
     if let Some(why) = scenario.missing(settings) {
         return Ok(skipped(Verdict::Skip(why)));
     }
-    let watch = if scenario.live { Watch::Events } else { Watch::Counts };
+    let live = scenario.live && !settings.counts_only;
+    let watch = if live { Watch::Events } else { Watch::Counts };
     let (expected, kernel, seen) = match perform(scenario, settings, watch) {
         Ok(played) => played,
         Err(failure) if failure.exit == Exit::NotPermitted => return Err(failure),
@@ -89,7 +90,7 @@ fn judge(scenario: &'static Scenario, settings: &Settings) -> Result<Outcome> {
         (Some(missing), _) if why.is_empty() => Verdict::Skip(missing),
         (None, Some(seen)) => {
             why.extend(compare::rung(scenario.hooks, settings.rung.as_deref(), &seen.histogram));
-            why.extend(compare::tool(&expected, &kernel, seen, scenario.live));
+            why.extend(compare::tool(&expected, &kernel, seen, live));
             Verdict::of(why)
         }
         _ => Verdict::of(why),

@@ -10,6 +10,8 @@ use crate::failure::{Exit, Failure, Result};
 pub struct Settings {
     /// The rung that the tool is told to take.
     pub rung: Option<String>,
+    /// Whether single events are left out, which take a second observer.
+    pub counts_only: bool,
     /// Whether the tool attaches the hooks that wait for a request.
     pub causes: bool,
     /// Where programs are that scenarios start, by name; others are searched in PATH.

@@ -185,6 +185,7 @@ synack   fentry      SYN+ACKs sent again
 expiry   fentry      half-open requests given up
 request  fentry      half-open requests removed by an ICMP error or an unreachable neighbour
 accept   missing     connections accepted and how long they waited
+causes   fentry      why other SYNs were refused, and SYNs lost to an identical one (on request: --causes)
 
 listen, syn on fentry:
   not \\u{1b}allowed

@@ -62,12 +62,17 @@ pub(super) fn strangers(expected: &Expectation, seen: &Histogram, why: &mut Vec<
 
 /// What was attributed, by the kernel's counters.
 pub(super) fn against_kernel(kernel: &Kernel, seen: &Histogram, why: &mut Vec<String>) {
+    let by_tracepoint = seen.rung() == Some("tracepoint");
     // A SYN that wanted a cookie and was lost moves the cookies' counters
     // too, which no fate tells: those two are the audit's business alone.
     for network in &kernel.networks {
         for name in ["ListenOverflows", "ListenDrops", "TCPReqQFullDrop"] {
+            // By tracepoints a listener that has closed is not found any more:
+            // what it loses then is its namespace's.
+            let closed = seen.audit.iter().filter(|audit| audit.netns == network.netns && by_tracepoint);
             let is = in_network(seen, network.netns)
                 .flat_map(|row| &row.packets)
+                .chain(closed.flat_map(|audit| &audit.unlisted))
                 .filter(|(reason, _)| moves(reason, name))
                 .map(|(_, count)| count)
                 .sum::<u64>();
