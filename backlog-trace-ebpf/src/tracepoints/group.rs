@@ -35,18 +35,26 @@ pub extern "C" fn loser(group: u64) -> u64 {
     0
 }
 
+/// How often a charge is tried again that another CPU was faster with.
+const TRIES: u32 = 4;
+
 /// Charges one to a member if it has lost more than it was charged with.
 #[inline(always)]
 fn lost_more(sk: Ptr) -> bool {
     let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<Probed>(sk)) else { return false };
-    let drops: u32 = Probed::load(sk, OFF_SK_DROPS.load());
     // SAFETY: a live map value; every CPU changes `charged` atomically.
     let (start, charged) = unsafe { ((*identity).drops, &raw mut (*identity).charged) };
-    let before = add(charged, 1);
-    if drops.wrapping_sub(start).wrapping_sub(before as u32) as i32 > 0 {
-        return true;
+    for _ in 0..TRIES {
+        let drops: u32 = Probed::load(sk, OFF_SK_DROPS.load());
+        // SAFETY: as above.
+        let before = unsafe { charged.read_volatile() };
+        if drops.wrapping_sub(start).wrapping_sub(before as u32) as i32 <= 0 {
+            return false;
+        }
+        if exchange(charged, before, before + 1) == before {
+            return true;
+        }
     }
-    add(charged, u64::MAX);
     false
 }
 
@@ -63,16 +71,24 @@ pub fn charge<M: Memory>(tcp: Ptr, key: u64, count: u32) {
     }
 }
 
-/// Adds atomically, wrapping, and returns what was there before: 5.12 and
-/// later. Written in assembly because the target's core library has no such
-/// operation.
+/// Adds atomically, wrapping. In assembly because the target's core library has
+/// no atomic operations.
 #[inline(always)]
-fn add(to: *mut u64, count: u64) -> u64 {
-    let mut value = count;
+fn add(to: *mut u64, count: u64) {
     // SAFETY: `to` points into a live map value; the verifier checks it.
     unsafe {
-        core::arch::asm!("{v} = atomic_fetch_add((u64 *)({p} + 0), {v})",
-            v = inout(reg) value, p = in(reg) to, options(nostack));
+        core::arch::asm!("lock *(u64 *)({p} + 0) += {v}", v = in(reg) count, p = in(reg) to, options(nostack));
     }
-    value
+}
+
+/// Replaces `old` atomically and returns what was there: 5.12 and later.
+#[inline(always)]
+fn exchange(to: *mut u64, old: u64, new: u64) -> u64 {
+    let mut was = old;
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("r0 = cmpxchg_64({p} + 0, r0, {v})",
+            v = in(reg) new, p = in(reg) to, inout("r0") was, options(nostack));
+    }
+    was
 }

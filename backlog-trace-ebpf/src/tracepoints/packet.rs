@@ -45,6 +45,8 @@ pub struct Segment {
     pub group: u64,
     /// How well it matches.
     pub score: u64,
+    /// 1: the SYN has been queued, which says what its listener is.
+    pub queued: u64,
 }
 
 impl Segment {

@@ -77,15 +77,14 @@ pub fn listener(syn: &Segment) -> u64 {
     }
 }
 
-/// The remote end of a request or connection.
+/// The remote end of a request or connection. Of an IPv6 listener they are of
+/// its family, also where the client came by IPv4.
 #[inline(always)]
 fn client(sk: Ptr) -> Client {
-    let ipv6 = Probed::load::<u16>(sk, OFF_SKC_FAMILY.load()) == INET6;
-    let address = if ipv6 {
-        Probed::load(sk, OFF_SKC_V6_DADDR.load())
-    } else {
-        [Probed::load::<u32>(sk, OFF_SKC_DADDR.load()), 0, 0, 0]
-    };
+    let address: [u32; 4] = Probed::load(sk, OFF_SKC_V6_DADDR.load());
+    let mapped = address[0] | address[1] | (address[2] ^ 0xffff_u32.to_be());
+    let ipv6 = Probed::load::<u16>(sk, OFF_SKC_FAMILY.load()) == INET6 && mapped != 0;
+    let address = if ipv6 { address } else { [Probed::load::<u32>(sk, OFF_SKC_DADDR.load()), 0, 0, 0] };
     Client { ipv6, address, port: u16::from_be(Probed::load(sk, OFF_SKC_DPORT.load())) }
 }
 

@@ -22,6 +22,7 @@ pub fn consumed(skb: Ptr) -> i32 {
     unsafe {
         // One that was queued says which member of a group it was.
         (*segment).listener = queued::listener(&*segment);
+        (*segment).queued = u64::from((*segment).listener != 0);
         (*segment).group = 0;
         if (*segment).listener == 0 {
             lookup::look_up(0);
@@ -52,6 +53,10 @@ pub extern "C" fn syn_handled(at: u32) -> i32 {
 /// Counts and tells it for its listener; `None`: that is not known.
 #[inline(always)]
 fn of_listener(segment: &Segment, slot: u32, baseline: Option<*mut Baseline>, delta: &Delta) -> Option<()> {
+    // What moved the counters before a SYN that was queued was a packet that no
+    // program saw. It is nobody's, and the audit shows it.
+    let nothing = Delta::default();
+    let delta = if segment.queued == 1 { &nothing } else { delta };
     let lost = delta.of(Counter::ListenDrops) != 0;
     let listener = if lost && segment.group != 0 { group::loser(segment.group) } else { segment.listener };
     if listener == 0 {
@@ -66,7 +71,7 @@ fn of_listener(segment: &Segment, slot: u32, baseline: Option<*mut Baseline>, de
         (*row).last_drops = drops;
         // tcp_listendrop() has moved sk_drops of the one that lost it: the
         // packet was redirected to another listener.
-        if lost && !moved {
+        if lost && !moved && segment.group == 0 {
             return None;
         }
         mib::remember(row, slot);
