@@ -96,6 +96,11 @@ impl ListenerReport {
         self.totals.reasons.iter().filter(move |(reason, _)| reason.row().class == class)
     }
 
+    /// Connections that it took along when it closed; no packet tells of them.
+    pub fn closed_with(&self) -> u64 {
+        self.totals.reasons[Reason::ListenerClosed]
+    }
+
     /// Whether there is anything to say about the listener.
     pub fn is_empty(&self) -> bool {
         let totals = &self.totals;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use backlog_trace_common::bucket::bounds;
-use backlog_trace_common::reason::{Class, Reason};
+use backlog_trace_common::reason::Class;
 
 use crate::event::Event;
 use crate::listener::{Cap, binding};
@@ -202,7 +202,7 @@ fn losses(report: &ListenerReport, of: &Report) -> String {
     let bound = if of.details.missed > 0 { "at least " } else { "" };
     let noun = if of.is_final { "connection" } else { "new connection" };
     // What a closing listener loses is no packet; it has a line of its own.
-    let closed = report.totals.reasons[Reason::ListenerClosed];
+    let closed = report.closed_with();
     let lost_text = match report.packets(Class::Loss).saturating_sub(closed) {
         0 if closed > 0 => "no packet lost".to_owned(),
         0 => "nothing lost".to_owned(),
@@ -253,7 +253,7 @@ fn what_clients_met(report: &ListenerReport) -> Vec<String> {
             "  {many} clients believed that they were connected, {sent} of them sent data into nothing"
         )),
     }
-    let closed = report.totals.reasons[Reason::ListenerClosed];
+    let closed = report.closed_with();
     if closed > 0 {
         let connections = counted(closed, "connection");
         lines.push(format!("  it closed with {connections} unaccepted or half-open: lost"));

@@ -7,7 +7,7 @@ use backlog_trace_common::reason::{Class, Reason};
 use unicode_width::UnicodeWidthStr;
 
 use crate::event::Event;
-use crate::tally::{Attributed, Peer, Report, Selection, Tally};
+use crate::tally::{Attributed, ListenerReport, Peer, Report, Selection, Tally};
 
 use super::bars::fold;
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
@@ -201,21 +201,25 @@ fn summary(report: &Report) -> Vec<String> {
             )
         });
     let recovered: u64 = report.listeners.iter().map(|listener| listener.connections.recovered.count()).sum();
+    let closed_with: u64 = report.listeners.iter().map(ListenerReport::closed_with).sum();
     let counted = hist_text::counted;
     let what = if report.is_polled() {
         format!("at least {}", counted(packets(Class::Loss), "packet"))
     } else {
-        let packets = counted(packets(Class::Loss), "packet");
+        let packets = counted(packets(Class::Loss).saturating_sub(closed_with), "packet");
         format!("{packets}, {}", counted(connections, "connection"))
     };
     let mut parts = vec![format!("{what} lost on {}", counted(lost, "listener"))];
     if connections > 0 {
         parts.push(format!("{recovered} came back"));
     }
+    if closed_with > 0 {
+        parts.push(format!("{} lost by listeners that closed", counted(closed_with, "connection")));
+    }
     for (of, words) in [
         (Class::Cookie, "answered by cookie"),
         (Class::Retransmit, "SYN+ACK sent again"),
-        (Class::Expired, "half-open given up"),
+        (Class::Expired, "half-open given up or reset"),
     ] {
         let count = packets(of);
         if count > 0 {
