@@ -27,9 +27,10 @@ pub struct Judged {
     time: u64,
 }
 
-/// One comes right after the other. Without a limit, a second twin that was
-/// skipped would leave a mark for whatever gets the same address next.
-const NEAR_NS: u64 = 1_000_000;
+/// Longest time between the twins: more than a CPU of a virtual machine is kept
+/// waiting. A second twin that was skipped leaves its mark to whatever gets the
+/// same address next, but only if the first twin is skipped there in turn.
+const NEAR_NS: u64 = 1_000_000_000;
 
 /// Whether this twin is the one to judge `what`, which nothing else is at the
 /// same time on this CPU: the bottom half is off.
