@@ -73,13 +73,13 @@ pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
         // the same value before, this SYN was not refused; and no cookie can
         // have been wanted unless the listener says so. Then no counter is read.
         let fastopen = M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0;
-        let reason = if drops != (*row).last_drops || cookies || fastopen {
+        let told = if drops != (*row).last_drops || cookies || fastopen {
             (*row).last_drops = drops;
             judge::<M>(tcp, row, client, Read { cookies, fastopen }, queues)
         } else {
-            None
+            false
         };
-        arrived(row, queues, reason);
+        arrived(row, queues, told);
     }
     causes::forget();
     0
@@ -90,7 +90,7 @@ pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
 /// # Safety
 /// `row` must be this CPU's live map value.
 #[inline(always)]
-pub unsafe fn arrived(row: *mut Counts, queues: Queues, reason: Option<Reason>) {
+pub unsafe fn arrived(row: *mut Counts, queues: Queues, told: bool) {
     let Queues { accept, mut syn } = queues;
     // SAFETY: the caller's promise.
     unsafe {
@@ -103,7 +103,7 @@ pub unsafe fn arrived(row: *mut Counts, queues: Queues, reason: Option<Reason>) 
             (*row).syn_queue_max = syn;
         }
         // A request that was just queued is not what the SYN found.
-        if reason.is_none() && syn > 0 {
+        if !told && syn > 0 {
             syn -= 1;
         }
         bump(&raw mut (*row).syn_depth, bucket_of(syn, DEPTH_BUCKETS));
@@ -156,16 +156,10 @@ struct Read {
 
 /// The verdict, by what this CPU's counters did.
 #[inline(always)]
-unsafe fn judge<M: Memory>(
-    tcp: Ptr,
-    row: *mut Counts,
-    client: Peer,
-    read: Read,
-    queues: Queues,
-) -> Option<Reason> {
+unsafe fn judge<M: Memory>(tcp: Ptr, row: *mut Counts, client: Peer, read: Read, queues: Queues) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
-        let baseline = mib::baseline::<M>(tcp, row)?;
+        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return false };
         let delta = mib::delta(baseline, read.cookies);
         let signs = if read.fastopen { mib::fastopen(baseline) } else { Signs::default() };
         pronounce::<M>(tcp, row, client, &delta, &signs, || not_unicast::<M>(&client), queues)
@@ -183,6 +177,8 @@ pub fn fastopen<M: Memory>(tcp: Ptr, baseline: *mut Baseline) -> Signs {
 }
 
 /// What became of a SYN, by the movement of the counters; counted and told.
+/// Returns whether there was anything to tell, and not what: the verifier would
+/// follow what comes after once for each reason.
 ///
 /// # Safety
 /// `row` must be this CPU's live map value, claimed by the listener.
@@ -195,7 +191,7 @@ pub unsafe fn pronounce<M: Memory>(
     signs: &Signs,
     not_unicast: impl FnOnce() -> bool,
     queues: Queues,
-) -> Option<Reason> {
+) -> bool {
     let verdict = verdict::syn(delta, signs, || alone::<M>(tcp, queues.syn, not_unicast));
     // SAFETY: the caller's promise: `row` is this CPU's live map value.
     unsafe {
@@ -205,13 +201,13 @@ pub unsafe fn pronounce<M: Memory>(
         if verdict.cookie_made {
             (*row).cookies_made_lost += 1;
         }
-        let reason = verdict.reason?;
+        let Some(reason) = verdict.reason else { return false };
         // What tcp_listendrop() adds to sk_drops, whether or not the SYN is lost.
         (*row).sk_drops += delta.of(Counter::ListenDrops);
         let outcome = if answered(reason) { Outcome::None } else { Outcome::Silent };
         bump(&raw mut (*row).reasons, reason.index());
         details::tell::<M>(tcp, row, queues, What::reason(reason, outcome), client);
-        Some(reason)
+        true
     }
 }
 

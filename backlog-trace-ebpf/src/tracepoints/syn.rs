@@ -79,8 +79,8 @@ fn of_listener(segment: &Segment, slot: u32, baseline: Option<*mut Baseline>, de
         let client = Peer::Known(segment.client());
         let signs = baseline.map_or_else(Signs::default, |baseline| syn::fastopen::<Probed>(sk, baseline));
         let not_unicast = || segment.not_unicast == 1;
-        let reason = syn::pronounce::<Probed>(sk, row, client, delta, &signs, not_unicast, queues);
-        syn::arrived(row, queues, reason);
+        let told = syn::pronounce::<Probed>(sk, row, client, delta, &signs, not_unicast, queues);
+        syn::arrived(row, queues, told);
     }
     Some(())
 }
