@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::{Format, output};
+use crate::confine;
 use crate::event::Rung;
 use crate::failure::{Exit, Result};
 use crate::probe::{self, Verdict};
@@ -42,7 +43,7 @@ pub fn run(arguments: &Check) -> Result<Exit> {
         polled::trial()
     } else {
         let mut trial = probe::trial(&probe::rungs(arguments.rung)?);
-        trial.findings.push(polled::finding());
+        trial.findings.extend([polled::finding(), confine::finding()]);
         trial
     };
     let mut out = output::stdout();

@@ -9,6 +9,8 @@ use landlock::{
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 
+use crate::kernel::preflight::{Finding, Grade};
+
 /// What is fenced off where the kernel knows of it.
 const VERSION: ABI = ABI::V5;
 
@@ -43,6 +45,28 @@ pub(super) fn raise(files: &[PathBuf]) -> Fence {
 /// What the calling process would get, tried on a thread that ends with it.
 pub fn fence_of_this_kernel() -> Fence {
     thread::spawn(|| raise(&[])).join().unwrap_or(Fence::None)
+}
+
+/// What `check` says of it. It takes nothing away from an observation.
+pub fn finding() -> Finding {
+    let subject = "fence";
+    let without = "after attaching, what prints and records could still open files; its capabilities are gone all the same";
+    let (what, advice) = match fence_of_this_kernel() {
+        Fence::Whole => {
+            let what = "after attaching, what prints and records may open nothing more (Landlock)";
+            return Finding::fine(subject, what);
+        }
+        Fence::Partial => {
+            let what = "after attaching, what prints and records may open nothing more, as far as this kernel's Landlock goes";
+            return Finding::fine(subject, what);
+        }
+        Fence::Off => (format!("Landlock is switched off: {without}"), "boot with landlock in lsm="),
+        Fence::None => (
+            format!("this kernel has no Landlock: {without}"),
+            "use 5.13 or newer with CONFIG_SECURITY_LANDLOCK",
+        ),
+    };
+    Finding { subject, grade: Grade::Reduced, what, advice: Some(advice.to_owned()) }
 }
 
 fn restrict(files: &[PathBuf]) -> Result<RestrictionStatus, RulesetError> {

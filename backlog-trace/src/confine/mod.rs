@@ -18,7 +18,7 @@ mod invoker;
 
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
-pub use fence::{Fence, fence_of_this_kernel};
+pub use fence::{Fence, fence_of_this_kernel, finding};
 pub use invoker::{Invoker, as_invoker};
 
 use crate::failure::{Failure, Result};

@@ -29,7 +29,7 @@ pub(super) fn of_process(pid: u32) -> Option<String> {
 ///
 /// The v2 line (`0::PATH`) is taken unless it is the root while a v1
 /// hierarchy knows better, as on hosts where v2 is mounted but not used.
-fn parse(text: &str) -> Option<String> {
+pub(super) fn parse(text: &str) -> Option<String> {
     let lines: Vec<(&str, &str, &str)> = text
         .lines()
         .filter_map(|line| {

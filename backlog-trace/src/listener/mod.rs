@@ -15,6 +15,8 @@ mod counters;
 mod entry;
 mod filter;
 mod half_open;
+#[cfg(fuzzing)]
+pub mod hostile;
 mod message;
 mod mountinfo;
 mod netns;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::matrix::Count;
 use crate::cargo::cargo;
 use crate::step::{on_path, quiet, step};
+use crate::workspace;
 
 /// A test program that is for guests: its tests are `#[ignore]`d here and run
 /// there with `--ignored`.
@@ -56,6 +57,14 @@ pub(super) fn run() -> Result<Count> {
     } else {
         eprintln!("           licences, bans and sources: not checked, cargo-deny is not installed");
         eprintln!("           install it: cargo install cargo-deny --locked");
+    }
+    if on_path("c++").is_some() {
+        let mut check = cargo();
+        check.args(["check", "--quiet", "--manifest-path"]).arg(workspace::root().join("fuzz/Cargo.toml"));
+        check.env("RUSTFLAGS", "--cfg fuzzing");
+        count.check("the fuzz targets", step("check the fuzz targets", || quiet(&mut check)));
+    } else {
+        eprintln!("           fuzz targets: not checked, there is no C++ compiler (c++)");
     }
     let programs = step("build the test programs", build)?;
     for program in programs.iter().filter(|program| !program.name.starts_with(GUEST_PREFIX)) {

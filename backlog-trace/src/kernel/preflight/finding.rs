@@ -88,7 +88,7 @@ fn optional_capabilities(facts: &Facts) -> Finding {
         .map(|(capability, without)| format!("without {} {without}", capability.name()))
         .collect();
     if lacking.is_empty() {
-        return Finding::fine(subject, "every capability that is of use");
+        return Finding::fine(subject, "every capability that is of use (docs/privileges.md)");
     }
     Finding {
         subject,
