@@ -18,7 +18,7 @@ use crate::globals::{
     MIB_LISTENOVERFLOWS, OFF_NET_COOKIE, OFF_NET_HASH_MIX, OFF_NET_INUM, OFF_SKC_NET,
 };
 use crate::maps::NETNS_SLOTS;
-use crate::read::{Memory, Ptr, copy};
+use crate::read::{Memory, Ptr, copy, mask};
 
 /// The baseline of this CPU for the socket's namespace; `None` while the
 /// observation of it has not begun. The row remembers the namespace's slot.
@@ -125,31 +125,49 @@ pub fn delta(baseline: *mut Baseline, cookies: bool) -> Delta {
     // with the bottom half off nothing else runs this on it meanwhile.
     let (address, last) = unsafe { ((*baseline).address, &mut (*baseline).last) };
     let mut delta = Delta::default();
-    let mut pair = [0u64; 2];
-    if copy(&raw mut pair, address + 8 * u64::from(MIB_LISTENOVERFLOWS.load())) {
-        let [overflows, drops] = pair;
-        delta.0[Counter::ListenOverflows.index()] = overflows - last[Counter::ListenOverflows.index()];
-        delta.0[Counter::ListenDrops.index()] = drops - last[Counter::ListenDrops.index()];
-        last[Counter::ListenOverflows.index()] = overflows;
-        last[Counter::ListenDrops.index()] = drops;
-    }
+    let mut step = |counter: Counter, (value, read): (u64, u64)| {
+        delta.0[counter.index()] = moved(&mut last[counter.index()], value, read);
+    };
+    let (pair, read) = pair(address, MIB_LISTENOVERFLOWS.load());
+    step(Counter::ListenOverflows, (pair[0], read));
+    step(Counter::ListenDrops, (pair[1], read));
     if cookies {
         let ascending = MIB_FULLDROP.load() > MIB_DOCOOKIES.load();
         let first = if ascending { MIB_DOCOOKIES.load() } else { MIB_FULLDROP.load() };
-        if copy(&raw mut pair, address + 8 * u64::from(first)) {
-            let (wanted, dropped) = if ascending { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
-            delta.0[Counter::ReqQFullDoCookies.index()] = wanted - last[Counter::ReqQFullDoCookies.index()];
-            delta.0[Counter::ReqQFullDrop.index()] = dropped - last[Counter::ReqQFullDrop.index()];
-            last[Counter::ReqQFullDoCookies.index()] = wanted;
-            last[Counter::ReqQFullDrop.index()] = dropped;
-        }
-        let mut sent = 0u64;
-        if copy(&raw mut sent, address + 8 * u64::from(MIB_COOKIESSENT.load())) {
-            delta.0[Counter::SyncookiesSent.index()] = sent - last[Counter::SyncookiesSent.index()];
-            last[Counter::SyncookiesSent.index()] = sent;
-        }
+        let (pair, read) = self::pair(address, first);
+        let (wanted, dropped) = if ascending { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
+        step(Counter::ReqQFullDoCookies, (wanted, read));
+        step(Counter::ReqQFullDrop, (dropped, read));
+        step(Counter::SyncookiesSent, one(address, MIB_COOKIESSENT.load()));
     }
     delta
+}
+
+/// How far a counter moved since the last reading; 0 where it was not read.
+///
+/// Without a branch: the verifier would follow what comes after once for each
+/// way through every counter, which is 2^n.
+#[inline(always)]
+fn moved(last: &mut u64, value: u64, read: u64) -> u64 {
+    let moved = value.wrapping_sub(*last) & read;
+    *last = last.wrapping_add(moved);
+    moved
+}
+
+/// A counter, and a mask: all ones where it was read.
+#[inline(always)]
+fn one(address: u64, index: u32) -> (u64, u64) {
+    let mut value = 0u64;
+    let read = mask(&raw mut value, address + 8 * u64::from(index));
+    (value, read)
+}
+
+/// The same of two neighbours.
+#[inline(always)]
+fn pair(address: u64, index: u32) -> ([u64; 2], u64) {
+    let mut pair = [0u64; 2];
+    let read = mask(&raw mut pair, address + 8 * u64::from(index));
+    (pair, read)
 }
 
 /// How far EmbryonicRsts moved: read wherever tcp_check_req() returned no
@@ -184,11 +202,8 @@ pub fn fastopen(baseline: *mut Baseline) -> Signs {
 fn sign(baseline: *mut Baseline, signs: &mut Signs, evidence: Evidence, index: u32) {
     // SAFETY: as in [`delta`].
     let (address, last) = unsafe { ((*baseline).address, &mut (*baseline).evidence[evidence.index()]) };
-    let mut value = 0u64;
-    if copy(&raw mut value, address + 8 * u64::from(index)) {
-        signs.0[evidence.index()] = value - *last;
-        *last = value;
-    }
+    let (value, read) = one(address, index);
+    signs.0[evidence.index()] = moved(last, value, read);
 }
 
 /// One counter of this CPU as it stands, for functions that are hooked on both

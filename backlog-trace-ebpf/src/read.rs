@@ -138,3 +138,19 @@ pub fn copy<T>(to: *mut T, from: u64) -> bool {
     // SAFETY: `to` is a valid place for a T; the helper checks `from`.
     unsafe { bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, from as *const c_void) == 0 }
 }
+
+/// The same, and a mask of it: all ones where it was copied, 0 where not. For
+/// what must not branch.
+#[inline(always)]
+pub fn mask<T>(to: *mut T, from: u64) -> u64 {
+    // SAFETY: as above.
+    let error = unsafe { bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, from as *const c_void) };
+    let mut mask = error as u64;
+    // Written in assembly because LLVM would make a branch of it. An error is
+    // negative.
+    // SAFETY: arithmetic on one register.
+    unsafe {
+        core::arch::asm!("{m} s>>= 63", "{m} ^= -1", m = inout(reg) mask, options(pure, nomem, nostack));
+    }
+    mask
+}

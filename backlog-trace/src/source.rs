@@ -7,8 +7,9 @@
 //! prints. This module refuses to know what is observed, and by what means.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::confine;
 use crate::event::{Clock, Event, HookState, Session};
@@ -27,11 +28,12 @@ pub(crate) type Events = mpsc::Sender<Sent>;
 
 /// An observation that has begun.
 pub(crate) trait Watch {
-    /// Observes until it is told to stop.
+    /// Observes until it is told to stop; each time that it is asked to, it
+    /// looks at everything at once and sends [`Event::Mark`].
     ///
     /// # Errors
     /// What ended the observation early.
-    async fn run(&mut self, stopped: oneshot::Receiver<()>) -> Result<()>;
+    async fn run(&mut self, stopped: oneshot::Receiver<()>, asked: &Notify) -> Result<()>;
 
     /// Whether what it reads can still be read: asked when some privileges are
     /// laid off.
@@ -47,6 +49,8 @@ pub struct Begun {
     pub events: mpsc::Receiver<Sent>,
     /// Lets it go on, confined ([`crate::confine`]).
     pub go: oneshot::Sender<()>,
+    /// Asks it to look at everything now, and to send [`Event::Mark`] then.
+    pub look: Arc<Notify>,
 }
 
 /// Begins an observation, which runs until `stop` is done.
@@ -61,9 +65,11 @@ pub(crate) async fn start<W: Watch>(
     let (events, receiver) = mpsc::channel(QUEUE);
     let (begun, outcome) = oneshot::channel();
     let (stopper, stopped) = oneshot::channel();
+    let look = Arc::new(Notify::new());
+    let asked = Arc::clone(&look);
     std::thread::Builder::new()
         .name("observe".to_owned())
-        .spawn(move || thread(begin, &events, begun, told, stopped))
+        .spawn(move || thread(begin, &events, begun, told, stopped, &asked))
         .map_err(|error| Failure::internal("no thread for the observation", error))?;
     match outcome.await {
         Ok(Ok(())) => {}
@@ -75,7 +81,7 @@ pub(crate) async fn start<W: Watch>(
         // The observation may have ended by itself.
         let _ = stopper.send(());
     });
-    Ok(Begun { events: receiver, go })
+    Ok(Begun { events: receiver, go, look })
 }
 
 fn thread<W: Watch>(
@@ -84,6 +90,7 @@ fn thread<W: Watch>(
     begun: oneshot::Sender<Result<()>>,
     told: oneshot::Receiver<()>,
     stopped: oneshot::Receiver<()>,
+    asked: &Notify,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -107,7 +114,7 @@ fn thread<W: Watch>(
         }
         let confined = confine::observing(|| watch.works());
         let outcome = match confined {
-            Ok(()) => watch.run(stopped).await,
+            Ok(()) => watch.run(stopped, asked).await,
             Err(failure) => Err(failure),
         };
         if let Err(failure) = outcome {

@@ -9,10 +9,11 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::macros::kprobe;
-use aya_ebpf::programs::ProbeContext;
+use aya_ebpf::macros::{kprobe, kretprobe};
+use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use super::registers::Entry;
+use super::calls::{self, Call, Function};
+use super::registers::{Entry, Exit};
 use crate::baseline::LISTEN;
 use crate::globals::{
     ABSENT, OFF_ACCEPT_QUEUE_HEAD, OFF_MPTCP_FIRST, OFF_REQ_NEXT, OFF_REQ_SK, OFF_SK_PROTOCOL, OFF_SKC_STATE,
@@ -44,6 +45,32 @@ pub fn accept_dance(ctx: ProbeContext) -> u32 {
 pub fn accept_queued(ctx: ProbeContext) -> u32 {
     let entry = Entry::of(&ctx);
     queued(entry.third(), entry.first());
+    0
+}
+
+/// reuseport_migrate_sock(sk, migrating_sk, skb), 5.14 and later: where a
+/// listener closes, inet_csk_listen_stop() puts its connections into the accept
+/// queue of another one, by a copy of inet_csk_reqsk_queue_add() of its own.
+/// Half-open requests pass here as well, and are in no accept queue.
+#[kprobe]
+pub fn accept_migrating(ctx: ProbeContext) -> u32 {
+    let entry = Entry::of(&ctx);
+    let child = entry.second();
+    if Probed::tcp_sock(child as Ptr).is_some() {
+        // No packet is handled here that could be left out.
+        calls::begin(Call::new(Function::Migrate, entry.stack(), child, 0), core::ptr::null());
+    }
+    0
+}
+
+/// reuseport_migrate_sock(): the listener that takes over, or none.
+#[kretprobe]
+pub fn accept_migrated(ctx: RetProbeContext) -> u32 {
+    let exit = Exit::of(&ctx);
+    let Some(call) = calls::end(Function::Migrate, exit.stack()) else { return 0 };
+    if exit.returned() != 0 {
+        queued(call.sk, exit.returned());
+    }
     0
 }
 

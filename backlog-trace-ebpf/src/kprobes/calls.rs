@@ -55,6 +55,8 @@ pub enum Function {
     Timer = 7,
     /// inet_csk_reqsk_queue_hash_add()
     HashAdd = 8,
+    /// reuseport_migrate_sock()
+    Migrate = 9,
 }
 
 /// One call.

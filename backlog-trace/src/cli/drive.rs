@@ -1,16 +1,17 @@
 //! Runs an observation: from the probe's events to a view, and a recording
 //! where there is one, until it is over for whichever reason comes first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::Child;
 use tokio::runtime;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::begin::begin;
 use super::child::{self, Prepared};
-use super::interrupt::{self, Interrupt};
+use super::interrupt::{self, Interrupt, Signals};
 use super::observe::Observe;
 use super::output::{self, hint, talk};
 use crate::confine::{self, as_invoker};
@@ -52,12 +53,12 @@ pub(super) fn run(
     let command = child::find(&arguments.command, std::env::var_os("PATH").as_deref())?;
     check_names(selection)?;
     let settings = settings(arguments, interval)?;
-    let interrupt = interrupt::catch()?;
+    let signals = interrupt::catch()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("cannot start", error))?;
-    runtime.block_on(observe(arguments, settings, command, interrupt, sink))
+    runtime.block_on(observe(arguments, settings, command, signals, sink))
 }
 
 /// Says which of the named listeners are not there; what cannot come is an error.
@@ -101,15 +102,15 @@ async fn observe(
     arguments: &Observe,
     settings: probe::Settings,
     command: Option<Prepared>,
-    mut interrupt: oneshot::Receiver<Interrupt>,
+    mut signals: Signals,
     mut sink: Sink<'_>,
 ) -> Result<Exit> {
     let (stop, stopped) = oneshot::channel();
-    let (Begun { events, go }, exit) = tokio::select! {
+    let (Begun { events, go, look }, exit) = tokio::select! {
         // Where both are ready, what was attached is worth its final output.
         biased;
         begun = begin(settings, stopped) => begun?,
-        _ = &mut interrupt => {
+        _ = &mut signals.interrupt => {
             talk("interrupted before everything was attached: nothing was observed");
             return Ok(Exit::Success);
         }
@@ -131,14 +132,16 @@ async fn observe(
         hint("observing; press Ctrl-C to end");
     }
     let deadline = arguments.duration.map(|duration| Instant::now() + duration);
-    let run = Run { stop: Some(stop), child, had_int: false, unread: false, failure: None };
-    run.until_over(events, interrupt, deadline, &mut sink).await?;
+    let run = Run { stop: Some(stop), look, child, had_int: false, unread: false, failure: None };
+    run.until_over(events, signals, deadline, &mut sink).await?;
     Ok(exit)
 }
 
 /// An observation that goes on.
 struct Run {
     stop: Option<oneshot::Sender<()>>,
+    /// Asks the observation how things stand.
+    look: Arc<Notify>,
     child: Option<Child>,
     had_int: bool,
     /// Nobody reads standard output any more.
@@ -150,7 +153,7 @@ impl Run {
     async fn until_over(
         mut self,
         mut events: mpsc::Receiver<Sent>,
-        mut interrupt: oneshot::Receiver<Interrupt>,
+        mut signals: Signals,
         deadline: Option<Instant>,
         sink: &mut Sink<'_>,
     ) -> Result<()> {
@@ -166,7 +169,8 @@ impl Run {
                     }
                     None => break,
                 },
-                signal = &mut interrupt, if goes_on => {
+                Some(()) = signals.marks.recv(), if goes_on => self.look.notify_one(),
+                signal = &mut signals.interrupt, if goes_on => {
                     self.had_int = signal == Ok(Interrupt::Int);
                     self.stop();
                 }

@@ -1,10 +1,11 @@
 //! Ctrl-C and SIGTERM: the first ends the observation, the second the program.
+//! SIGUSR1 asks how things stand, and ends nothing.
 
 use std::thread;
 
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::confine;
 use crate::failure::{Failure, Result};
@@ -28,27 +29,44 @@ impl Interrupt {
     }
 }
 
-/// Catches both signals from now on; the first resolves what is returned, the
-/// second ends the program at once.
+/// What came of the signals.
+pub(super) struct Signals {
+    /// The first that asks to end.
+    pub(super) interrupt: oneshot::Receiver<Interrupt>,
+    /// Each time that somebody asks how things stand. Those that come faster
+    /// than they are answered are one.
+    pub(super) marks: mpsc::Receiver<()>,
+}
+
+/// Catches all of them from now on. The second that asks to end ends the
+/// program at once.
 ///
 /// They are waited for on a thread of their own: the thread that prints may
 /// be stuck in a write to a pipe that nobody reads.
 ///
 /// # Errors
 /// The thread or the handlers could not be made.
-pub(super) fn catch() -> Result<oneshot::Receiver<Interrupt>> {
-    let (first, receiver) = oneshot::channel();
+pub(super) fn catch() -> Result<Signals> {
+    let (first, interrupt) = oneshot::channel();
+    let (mark, marks) = mpsc::channel(1);
     let (ready, is_ready) = std::sync::mpsc::channel();
     let failed = |error: std::io::Error| Failure::internal("cannot catch signals", error);
-    thread::Builder::new().name("signals".to_owned()).spawn(move || watch(first, &ready)).map_err(failed)?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || watch(first, &mark, &ready))
+        .map_err(failed)?;
     match is_ready.recv() {
-        Ok(Ok(())) => Ok(receiver),
+        Ok(Ok(())) => Ok(Signals { interrupt, marks }),
         Ok(Err(error)) => Err(failed(error)),
         Err(error) => Err(Failure::internal("cannot catch signals", error)),
     }
 }
 
-fn watch(first: oneshot::Sender<Interrupt>, ready: &std::sync::mpsc::Sender<std::io::Result<()>>) {
+fn watch(
+    first: oneshot::Sender<Interrupt>,
+    mark: &mpsc::Sender<()>,
+    ready: &std::sync::mpsc::Sender<std::io::Result<()>>,
+) {
     // It needs nothing, so it is not worth a failure.
     if let Err(failure) = confine::printing(false) {
         log::debug!("{failure}");
@@ -58,15 +76,20 @@ fn watch(first: oneshot::Sender<Interrupt>, ready: &std::sync::mpsc::Sender<std:
         Err(error) => return report(ready, Err(error)),
     };
     runtime.block_on(async {
-        let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(int), Ok(term)) => (int, term),
-            (Err(error), _) | (_, Err(error)) => return report(ready, Err(error)),
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::user_defined1()];
+        let [mut int, mut term, mut usr1] = match kinds.map(signal) {
+            [Ok(int), Ok(term), Ok(usr1)] => [int, term, usr1],
+            [Err(error), ..] | [_, Err(error), _] | [.., Err(error)] => return report(ready, Err(error)),
         };
         report(ready, Ok(()));
         let mut next = async || {
-            tokio::select! {
-                _ = int.recv() => Interrupt::Int,
-                _ = term.recv() => Interrupt::Term,
+            loop {
+                tokio::select! {
+                    _ = int.recv() => return Interrupt::Int,
+                    _ = term.recv() => return Interrupt::Term,
+                    // One that waits to be answered stands for this one too.
+                    _ = usr1.recv() => drop(mark.try_send(())),
+                }
             }
         };
         // Where nobody waits for it any more, the observation is over already.

@@ -28,9 +28,12 @@ pub struct Selftest {
     /// What the scenario `random` draws from (default: chance; it is printed).
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Compare counts only, not single events: half the time.
+    /// Compare counts only, not single events.
     #[arg(long)]
     counts_only: bool,
+    /// Start the tool anew for each scenario, not one for most of them: takes longer.
+    #[arg(long)]
+    fresh: bool,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -53,6 +56,7 @@ pub fn run(args: &Selftest) -> Result<Exit> {
         rung: args.rung.map(|rung| rung.name().to_owned()),
         seed: args.seed,
         counts_only: args.counts_only,
+        fresh: args.fresh,
         ..Settings::default()
     };
     for program in &args.with {

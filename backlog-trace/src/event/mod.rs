@@ -27,6 +27,9 @@ pub enum Event {
     Details(Vec<Detail>),
     /// The counts plane at one instant, absolute since the start.
     Snapshot(Arc<Snapshot>),
+    /// Somebody asked how things stand (SIGUSR1); what there was to know by
+    /// then has been sent. Not part of a recording.
+    Mark,
     /// The observation is over; the last snapshot has been sent.
     Finished,
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::key::ListenerKey;
 use backlog_trace_common::reason::Reason;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{MissedTickBehavior, sleep};
 
 use super::account::{Account, Given};
@@ -63,7 +63,7 @@ struct Watch {
 }
 
 impl source::Watch for Watch {
-    async fn run(&mut self, mut stopped: oneshot::Receiver<()>) -> Result<()> {
+    async fn run(&mut self, mut stopped: oneshot::Receiver<()>, asked: &Notify) -> Result<()> {
         let mut snapshots = tokio::time::interval(self.snapshot_every);
         snapshots.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut rest = POLL.min(self.snapshot_every);
@@ -71,6 +71,10 @@ impl source::Watch for Watch {
             tokio::select! {
                 biased;
                 _ = &mut stopped => break,
+                () = asked.notified() => {
+                    self.conclude().await;
+                    self.send(Event::Mark).await;
+                }
                 _ = snapshots.tick() => {
                     self.refresh().await;
                     self.look(false).await;
@@ -88,13 +92,7 @@ impl source::Watch for Watch {
                 return Ok(());
             }
         }
-        self.refresh().await;
-        for look in 1..=LAST_LOOKS {
-            if self.look(look == LAST_LOOKS).await {
-                break;
-            }
-        }
-        self.snapshot().await;
+        self.conclude().await;
         self.send(Event::Finished).await;
         Ok(())
     }
@@ -142,6 +140,17 @@ impl Watch {
 
     fn namespaces(&self) -> Vec<u32> {
         self.book.namespaces().iter().map(crate::listener::Namespace::inode).collect()
+    }
+
+    /// Looks until every loss is settled, or often enough.
+    async fn conclude(&mut self) {
+        self.refresh().await;
+        for look in 1..=LAST_LOOKS {
+            if self.look(look == LAST_LOOKS).await {
+                break;
+            }
+        }
+        self.snapshot().await;
     }
 
     /// Looks for namespaces, listeners and owners that came or went.

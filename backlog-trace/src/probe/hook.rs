@@ -381,6 +381,8 @@ pub const HOOKS: &[Hook] = &[
                     part("accept_dance", Kind::Kprobe, "inet_csk_complete_hashdance"),
                     part("accept_queued", Kind::Kprobe, "inet_csk_reqsk_queue_add"),
                     part("accept_graft", Kind::Kprobe, "security_sock_graft"),
+                    optional("accept_migrating", Kind::Kprobe, "reuseport_migrate_sock"),
+                    optional("accept_migrated", Kind::Kretprobe, "reuseport_migrate_sock"),
                 ],
             ),
         ],

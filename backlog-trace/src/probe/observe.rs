@@ -8,7 +8,7 @@ use aya::Ebpf;
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::attach::Kernel;
@@ -53,8 +53,8 @@ struct Watch {
 }
 
 impl source::Watch for Watch {
-    async fn run(&mut self, stopped: oneshot::Receiver<()>) -> Result<()> {
-        self.observe(stopped).await
+    async fn run(&mut self, stopped: oneshot::Receiver<()>, asked: &Notify) -> Result<()> {
+        self.observe(stopped, asked).await
     }
 
     fn works(&mut self) -> bool {
@@ -117,7 +117,7 @@ impl Watch {
         Ok(watch)
     }
 
-    async fn observe(&mut self, mut stopped: oneshot::Receiver<()>) -> Result<()> {
+    async fn observe(&mut self, mut stopped: oneshot::Receiver<()>, asked: &Notify) -> Result<()> {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut snapshots = tokio::time::interval(self.interval);
@@ -126,6 +126,11 @@ impl Watch {
             tokio::select! {
                 biased;
                 _ = &mut stopped => break,
+                () = asked.notified() => {
+                    self.drain().await;
+                    self.snapshot().await?;
+                    self.send(Event::Mark).await;
+                }
                 _ = snapshots.tick() => self.snapshot().await?,
                 _ = poll.tick() => {}
             }

@@ -35,6 +35,8 @@ pub(super) struct Arena {
     pub(super) settings: Settings,
     watch: Watch,
     observer: Option<Observer>,
+    /// Whether the observer watches other scenarios too.
+    shared: bool,
     listeners: Vec<Rc<ListenerSocket>>,
     networks: Vec<Network>,
     /// A process in every network but the first, where this one is.
@@ -70,14 +72,16 @@ impl Drop for Return {
 }
 
 impl Arena {
-    /// A first private network, with this thread in it.
-    pub(super) fn new(settings: Settings, watch: Watch) -> Result<Self> {
+    /// A first private network, with this thread in it; `observer` where one
+    /// watches already that is to go on.
+    pub(super) fn new(settings: Settings, watch: Watch, observer: Option<Observer>) -> Result<Self> {
         let origin = Return(Namespace::current()?);
         let first = Network::create()?;
         Ok(Self {
             settings,
             watch,
-            observer: None,
+            shared: observer.is_some(),
+            observer,
             listeners: Vec::new(),
             networks: vec![first],
             holders: Vec::new(),
@@ -228,10 +232,13 @@ impl Arena {
         done
     }
 
-    /// Everything so far was preparation: starts the tool, and reads where the
-    /// counters stand.
+    /// Everything so far was preparation: starts the tool unless it watches
+    /// already, and reads where the counters stand.
     pub(super) fn begin(&mut self) -> Result<()> {
-        if self.watch != Watch::Nobody {
+        if let Some(observer) = &mut self.observer {
+            // What was before is not the scenario's.
+            observer.since()?;
+        } else if self.watch != Watch::Nobody {
             // The tool is told nothing of the private networks: it starts
             // where a user starts it.
             self.origin.0.enter()?;
@@ -276,13 +283,17 @@ impl Arena {
         patience::wait(&format!("{counter} to move"), || Ok(self.movement_of(0)?.get(counter) > 0))
     }
 
-    /// Reads what the kernel counted, stops the tool and reads what it said.
+    /// Reads what the kernel counted, and what the tool says of it: asks it
+    /// where it goes on, stops it otherwise.
     pub(super) fn end(&mut self) -> Result<(Kernel, Option<Seen>)> {
         if !self.began {
             return Err(Failure::internal("the scenario cannot be judged", "it never began"));
         }
         let low = self.reading()?;
-        let seen = self.observer.take().map(Observer::stop).transpose();
+        let seen = match &mut self.observer {
+            Some(observer) if self.shared => observer.since().map(Some),
+            _ => self.observer.take().map(Observer::stop).transpose(),
+        };
         let high = self.reading()?;
         let networks =
             self.networks.iter().zip(low.0.into_iter().zip(high.0)).map(|(network, (low, high))| {
@@ -300,6 +311,11 @@ impl Arena {
                 }
             });
         Ok((Kernel { networks, listeners: listeners.collect() }, seen?))
+    }
+
+    /// The observer that goes on.
+    pub(super) fn into_observer(mut self) -> Option<Observer> {
+        self.observer.take()
     }
 
     fn reading(&self) -> Result<(Vec<Counters>, Vec<u64>)> {

@@ -96,13 +96,18 @@ impl Child {
 
     /// What it has written to standard output so far.
     pub(super) fn stdout(&self) -> Result<String> {
-        text(&self.stdout)
+        self.stdout_from(0)
+    }
+
+    /// The same from a number of bytes on.
+    pub(super) fn stdout_from(&self, offset: usize) -> Result<String> {
+        text(&self.stdout, offset)
             .map_err(|why| Failure::internal(format!("the output of {} cannot be read", self.name), why))
     }
 
     /// What it has written to standard error so far.
     pub(super) fn stderr(&self) -> Result<String> {
-        text(&self.stderr)
+        text(&self.stderr, 0)
             .map_err(|why| Failure::internal(format!("the talk of {} cannot be read", self.name), why))
     }
 
@@ -136,12 +141,13 @@ fn duplicate(file: &File) -> Result<File> {
     file.try_clone().map_err(|why| Failure::internal("a file cannot be handed to a child", why))
 }
 
-/// The content of a file, without moving the offset that the child writes at.
-fn text(file: &File) -> std::io::Result<String> {
+/// The content of a file from `offset` on, without moving the offset that the
+/// child writes at.
+fn text(file: &File, offset: usize) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 8192];
     loop {
-        let count = file.read_at(&mut chunk, bytes.len() as u64)?;
+        let count = file.read_at(&mut chunk, (offset + bytes.len()) as u64)?;
         let Some(read) = chunk.get(..count).filter(|read| !read.is_empty()) else { break };
         bytes.extend_from_slice(read);
     }
@@ -159,6 +165,8 @@ mod tests {
         let mut child = Child::spawn(&mut command, "sh").unwrap();
         assert_eq!(child.wait(Duration::from_secs(20)).unwrap().code(), Some(3));
         assert_eq!(child.stdout().unwrap(), "out\n\n");
+        assert_eq!(child.stdout_from(2).unwrap(), "t\n\n");
+        assert_eq!(child.stdout_from(50).unwrap(), "");
         assert_eq!(child.complaint(), "first");
     }
 

@@ -1,5 +1,6 @@
 //! The tool under test, as a child process: started, waited for until it is
-//! attached, stopped by SIGINT, and read by its JSON.
+//! attached, asked how things stand by SIGUSR1 or stopped by SIGINT, and read
+//! by its JSON.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,16 +13,26 @@ use super::seen::{self, Histogram, Seen};
 use super::settings::Settings;
 use crate::failure::{Exit, Failure, Result};
 
-/// How long the tool may take to attach or to end. An emulated kernel takes
-/// seconds to verify the programs.
+/// How long the tool may take to attach, to answer or to end. An emulated
+/// kernel takes seconds to verify the programs.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often its output is looked at meanwhile.
+const GLANCE: Duration = Duration::from_millis(5);
 /// A bound on the tool's life, should its parent be gone.
-const LIFETIME: &str = "30m";
+const LIFETIME: &str = "60m";
 
 /// `hist`, and `live` beside it where single events matter.
 pub(super) struct Observer {
-    hist: Child,
-    live: Option<Child>,
+    hist: Tool,
+    live: Option<Tool>,
+}
+
+/// One of them, and how much of what it printed has been read.
+struct Tool {
+    child: Child,
+    read: usize,
+    /// The type of line by which it answers.
+    answer: &'static str,
 }
 
 impl Observer {
@@ -30,7 +41,7 @@ impl Observer {
         // Gone again before the scenario begins.
         let directory = tempfile::tempdir()
             .map_err(|why| Failure::internal("no temporary directory for the ready file", why))?;
-        let start = |command: &str| -> Result<(Child, PathBuf)> {
+        let start = |command: &str, answer: &'static str| -> Result<(Tool, PathBuf)> {
             let ready = directory.path().join(command);
             let mut tool = Command::new("/proc/self/exe");
             // Its ready file is this process's, whoever called sudo.
@@ -43,36 +54,65 @@ impl Observer {
                 tool.arg("--causes");
             }
             tool.arg("--ready-file").arg(&ready);
-            Ok((Child::spawn(&mut tool, command)?, ready))
+            Ok((Tool { child: Child::spawn(&mut tool, command)?, read: 0, answer }, ready))
         };
-        let (mut hist, hist_ready) = start("hist")?;
-        let mut live = if live { Some(start("live")?) } else { None };
-        attached(&mut hist, &hist_ready)?;
+        let (mut hist, hist_ready) = start("hist", "histogram")?;
+        let mut live = if live { Some(start("live", "summary")?) } else { None };
+        attached(&mut hist.child, &hist_ready)?;
         if let Some((live, ready)) = &mut live {
-            attached(live, ready)?;
+            attached(&mut live.child, ready)?;
         }
         Ok(Self { hist, live: live.map(|(live, _)| live) })
     }
 
-    /// Stops the tool and reads what it said.
+    /// What was seen since it was asked last, or since it started.
+    pub(super) fn since(&mut self) -> Result<Seen> {
+        // Both at once, so that they look at the same time.
+        let tools = || std::iter::once(&self.hist).chain(&self.live);
+        tools().try_for_each(|tool| tool.child.signal(Signal::USR1))?;
+        let hist = self.hist.answered()?;
+        let live = self.live.as_mut().map(Tool::answered).transpose()?;
+        parse(&hist, live.as_deref())
+    }
+
+    /// Stops the tool and reads what it said of its whole run.
     pub(super) fn stop(mut self) -> Result<Seen> {
         // Both at once: while one detaches, the other would see more.
         for tool in std::iter::once(&mut self.hist).chain(&mut self.live) {
-            if tool.ended()?.is_none() {
-                tool.signal(Signal::INT)?;
+            if tool.child.ended()?.is_none() {
+                tool.child.signal(Signal::INT)?;
             }
         }
-        let lines = finished(&mut self.hist)?;
-        let histogram = Histogram::parse(&lines).map_err(|why| Failure::new(Exit::Internal, why))?;
-        let events = match &mut self.live {
-            Some(live) => {
-                let lines = finished(live)?;
-                seen::parse_events(&lines).map_err(|why| Failure::new(Exit::Internal, why))?
-            }
-            None => Vec::new(),
-        };
-        Ok(Seen { histogram, events })
+        let hist = finished(&mut self.hist.child)?;
+        let live = self.live.as_mut().map(|live| finished(&mut live.child)).transpose()?;
+        parse(&hist, live.as_deref())
     }
+}
+
+impl Tool {
+    /// What it printed from where it was last read to its next answer.
+    fn answered(&mut self) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let lines = self.child.stdout_from(self.read)?;
+            if let Some(length) = seen::through(&lines, self.answer) {
+                self.read += length;
+                return Ok(lines[..length].to_owned());
+            }
+            if self.child.ended()?.is_some() || Instant::now() >= deadline {
+                let what = format!("the tool does not say how things stand: {}", self.child.complaint());
+                return Err(Failure::new(Exit::Internal, what));
+            }
+            std::thread::sleep(GLANCE);
+        }
+    }
+}
+
+fn parse(hist: &str, live: Option<&str>) -> Result<Seen> {
+    let broken = |why| Failure::new(Exit::Internal, why);
+    let histogram = Histogram::parse(hist).map_err(broken)?;
+    let events = live.map_or(Ok(Vec::new()), seen::parse_events).map_err(broken)?;
+    Ok(Seen { histogram, events })
 }
 
 fn attached(tool: &mut Child, ready: &std::path::Path) -> Result<()> {
@@ -84,7 +124,7 @@ fn attached(tool: &mut Child, ready: &std::path::Path) -> Result<()> {
                 format!("the tool did not start: {}", tool.complaint()),
             ));
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(GLANCE);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::arena::{Arena, Watch};
 use super::compare;
 use super::expectation::Expectation;
 use super::movement::Kernel;
+use super::observer::Observer;
 use super::report::{self, Outcome, Verdict};
 use super::scenario::Scenario;
 use super::seen::Seen;
@@ -33,7 +34,7 @@ pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write
     if let Some(why) = scenario.missing(settings) {
         return Err(Failure::new(Exit::KernelUnable, format!("{name} cannot be played: {why}")));
     }
-    let (expected, kernel, _) = perform(scenario, settings, Watch::Nobody)?;
+    let (expected, kernel, _) = perform(scenario, settings, Watch::Nobody, &mut None)?;
     let verdict = Verdict::of(compare::kernel(&expected, &kernel));
     let outcome = Outcome { scenario, rung: None, verdict, expected: Some(expected), kernel, seen: None };
     written(report::scenario(out, &outcome, format))?;
@@ -48,8 +49,9 @@ pub fn run(names: &[String], settings: &Settings, format: Format, out: &mut dyn 
     let chosen = names.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
     let chosen = if chosen.is_empty() { table::all().collect() } else { chosen };
     let mut outcomes = Vec::with_capacity(chosen.len());
+    let mut shared = None;
     for scenario in chosen {
-        let outcome = judge(scenario, settings)?;
+        let outcome = judge(scenario, settings, &mut shared)?;
         written(report::scenario(out, &outcome, format))?;
         outcomes.push(outcome);
     }
@@ -64,7 +66,7 @@ pub fn hold() {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
-fn judge(scenario: &'static Scenario, settings: &Settings) -> Result<Outcome> {
+fn judge(scenario: &'static Scenario, settings: &Settings, shared: &mut Option<Observer>) -> Result<Outcome> {
     let rung = settings.rung.clone();
     let skipped = |verdict| Outcome {
         scenario,
@@ -79,7 +81,7 @@ fn judge(scenario: &'static Scenario, settings: &Settings) -> Result<Outcome> {
     }
     let live = scenario.live && !settings.counts_only;
     let watch = if live { Watch::Events } else { Watch::Counts };
-    let (expected, kernel, seen) = match perform(scenario, settings, watch) {
+    let (expected, kernel, seen) = match perform(scenario, settings, watch, shared) {
         Ok(played) => played,
         Err(failure) if failure.exit == Exit::NotPermitted => return Err(failure),
         Err(failure) => return Ok(skipped(Verdict::Fail(vec![failure.what]))),
@@ -103,11 +105,22 @@ fn perform(
     scenario: &Scenario,
     settings: &Settings,
     watch: Watch,
+    shared: &mut Option<Observer>,
 ) -> Result<(Expectation, Kernel, Option<Seen>)> {
     let causes = scenario.hooks.contains(&"causes");
-    let mut arena = Arena::new(Settings { causes, ..settings.clone() }, watch)?;
+    let observer = if watch == Watch::Nobody || scenario.fresh || settings.fresh || causes {
+        None
+    } else {
+        // One that failed its scenario is gone.
+        Some(shared.take().map_or_else(|| Observer::start(settings, !settings.counts_only), Ok)?)
+    };
+    let goes_on = observer.is_some();
+    let mut arena = Arena::new(Settings { causes, ..settings.clone() }, watch, observer)?;
     let expected = (scenario.play)(&mut arena)?;
     let (kernel, seen) = arena.end()?;
+    if goes_on {
+        *shared = arena.into_observer();
+    }
     Ok((expected, kernel, seen))
 }
 

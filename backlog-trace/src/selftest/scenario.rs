@@ -20,6 +20,9 @@ pub(super) struct Scenario {
     pub(super) hooks: &'static [&'static str],
     /// Whether single events matter, so that `live` runs beside it too.
     pub(super) live: bool,
+    /// Whether the tool starts anew for it, when its listeners are open; the
+    /// others are watched by one that has been there all along.
+    pub(super) fresh: bool,
     /// Plays it and says what must have come of it.
     pub(super) play: fn(&mut Arena) -> Result<Expectation>,
 }

@@ -10,17 +10,16 @@ use serde::Deserialize;
 /// What the tool said of a scenario.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// The last object of `hist`.
+    /// The last object of `hist` in what was read.
     pub(super) histogram: Histogram,
     /// Every line of `live` that tells of a packet, where it ran.
     pub(super) events: Vec<Event>,
 }
 
-/// `hist`, for the whole run.
+/// An object of `hist`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Histogram {
-    pub(super) r#final: bool,
     /// Nothing was attached.
     pub(super) polled: bool,
     pub(super) listeners: Vec<Row>,
@@ -146,16 +145,12 @@ impl Event {
 }
 
 impl Histogram {
-    /// The object of the whole run among the lines of `hist`.
+    /// The last object among the lines of `hist`.
     pub(super) fn parse(lines: &str) -> Result<Self, String> {
-        for line in lines.lines().rev().filter(|line| !line.trim().is_empty()) {
-            let object: Self = serde_json::from_str(line)
-                .map_err(|why| format!("hist printed a line that breaks the contract: {why}"))?;
-            if object.r#final {
-                return Ok(object);
-            }
-        }
-        Err("hist printed no object for the whole run".to_owned())
+        let last = lines.lines().rfind(|line| !line.trim().is_empty());
+        let line = last.ok_or("hist printed no object")?;
+        serde_json::from_str(line)
+            .map_err(|why| format!("hist printed a line that breaks the contract: {why}"))
     }
 
     /// The hook of this name where it is attached, or polled.
@@ -188,6 +183,23 @@ impl Histogram {
     pub(super) fn rung(&self) -> Option<&str> {
         self.rung_of("syn")
     }
+}
+
+/// Bytes up to the end of the first whole line of this type; `None` where it
+/// has not been printed.
+pub(super) fn through(lines: &str, r#type: &str) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Line {
+        r#type: String,
+    }
+    let mut length = 0;
+    for line in lines.split_inclusive('\n').take_while(|line| line.ends_with('\n')) {
+        length += line.len();
+        if serde_json::from_str::<Line>(line).is_ok_and(|line| line.r#type == r#type) {
+            return Some(length);
+        }
+    }
+    None
 }
 
 /// The lines of `live` that tell of a packet.
@@ -234,9 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn no_final_object_and_no_json_are_errors() {
+    fn an_answer_ends_with_a_whole_line_of_its_type() {
+        let lines = "{\"type\":\"loss\"}\n{\"type\":\"summary\"}\n{\"type\":\"loss\"}\n";
+        assert_eq!(through(lines, "summary"), Some(35));
+        assert_eq!(through(lines, "loss"), Some(16));
+        assert_eq!(through(lines, "histogram"), None);
+        assert_eq!(through(&lines[..34], "summary"), None);
+    }
+
+    #[test]
+    fn no_object_and_no_json_are_errors() {
         assert!(Histogram::parse("").is_err());
-        assert!(Histogram::parse(r#"{"final":false}"#).is_err());
         assert!(Histogram::parse("backlog-trace: hello").is_err());
         assert!(parse_events("{").is_err());
     }

@@ -12,6 +12,8 @@ pub struct Settings {
     pub rung: Option<String>,
     /// Whether single events are left out, which take a second observer.
     pub counts_only: bool,
+    /// Whether the tool starts anew for every scenario.
+    pub fresh: bool,
     /// Whether the tool attaches the hooks that wait for a request.
     pub causes: bool,
     /// Where programs are that scenarios start, by name; others are searched in PATH.

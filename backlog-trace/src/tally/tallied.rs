@@ -53,6 +53,7 @@ impl Tally {
                 self.attribution.release(&mut details);
                 self.latest = Arc::clone(snapshot);
             }
+            Event::Mark => {}
             Event::Finished => {
                 self.attribution.release(&mut details);
                 self.finished = true;

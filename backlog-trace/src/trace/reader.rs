@@ -142,7 +142,7 @@ impl<R: Read> Reader<R> {
         match &event {
             Event::Details(details) => self.details += details.len() as u64,
             Event::Snapshot(_) => self.snapshots += 1,
-            Event::Started(_) | Event::Listener(_) | Event::Finished => (),
+            Event::Started(_) | Event::Listener(_) | Event::Mark | Event::Finished => (),
         }
         event
     }

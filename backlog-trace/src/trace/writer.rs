@@ -114,6 +114,7 @@ impl<M: Medium> Writer<M> {
                 self.put(Kind::Listener, &json)
             }
             Event::Snapshot(snapshot) => self.snapshot(snapshot),
+            Event::Mark => Ok(()),
             Event::Finished => self.end(),
         }
     }

@@ -11,7 +11,7 @@ use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection, Tally};
 
 use super::View;
 use super::escape::write_json_line;
-use super::intervals::{self, Intervals};
+use super::intervals::Intervals;
 use super::json::{
     AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, VERSION,
     hooks, rows,
@@ -94,7 +94,7 @@ pub struct HistJson<W> {
     out: W,
     tally: Tally,
     selection: Selection,
-    intervals: Option<Intervals>,
+    intervals: Intervals,
     recording: Option<String>,
     gaps: Vec<String>,
 }
@@ -107,7 +107,7 @@ impl<W: Write> HistJson<W> {
             out,
             tally,
             selection,
-            intervals: interval.map(Intervals::every),
+            intervals: Intervals::every(interval),
             recording: None,
             gaps: Vec::new(),
         }
@@ -178,7 +178,7 @@ impl<W: Write> HistJson<W> {
 
 impl<W: Write> View for HistJson<W> {
     fn take(&mut self, event: &Event) -> io::Result<()> {
-        match intervals::take(&mut self.intervals, &mut self.tally, event) {
+        match self.intervals.take(&mut self.tally, event) {
             Some(report) => self.print(&report),
             None => Ok(()),
         }
@@ -189,8 +189,6 @@ impl<W: Write> View for HistJson<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        intervals::rest(self.intervals.as_ref(), &mut self.tally)
-            .iter()
-            .try_for_each(|report| self.print(report))
+        self.intervals.rest(&mut self.tally).iter().try_for_each(|report| self.print(report))
     }
 }

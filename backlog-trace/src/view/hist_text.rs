@@ -12,7 +12,7 @@ use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Se
 
 use super::bars::{bar_columns, fold, row, sparkline};
 use super::escape::Sanitized;
-use super::intervals::{self, Intervals};
+use super::intervals::Intervals;
 use super::paint::{FAINT, HEADING, class, painted};
 use super::{Screen, View, audit_text, names, units};
 
@@ -24,7 +24,7 @@ pub struct HistText<W> {
     out: W,
     tally: Tally,
     screen: Screen,
-    intervals: Option<Intervals>,
+    intervals: Intervals,
     recording: Option<String>,
     gaps: Vec<String>,
     /// Filters hide listeners.
@@ -34,7 +34,7 @@ pub struct HistText<W> {
 impl<W: Write> HistText<W> {
     /// Prints to `out`, each `interval` if there is one, and at the end.
     pub fn new(out: W, screen: Screen, selection: Selection, interval: Option<Duration>) -> Self {
-        let intervals = interval.map(Intervals::every);
+        let intervals = Intervals::every(interval);
         let is_selective = !selection.is_all();
         let tally = Tally::new(selection);
         Self { out, tally, screen, intervals, recording: None, gaps: Vec::new(), is_selective }
@@ -71,7 +71,7 @@ impl<W: Write> HistText<W> {
 
     /// What stretch of time this is, where there is more than one or it is past.
     fn title(&self, report: &Report) -> Option<String> {
-        if self.recording.is_none() && self.intervals.is_none() {
+        if self.recording.is_none() && !self.intervals.are_several() {
             return None;
         }
         let from = units::clock(self.tally.unix_ns(report.from), 0, &self.screen.zone);
@@ -168,7 +168,7 @@ impl<W: Write> HistText<W> {
 
 impl<W: Write> View for HistText<W> {
     fn take(&mut self, event: &Event) -> io::Result<()> {
-        match intervals::take(&mut self.intervals, &mut self.tally, event) {
+        match self.intervals.take(&mut self.tally, event) {
             Some(report) => self.print(&report),
             None => Ok(()),
         }
@@ -179,9 +179,7 @@ impl<W: Write> View for HistText<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        intervals::rest(self.intervals.as_ref(), &mut self.tally)
-            .iter()
-            .try_for_each(|report| self.print(report))
+        self.intervals.rest(&mut self.tally).iter().try_for_each(|report| self.print(report))
     }
 }
 

@@ -6,54 +6,69 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::tally::{Report, Tally};
 
-/// Cuts a run into intervals.
+/// Cuts a run into intervals: at regular times, and where somebody asks for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Intervals {
-    length: u64,
+    length: Option<u64>,
     next: Option<u64>,
+    has_cut: bool,
 }
 
 impl Intervals {
-    pub(super) fn every(length: Duration) -> Self {
-        Self { length: u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1), next: None }
+    /// At regular times where a length is given.
+    pub(super) fn every(length: Option<Duration>) -> Self {
+        let nanoseconds = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self { length: length.map(nanoseconds), next: None, has_cut: false }
+    }
+
+    /// Whether the run is printed in more than one piece.
+    pub(super) const fn are_several(&self) -> bool {
+        self.length.is_some() || self.has_cut
     }
 
     /// The observation began at this stamp (ns).
-    pub(super) fn begin(&mut self, start: u64) {
-        self.next = Some(start.saturating_add(self.length));
+    fn begin(&mut self, start: u64) {
+        self.next = self.length.map(|length| start.saturating_add(length));
     }
 
     /// A snapshot was taken at this stamp (ns): whether it ends an interval.
     ///
     /// Snapshots come by a timer of their own, so one that is a tenth of an
     /// interval early counts as on time.
-    pub(super) fn ends_at(&mut self, time: u64) -> bool {
-        let next = *self.next.get_or_insert(time.saturating_add(self.length));
-        if time.saturating_add(self.length / 10) < next {
+    fn ends_at(&mut self, time: u64) -> bool {
+        let Some(length) = self.length else { return false };
+        let next = *self.next.get_or_insert(time.saturating_add(length));
+        if time.saturating_add(length / 10) < next {
             return false;
         }
-        let past = time.saturating_add(self.length / 10).saturating_sub(next) / self.length;
-        self.next = Some(next.saturating_add(past.saturating_add(1).saturating_mul(self.length)));
+        let past = time.saturating_add(length / 10).saturating_sub(next) / length;
+        self.next = Some(next.saturating_add(past.saturating_add(1).saturating_mul(length)));
         true
     }
-}
 
-/// Takes in one event; the report of an interval that ends with it.
-pub(super) fn take(intervals: &mut Option<Intervals>, tally: &mut Tally, event: &Event) -> Option<Report> {
-    tally.take(event);
-    let intervals = intervals.as_mut()?;
-    match event {
-        Event::Started(session) => intervals.begin(session.start),
-        Event::Snapshot(snapshot) if intervals.ends_at(snapshot.time) => return Some(tally.cut()),
-        _ => {}
+    /// Takes in one event; the report of an interval that ends with it.
+    pub(super) fn take(&mut self, tally: &mut Tally, event: &Event) -> Option<Report> {
+        tally.take(event);
+        let cut = match event {
+            Event::Started(session) => {
+                self.begin(session.start);
+                false
+            }
+            Event::Snapshot(snapshot) => self.ends_at(snapshot.time),
+            Event::Mark => {
+                self.has_cut = true;
+                true
+            }
+            Event::Listener(_) | Event::Details(_) | Event::Finished => false,
+        };
+        cut.then(|| tally.cut())
     }
-    None
-}
 
-/// What is printed at the end: the interval that was cut short, and the whole.
-pub(super) fn rest(intervals: Option<&Intervals>, tally: &mut Tally) -> Vec<Report> {
-    let interval = (intervals.is_some() && tally.has_interval()).then(|| tally.cut());
-    interval.into_iter().chain([tally.whole()]).collect()
+    /// What is printed at the end: the interval that was cut short, and the whole.
+    pub(super) fn rest(self, tally: &mut Tally) -> Vec<Report> {
+        let interval = (self.are_several() && tally.has_interval()).then(|| tally.cut());
+        interval.into_iter().chain([tally.whole()]).collect()
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +77,7 @@ mod tests {
 
     #[track_caller]
     fn check(length: u64, snapshots: &[u64], cuts: &[u64]) {
-        let mut intervals = Intervals::every(Duration::from_nanos(length));
+        let mut intervals = Intervals::every(Some(Duration::from_nanos(length)));
         intervals.begin(1000);
         let ended: Vec<u64> = snapshots.iter().copied().filter(|time| intervals.ends_at(*time)).collect();
         assert_eq!(ended, cuts);

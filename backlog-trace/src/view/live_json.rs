@@ -115,6 +115,13 @@ impl<W: Write> LiveJson<W> {
         }
     }
 
+    fn print_summary(&mut self) -> io::Result<()> {
+        let report = self.tally.whole();
+        let time = rfc3339(self.tally.unix_ns(report.to));
+        write_json_line(&mut self.out, &summary(time, &report, &self.selection, &self.gaps))?;
+        self.out.flush()
+    }
+
     fn print_missed(&mut self) -> io::Result<()> {
         let (time, total) = (self.tally.latest().time, self.tally.latest().details_missed);
         let count = total.saturating_sub(std::mem::replace(&mut self.missed, total));
@@ -132,8 +139,10 @@ impl<W: Write> View for LiveJson<W> {
         for item in &items {
             self.print(item)?;
         }
-        if matches!(event, Event::Snapshot(_)) {
-            self.print_missed()?;
+        match event {
+            Event::Snapshot(_) => self.print_missed()?,
+            Event::Mark => self.print_summary()?,
+            Event::Started(_) | Event::Listener(_) | Event::Details(_) | Event::Finished => {}
         }
         self.out.flush()
     }
@@ -143,10 +152,7 @@ impl<W: Write> View for LiveJson<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        let report = self.tally.whole();
-        let time = rfc3339(self.tally.unix_ns(report.to));
-        write_json_line(&mut self.out, &summary(time, &report, &self.selection, &self.gaps))?;
-        self.out.flush()
+        self.print_summary()
     }
 }
 

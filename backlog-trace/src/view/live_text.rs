@@ -140,6 +140,15 @@ impl<W: Write> LiveText<W> {
         writeln!(self.out, "{}", painted(HEADING, cells.join(gap).trim_end()))
     }
 
+    fn print_summary(&mut self) -> io::Result<()> {
+        let report = self.tally.whole();
+        writeln!(self.out, "{}", fold(&summary(&report), "; ", self.screen.columns))?;
+        for line in audit_text::lines(&report, &self.gaps, self.screen.columns) {
+            writeln!(self.out, "{line}")?;
+        }
+        self.out.flush()
+    }
+
     fn print_missed(&mut self) -> io::Result<()> {
         let (time, total) = (self.tally.latest().time, self.tally.latest().details_missed);
         let count = total.saturating_sub(std::mem::replace(&mut self.missed, total));
@@ -159,8 +168,10 @@ impl<W: Write> View for LiveText<W> {
         for item in &items {
             self.print(item)?;
         }
-        if matches!(event, Event::Snapshot(_)) {
-            self.print_missed()?;
+        match event {
+            Event::Snapshot(_) => self.print_missed()?,
+            Event::Mark => self.print_summary()?,
+            Event::Started(_) | Event::Listener(_) | Event::Details(_) | Event::Finished => {}
         }
         self.out.flush()
     }
@@ -170,12 +181,7 @@ impl<W: Write> View for LiveText<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        let report = self.tally.whole();
-        writeln!(self.out, "{}", fold(&summary(&report), "; ", self.screen.columns))?;
-        for line in audit_text::lines(&report, &self.gaps, self.screen.columns) {
-            writeln!(self.out, "{line}")?;
-        }
-        self.out.flush()
+        self.print_summary()
     }
 }
 

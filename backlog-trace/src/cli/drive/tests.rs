@@ -15,6 +15,7 @@ use crate::event::Snapshot;
 #[derive(Default)]
 struct Seen {
     snapshots: usize,
+    marks: usize,
     finished: bool,
     ended: bool,
     fails: Option<ErrorKind>,
@@ -28,6 +29,7 @@ impl View for Witness {
         match event {
             Event::Snapshot(_) => seen.snapshots += 1,
             Event::Finished => seen.finished = true,
+            Event::Mark => seen.marks += 1,
             Event::Started(_) | Event::Listener(_) | Event::Details(_) => {}
         }
         seen.fails.map_or(Ok(()), |kind| Err(kind.into()))
@@ -41,18 +43,27 @@ impl View for Witness {
     }
 }
 
-/// Sends one snapshot; when it is stopped, another one and the end.
-fn probe() -> (oneshot::Sender<()>, Receiver<Sent>) {
-    let (stop, stopped) = oneshot::channel();
+/// Sends one snapshot; when it is asked, a mark; when it is stopped, another
+/// snapshot and the end.
+fn probe() -> (oneshot::Sender<()>, Arc<Notify>, Receiver<Sent>) {
+    let (stop, mut stopped) = oneshot::channel();
     let (events, receiver) = mpsc::channel(4);
+    let look = Arc::new(Notify::new());
+    let asked = Arc::clone(&look);
     tokio::spawn(async move {
         let snapshot = || Event::Snapshot(Arc::new(Snapshot::default()));
         events.send(Ok(snapshot())).await.expect("a reader");
-        stopped.await.expect("a stop");
+        loop {
+            tokio::select! {
+                biased;
+                () = asked.notified() => events.send(Ok(Event::Mark)).await.expect("a reader"),
+                stop = &mut stopped => break stop.expect("a stop"),
+            }
+        }
         events.send(Ok(snapshot())).await.expect("a reader");
         events.send(Ok(Event::Finished)).await.expect("a reader");
     });
-    (stop, receiver)
+    (stop, look, receiver)
 }
 
 struct Ended {
@@ -67,9 +78,20 @@ async fn run(
     interrupt: Option<Interrupt>,
     fails: Option<ErrorKind>,
 ) -> Ended {
+    run_marked(0, deadline, command, interrupt, fails).await
+}
+
+/// The same, asked `marks` times how things stand.
+async fn run_marked(
+    marks: usize,
+    deadline: Option<Duration>,
+    command: Option<&str>,
+    interrupt: Option<Interrupt>,
+    fails: Option<ErrorKind>,
+) -> Ended {
     let seen = Rc::new(RefCell::new(Seen { fails, ..Seen::default() }));
     let mut sink = Sink { view: Box::new(Witness(Rc::clone(&seen))), recording: None };
-    let (stop, events) = probe();
+    let (stop, look, events) = probe();
     let (signal, interrupted) = oneshot::channel();
     let child = command.map(|script| {
         tokio::process::Command::new("/bin/sh").arg("-c").arg(script).spawn().expect("a shell")
@@ -82,9 +104,14 @@ async fn run(
         }
         None => Some(signal),
     };
-    let run = Run { stop: Some(stop), child, had_int: false, unread: false, failure: None };
+    let (mark, marked) = mpsc::channel(marks.max(1));
+    for _ in 0..marks {
+        mark.send(()).await.expect("room");
+    }
+    let run = Run { stop: Some(stop), look, child, had_int: false, unread: false, failure: None };
     let deadline = deadline.map(|after| Instant::now() + after);
-    let result = run.until_over(events, interrupted, deadline, &mut sink).await;
+    let result =
+        run.until_over(events, Signals { interrupt: interrupted, marks: marked }, deadline, &mut sink).await;
     Ended { result, seen }
 }
 
@@ -102,6 +129,13 @@ async fn it_ends_at_its_time_with_its_command_or_by_a_signal() {
     check_whole(&run(None, Some("exit 3"), None, None).await);
     check_whole(&run(None, None, Some(Interrupt::Int), None).await);
     check_whole(&run(None, None, Some(Interrupt::Term), None).await);
+}
+
+#[tokio::test]
+async fn it_goes_on_when_it_is_asked_how_things_stand() {
+    let ended = run_marked(1, Some(Duration::from_millis(50)), None, None, None).await;
+    check_whole(&ended);
+    assert_eq!(ended.seen.borrow().marks, 1);
 }
 
 #[tokio::test]

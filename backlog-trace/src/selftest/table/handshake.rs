@@ -1,9 +1,9 @@
-//! Scenarios of what comes after the SYN: final ACKs, cookies, SYN+ACKs, requests, Fast Open.
+//! Scenarios of what comes after the SYN: final ACKs, SYN+ACKs, requests, Fast Open.
 
 use crate::selftest::listener_socket::Stack::{Dual, V4, V6};
-use crate::selftest::scenario::Need::{Cookies, Ipv6, Tun};
+use crate::selftest::scenario::Need::{Ipv6, Tun};
 use crate::selftest::scenario::Scenario;
-use crate::selftest::scenarios::{ack, cookie, fastopen, half_open, request, segments, synack, unhurt};
+use crate::selftest::scenarios::{ack, fastopen, half_open, request, segments, synack, unhurt};
 
 /// In the order in which they are played.
 pub(super) const ROWS: &[Scenario] = &[
@@ -13,6 +13,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: |arena| ack::accept_queue_full(arena, V4, false),
     },
     Scenario {
@@ -21,6 +22,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: false,
+        fresh: false,
         play: |arena| ack::accept_queue_full(arena, V6, true),
     },
     Scenario {
@@ -29,6 +31,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: true,
         play: |arena| ack::accept_queue_full(arena, Dual, false),
     },
     Scenario {
@@ -37,6 +40,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: |arena| ack::abort_on_overflow(arena, V4, false),
     },
     Scenario {
@@ -45,6 +49,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: false,
+        fresh: false,
         play: |arena| ack::abort_on_overflow(arena, V6, true),
     },
     Scenario {
@@ -53,6 +58,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: |arena| ack::abort_on_overflow(arena, Dual, false),
     },
     Scenario {
@@ -61,39 +67,8 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: true,
         play: ack::experiment,
-    },
-    Scenario {
-        name: "cookie_ack_accept_queue_full",
-        shows: "final ACKs with valid cookies refused by a full accept queue",
-        needs: &[Tun, Cookies],
-        hooks: &["syn", "cookie"],
-        live: true,
-        play: |arena| cookie::accept_queue_full(arena, V4),
-    },
-    Scenario {
-        name: "cookie_ack_accept_queue_full_ipv6",
-        shows: "final ACKs with valid cookies refused by a full accept queue, by IPv6",
-        needs: &[Tun, Ipv6, Cookies],
-        hooks: &["syn", "cookie"],
-        live: false,
-        play: |arena| cookie::accept_queue_full(arena, V6),
-    },
-    Scenario {
-        name: "cookie_ack_invalid",
-        shows: "ACKs whose cookie is wrong",
-        needs: &[Tun, Cookies],
-        hooks: &["syn", "cookie!tracepoint"],
-        live: true,
-        play: |arena| cookie::invalid(arena, V4),
-    },
-    Scenario {
-        name: "cookie_ack_invalid_ipv6",
-        shows: "ACKs whose cookie is wrong, by IPv6",
-        needs: &[Tun, Ipv6, Cookies],
-        hooks: &["syn", "cookie!tracepoint"],
-        live: false,
-        play: |arena| cookie::invalid(arena, V6),
     },
     Scenario {
         name: "synack_client_silent",
@@ -101,6 +76,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "synack"],
         live: true,
+        fresh: false,
         play: synack::client_silent,
     },
     Scenario {
@@ -109,6 +85,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack", "synack"],
         live: true,
+        fresh: false,
         play: synack::ack_refused,
     },
     Scenario {
@@ -117,6 +94,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack", "synack"],
         live: true,
+        fresh: false,
         play: synack::duplicate_syn,
     },
     Scenario {
@@ -125,6 +103,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack", "expiry"],
         live: true,
+        fresh: false,
         play: half_open::expired,
     },
     Scenario {
@@ -133,6 +112,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: |arena| half_open::reset(arena, V4),
     },
     Scenario {
@@ -141,6 +121,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "ack"],
         live: false,
+        fresh: false,
         play: |arena| half_open::reset(arena, V6),
     },
     Scenario {
@@ -149,6 +130,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "request"],
         live: true,
+        fresh: false,
         play: |arena| request::aborted(arena, V4),
     },
     Scenario {
@@ -157,6 +139,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "request"],
         live: false,
+        fresh: false,
         play: |arena| request::aborted(arena, V6),
     },
     Scenario {
@@ -165,6 +148,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: unhurt::deferred,
     },
     Scenario {
@@ -173,6 +157,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: unhurt::old_stamp,
     },
     Scenario {
@@ -181,6 +166,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: false,
+        fresh: false,
         play: segments::refused_together,
     },
     Scenario {
@@ -189,6 +175,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: unhurt::reset_twice,
     },
     Scenario {
@@ -197,6 +184,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: fastopen::accept_queue_full,
     },
     Scenario {
@@ -205,6 +193,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: fastopen::queue_full,
     },
 ];

@@ -1,9 +1,9 @@
-//! Scenarios of which listener is charged, and of everything at once.
+//! Scenarios of which listener is charged.
 
 use crate::selftest::listener_socket::Stack::{Dual, V4, V6};
-use crate::selftest::scenario::Need::{Counter, Ipv6, Program, Sysctl, Tun};
+use crate::selftest::scenario::Need::{Counter, Ipv6, Sysctl, Tun};
 use crate::selftest::scenario::Scenario;
-use crate::selftest::scenarios::{demo, half_open, listeners, migration, mptcp, packaged, random};
+use crate::selftest::scenarios::{half_open, listeners, migration, mptcp};
 
 /// In the order in which they are played.
 pub(super) const ROWS: &[Scenario] = &[
@@ -13,6 +13,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "close"],
         live: false,
+        fresh: false,
         play: |arena| half_open::listener_closed(arena, V4),
     },
     Scenario {
@@ -21,6 +22,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "close"],
         live: false,
+        fresh: false,
         play: |arena| half_open::listener_closed(arena, Dual),
     },
     Scenario {
@@ -29,6 +31,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: listeners::two_listeners,
     },
     Scenario {
@@ -37,6 +40,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: listeners::two_namespaces,
     },
     Scenario {
@@ -45,6 +49,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: true,
         play: listeners::namespace_again,
     },
     Scenario {
@@ -53,6 +58,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: listeners::opened_late,
     },
     Scenario {
@@ -61,6 +67,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: true,
         play: listeners::closed_early,
     },
     Scenario {
@@ -69,6 +76,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: listeners::opened_late_closed_early,
     },
     Scenario {
@@ -77,6 +85,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: listeners::prefork,
     },
     Scenario {
@@ -85,6 +94,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: true,
         play: listeners::reuseport,
     },
     Scenario {
@@ -93,6 +103,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Sysctl("net/mptcp/enabled")],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: |arena| mptcp::accept_queue_full(arena, V4, false),
     },
     Scenario {
@@ -101,6 +112,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6, Sysctl("net/mptcp/enabled")],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: |arena| mptcp::accept_queue_full(arena, V6, true),
     },
     Scenario {
@@ -109,6 +121,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6, Sysctl("net/mptcp/enabled")],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: |arena| mptcp::accept_queue_full(arena, Dual, false),
     },
     Scenario {
@@ -117,6 +130,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Counter("TCPMigrateReqSuccess")],
         hooks: &["syn", "ack"],
         live: true,
+        fresh: false,
         play: migration::member_closes,
     },
     Scenario {
@@ -125,6 +139,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: listeners::reuseport_all_full,
     },
     Scenario {
@@ -133,30 +148,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: listeners::specific_address,
-    },
-    Scenario {
-        name: "packaged_server",
-        shows: "a stopped nginx under load from wrk or ab",
-        needs: &[Tun, Program(&["nginx"]), Program(&["wrk", "ab"])],
-        hooks: &["syn", "ack", "cookie"],
-        live: false,
-        play: packaged::nginx_stopped,
-    },
-    Scenario {
-        name: "demo",
-        shows: "six seconds of sixty clients at two listeners, one of which stalls and resumes",
-        needs: &[Tun],
-        hooks: &["syn", "ack", "cookie"],
-        live: false,
-        play: demo::stall_and_resume,
-    },
-    Scenario {
-        name: "random",
-        shows: "hundreds of clients at dozens of listeners in three namespaces, drawn from a seed",
-        needs: &[Tun],
-        hooks: &["syn", "ack", "cookie", "request"],
-        live: false,
-        play: random::crowd,
     },
 ];

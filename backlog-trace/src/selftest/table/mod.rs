@@ -1,5 +1,7 @@
 //! Every scenario: a new one is a row here and a function below `scenarios`.
 
+mod cookie;
+mod crowd;
 mod handshake;
 mod listeners;
 mod syn;
@@ -8,7 +10,7 @@ use super::scenario::Scenario;
 
 /// Every scenario, in the order in which they are played.
 pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [syn::ROWS, handshake::ROWS, listeners::ROWS].into_iter().flatten()
+    [syn::ROWS, handshake::ROWS, listeners::ROWS, cookie::ROWS, crowd::ROWS].into_iter().flatten()
 }
 
 #[cfg(test)]

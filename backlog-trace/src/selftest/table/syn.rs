@@ -13,6 +13,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: true,
+        fresh: true,
         play: |arena| syn::accept_queue_full(arena, V4, false),
     },
     Scenario {
@@ -21,6 +22,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: |arena| syn::accept_queue_full(arena, V6, true),
     },
     Scenario {
@@ -29,15 +31,8 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn"],
         live: true,
+        fresh: false,
         play: |arena| syn::accept_queue_full(arena, Dual, false),
-    },
-    Scenario {
-        name: "syn_accept_queue_full_cookie_wanted",
-        shows: "SYNs refused by a full accept queue although a cookie was wanted (tcp_syncookies 2)",
-        needs: &[Tun, Cookies],
-        hooks: &["syn"],
-        live: false,
-        play: syn::accept_queue_full_cookie_wanted,
     },
     Scenario {
         name: "syn_queue_full",
@@ -45,6 +40,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Cookies],
         hooks: &["syn"],
         live: true,
+        fresh: true,
         play: |arena| syn::queue_full(arena, V4),
     },
     Scenario {
@@ -53,6 +49,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6, Cookies],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: |arena| syn::queue_full(arena, V6),
     },
     Scenario {
@@ -61,6 +58,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Cookies],
         hooks: &["syn"],
         live: true,
+        fresh: false,
         play: |arena| syn::queue_full_cookie(arena, V4),
     },
     Scenario {
@@ -69,15 +67,8 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6, Cookies],
         hooks: &["syn"],
         live: false,
+        fresh: false,
         play: |arena| syn::queue_full_cookie(arena, V6),
-    },
-    Scenario {
-        name: "syn_cookie_always",
-        shows: "every SYN answered by cookie, with both queues nearly empty (tcp_syncookies 2)",
-        needs: &[Tun, Cookies],
-        hooks: &["syn"],
-        live: false,
-        play: syn::cookie_always,
     },
     Scenario {
         name: "syn_queue_reserved",
@@ -85,6 +76,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Cookies],
         hooks: &["syn"],
         live: true,
+        fresh: false,
         play: syn::queue_reserved,
     },
     Scenario {
@@ -93,6 +85,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn"],
         live: true,
+        fresh: false,
         play: |arena| addressed::to_everybody(arena, false),
     },
     Scenario {
@@ -101,6 +94,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn"],
         live: true,
+        fresh: false,
         play: |arena| addressed::to_everybody(arena, true),
     },
     Scenario {
@@ -109,6 +103,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "causes"],
         live: true,
+        fresh: true,
         play: |arena| addressed::from_nowhere(arena, V4),
     },
     Scenario {
@@ -117,6 +112,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "causes"],
         live: true,
+        fresh: true,
         play: |arena| addressed::from_nowhere(arena, V6),
     },
 ];

@@ -32,6 +32,7 @@ pub(super) fn seen(events: impl IntoIterator<Item = Event>) -> Vec<Seen> {
             Event::Listener(listener) => all.push(Seen::Listener(Listener::clone(&listener))),
             Event::Details(details) => all.extend(details.into_iter().map(Seen::Detail)),
             Event::Snapshot(snapshot) => all.push(Seen::Snapshot(Snapshot::clone(&snapshot))),
+            Event::Mark => {}
             Event::Finished => all.push(Seen::Finished),
         }
     }
