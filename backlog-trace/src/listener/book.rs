@@ -3,7 +3,8 @@
 //!
 //! Every method that looks at the host blocks. Owners are looked for when a
 //! listener is new, three times more after that (a prefork server's workers
-//! come later), and whenever a known owner is gone or has another name. The walk
+//! come later), whenever a known owner is gone or has another name, and where
+//! the result is about to be printed. The walk
 //! over all descriptors is the dear part of a refresh, so it rests in between.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -49,6 +50,8 @@ pub struct Book {
     looked_deep: bool,
     /// No walk for owners before.
     rests_until: Option<Instant>,
+    /// The next refresh walks for owners whether or not that is due.
+    is_awaited: bool,
 }
 
 /// It blocks, so it lives on a thread of its own or moves to one that may.
@@ -61,6 +64,12 @@ impl Book {
     /// An empty book: nothing is looked at before the first refresh.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Somebody is about to read who owns what: the next refresh looks for
+    /// owners, however little time has gone by.
+    pub const fn await_owners(&mut self) {
+        self.is_awaited = true;
     }
 
     /// Looks at all namespaces, sockets and owners; returns the listeners that
@@ -236,9 +245,9 @@ impl Book {
         let open = || self.rows.open().filter(|row| row.listener.inode != 0);
         let young = open().any(|row| row.looks < LOOKS);
         let known: BTreeSet<&Owner> = open().flat_map(|row| &row.listener.owners).collect();
-        if self.rests_until.is_some_and(|until| Instant::now() < until)
-            || (!young && known.into_iter().all(is_still))
-        {
+        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+        let is_due = !rests && (young || !known.into_iter().all(is_still));
+        if !std::mem::take(&mut self.is_awaited) && !is_due {
             return;
         }
         let wanted: HashSet<u64> = open().map(|row| row.listener.inode).collect();

@@ -144,6 +144,7 @@ impl Watch {
 
     /// Looks until every loss is settled, or often enough.
     async fn conclude(&mut self) {
+        self.book.await_owners();
         self.refresh().await;
         for look in 1..=LAST_LOOKS {
             if self.look(look == LAST_LOOKS).await {

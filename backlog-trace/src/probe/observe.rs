@@ -128,6 +128,7 @@ impl Watch {
                 _ = &mut stopped => break,
                 () = asked.notified() => {
                     self.drain().await;
+                    self.book.await_owners();
                     self.snapshot().await?;
                     self.send(Event::Mark).await;
                 }
@@ -140,6 +141,7 @@ impl Watch {
             }
         }
         self.drain().await;
+        self.book.await_owners();
         self.snapshot().await?;
         self.send(Event::Finished).await;
         Ok(())

@@ -20,13 +20,11 @@ use crate::step::step;
 use crate::vm::tool_files;
 
 /// What the guest runs: every scenario on each rung that it is called with,
-/// single events on the best one, then the test programs, whose verdict is their exit status.
+/// then the test programs, whose verdict is their exit status.
 const SCRIPT: &str = r#"
-single=
 for rung in "$@"; do
-    backlog-trace selftest --rung "$rung" $single --format json --with nginx=/usr/sbin/nginx --with wrk=/usr/bin/wrk
+    backlog-trace selftest --rung "$rung" --format json --with nginx=/usr/sbin/nginx --with wrk=/usr/bin/wrk
     echo "selftest on $rung ended with $?"
-    single=--counts-only
 done
 for program in /tests/*; do
     [ -x "$program" ] || continue

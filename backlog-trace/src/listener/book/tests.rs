@@ -268,3 +268,24 @@ fn root_a_namespace_that_only_a_mount_keeps_is_found_and_let_go_of() {
     assert!(place.is_some_and(|place| place.ends_with(&name)));
     assert!(!book.namespaces().exists(inode));
 }
+
+#[test]
+fn an_owner_that_comes_late_is_found_where_somebody_is_about_to_read_it() {
+    let socket = listening(IpAddr::V4(Ipv4Addr::LOCALHOST), 5, Options::default());
+    let mut book = Book::new();
+    for _ in 0..=LOOKS {
+        book.rests_until = None;
+        book.refresh();
+    }
+    let held = OwnedFd::from(socket.try_clone().unwrap());
+    let mut late = std::process::Command::new("/bin/sleep").arg("1000").stdin(held).spawn().unwrap();
+    let is_known = |book: &Book| of(book, &socket).owners.iter().any(|owner| owner.pid == late.id());
+    book.refresh();
+    let before = is_known(&book);
+    book.await_owners();
+    let news = book.refresh();
+    let (after, told) = (is_known(&book), news.contains(of(&book, &socket)));
+    late.kill().unwrap();
+    late.wait().unwrap();
+    assert_eq!((before, after, told), (false, true, true));
+}
