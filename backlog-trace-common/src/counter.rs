@@ -17,10 +17,13 @@ pub enum Counter {
     ReqQFullDoCookies = 3,
     /// `LINUX_MIB_SYNCOOKIESSENT`: cookies made for a SYN+ACK.
     SyncookiesSent = 4,
+    /// `LINUX_MIB_TCPSYNRETRANS`: SYN+ACKs sent again by listeners, and SYNs
+    /// sent again by clients in the same namespace.
+    SynRetrans = 5,
 }
 
 /// How many counters there are.
-pub const COUNTERS: usize = 5;
+pub const COUNTERS: usize = 6;
 
 /// All counters, in the order of their numbers.
 pub const ALL: [Counter; COUNTERS] = [
@@ -29,6 +32,7 @@ pub const ALL: [Counter; COUNTERS] = [
     Counter::ReqQFullDrop,
     Counter::ReqQFullDoCookies,
     Counter::SyncookiesSent,
+    Counter::SynRetrans,
 ];
 
 impl Counter {
@@ -40,6 +44,7 @@ impl Counter {
             Self::ReqQFullDrop => "TCPReqQFullDrop",
             Self::ReqQFullDoCookies => "TCPReqQFullDoCookies",
             Self::SyncookiesSent => "SyncookiesSent",
+            Self::SynRetrans => "TCPSynRetrans",
         }
     }
 
@@ -53,7 +58,15 @@ impl Counter {
             Self::ReqQFullDrop => "LINUX_MIB_TCPREQQFULLDROP",
             Self::ReqQFullDoCookies => "LINUX_MIB_TCPREQQFULLDOCOOKIES",
             Self::SyncookiesSent => "LINUX_MIB_SYNCOOKIESSENT",
+            Self::SynRetrans => "LINUX_MIB_TCPSYNRETRANS",
         }
+    }
+
+    /// Whether what is not a listener's moves it as well: then its movement is
+    /// no less than what is attributed to listeners, and may be more
+    /// (`tcp_rtx_synack()` and `__tcp_retransmit_skb()`, 5.10 to 7.2).
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::SynRetrans)
     }
 
     /// Position in arrays of counters.

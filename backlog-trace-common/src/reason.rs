@@ -105,7 +105,7 @@ reasons! {
     /// cookie_v4/v6_check(): the cookie is wrong or too old.
     CookieAckInvalid = 11, CookieAck, "cookie_ack/invalid", Loss, [], "ACK refused: the cookie in it is wrong or too old";
     /// tcp_rtx_synack().
-    SynackRetransmit = 12, Synack, "synack/retransmit", Retransmit, [], "SYN+ACK sent again";
+    SynackRetransmit = 12, Synack, "synack/retransmit", Retransmit, [SynRetrans], "SYN+ACK sent again";
     /// reqsk_timer_handler(): given up.
     SynackExpired = 13, Synack, "synack/expired", Expired, [], "half-open request given up";
     /// tcp_req_err(abort).

@@ -142,11 +142,18 @@ mod tests {
 
     const NO_SIGNS: Signs = Signs([0; EVIDENCE]);
 
-    /// Counters in the order of their numbers: LO, LD, FullDrop, DoCookies, Sent.
+    /// Movement of the counters that verdicts are made of, in the order of
+    /// their numbers: LO, LD, FullDrop, DoCookies, Sent.
+    fn moved(counters: [u64; 5]) -> Delta {
+        let mut delta = Delta::default();
+        delta.0[..5].copy_from_slice(&counters);
+        delta
+    }
+
     #[track_caller]
-    fn check_syn(delta: [u64; COUNTERS], alone: Alone, reason: Option<Reason>, wanted: bool, made: bool) {
+    fn check_syn(delta: [u64; 5], alone: Alone, reason: Option<Reason>, wanted: bool, made: bool) {
         assert_eq!(
-            syn(&Delta(delta), &NO_SIGNS, || alone),
+            syn(&moved(delta), &NO_SIGNS, || alone),
             SynVerdict { reason, cookie_wanted: wanted, cookie_made: made }
         );
     }
@@ -180,7 +187,7 @@ mod tests {
     #[track_caller]
     fn check_fastopen(overflow: u64, drop: u64, signs: [u64; 3], reason: Option<Reason>) {
         let signs = Signs([0, 0, signs[0], signs[1], signs[2]]);
-        let verdict = syn(&Delta([overflow, drop, 0, 0, 0]), &signs, || Alone::Unknown);
+        let verdict = syn(&moved([overflow, drop, 0, 0, 0]), &signs, || Alone::Unknown);
         assert_eq!(verdict.reason, reason);
     }
 
@@ -196,16 +203,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_ack(
-        delta: [u64; COUNTERS],
-        resets: u64,
-        unlinked: bool,
-        listening: bool,
-        reason: Option<Reason>,
-    ) {
+    fn check_ack(delta: [u64; 5], resets: u64, unlinked: bool, listening: bool, reason: Option<Reason>) {
         let mut signs = NO_SIGNS;
         signs.0[Evidence::EmbryonicRsts.index()] = resets;
-        assert_eq!(ack(&Delta(delta), &signs, || Aftermath { unlinked, listening }), reason);
+        assert_eq!(ack(&moved(delta), &signs, || Aftermath { unlinked, listening }), reason);
     }
 
     #[test]
@@ -225,8 +226,8 @@ mod tests {
 
     #[test]
     fn cookie_ack_exits() {
-        assert_eq!(cookie_ack(&Delta([1, 1, 0, 0, 0])), Reason::CookieAckAcceptQueueFull);
-        assert_eq!(cookie_ack(&Delta([0, 1, 0, 0, 0])), Reason::CookieAckChildFailed);
-        assert_eq!(cookie_ack(&Delta([0, 0, 0, 0, 0])), Reason::CookieAckLost);
+        assert_eq!(cookie_ack(&moved([1, 1, 0, 0, 0])), Reason::CookieAckAcceptQueueFull);
+        assert_eq!(cookie_ack(&moved([0, 1, 0, 0, 0])), Reason::CookieAckChildFailed);
+        assert_eq!(cookie_ack(&moved([0, 0, 0, 0, 0])), Reason::CookieAckLost);
     }
 }

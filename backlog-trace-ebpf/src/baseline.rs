@@ -30,8 +30,8 @@ use crate::counts::{self, Place};
 use crate::globals::{
     CPUS, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
     MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENDROPS,
-    MIB_LISTENOVERFLOWS, NETNS_ROOM, OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET,
-    OFF_SKC_STATE,
+    MIB_LISTENOVERFLOWS, MIB_SYNRETRANS, NETNS_ROOM, OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM,
+    OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
 };
 use crate::maps::{BASELINES, CPU_OFFSETS, CPU_PROBE, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
 use crate::mib;
@@ -202,6 +202,8 @@ fn start(baseline: *mut Baseline) {
         set(baseline, Counter::ReqQFullDrop, address, MIB_FULLDROP.load());
         set(baseline, Counter::ReqQFullDoCookies, address, MIB_DOCOOKIES.load());
         set(baseline, Counter::SyncookiesSent, address, MIB_COOKIESSENT.load());
+        // Nothing reads it again here: user space holds it against the count.
+        set(baseline, Counter::SynRetrans, address, MIB_SYNRETRANS.load());
         const { assert!(EVIDENCE == 5) };
         stand(baseline, Evidence::SyncookiesFailed, address, MIB_COOKIESFAILED.load());
         stand(baseline, Evidence::EmbryonicRsts, address, MIB_EMBRYONICRSTS.load());
@@ -219,7 +221,7 @@ fn start(baseline: *mut Baseline) {
 /// `baseline` must be a live map value.
 #[inline(always)]
 unsafe fn set(baseline: *mut Baseline, counter: Counter, address: u64, index: u32) {
-    const { assert!(COUNTERS == 5) };
+    const { assert!(COUNTERS == 6) };
     let mut value = 0u64;
     copy(&raw mut value, address + 8 * u64::from(index));
     // SAFETY: the caller's promise.

@@ -157,3 +157,33 @@ fn nothing_printed_steers_a_terminal() {
         assert!(!steers(&text), "{text:?}");
     }
 }
+
+/// The same events, and after each snapshot somebody asks how things stand.
+fn asked(events: &[Event]) -> Vec<Event> {
+    let mark = |event: &Event| matches!(event, Event::Snapshot(_)).then_some(Event::Mark);
+    events.iter().flat_map(|event| [Some(event.clone()), mark(event)]).flatten().collect()
+}
+
+#[test]
+fn a_histogram_that_is_asked_for_ends_an_interval() {
+    let (events, always) = (scene::overload(), Some(Duration::from_nanos(1)));
+    let all = Selection::default;
+    let json = hist_json(&events, all(), always);
+    assert!(json.lines().count() > 2, "{json}");
+    assert_eq!(hist_json(&asked(&events), all(), None), json);
+    assert_eq!(hist_text(&asked(&events), None, all(), None), hist_text(&events, None, all(), always));
+}
+
+#[test]
+fn live_sums_up_when_it_is_asked() {
+    let events = scene::overload();
+    let summaries = |lines: &str| lines.lines().filter(|line| line.contains(r#""type":"summary""#)).count();
+    let snapshots = events.iter().filter(|event| matches!(event, Event::Snapshot(_))).count();
+    assert!(snapshots > 1);
+    let json = live_json(&asked(&events));
+    assert_eq!(summaries(&json), snapshots + 1);
+    // Nothing else is printed for it, and the last word is the same.
+    let others = |lines: &str| lines.lines().filter(|line| !line.contains("summary")).count();
+    assert_eq!(others(&json), others(&live_json(&events)));
+    assert_eq!(json.lines().last(), live_json(&events).lines().last());
+}

@@ -15,6 +15,7 @@ use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
     OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_TIMER_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
 };
+use crate::mib;
 use crate::read::{Memory, Ptr, Typed, slot};
 
 /// tcp_retransmit_synack(sk, req)
@@ -36,7 +37,12 @@ pub fn synack(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
+    // SAFETY: `row` is this CPU's live map value.
+    if unsafe { mib::baseline::<M>(tcp, row) }.is_none() {
+        // TCPSynRetrans is not held against the count yet.
+        return 0;
+    }
     let acked: u8 = M::load(request, OFF_IREQ_ACKED.load());
     // The timer is taken off its list before its handler runs
     // (expire_timers() -> detach_timer(), all versions), and is on it while a
@@ -57,5 +63,15 @@ fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
     let what = What { cause, attempt, ..What::reason(reason, Outcome::None) };
     // SAFETY: as above.
     unsafe { details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req)) };
+    0
+}
+
+/// As for a SYN without a row: counted for the namespace.
+#[inline(always)]
+fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
+    if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
+        // SAFETY: a live map value that only this CPU writes.
+        bump(unsafe { &raw mut (*baseline).unlisted }, Reason::SynackRetransmit.index());
+    }
     0
 }

@@ -17,7 +17,8 @@ Examples:
   backlog-trace hist                                until Ctrl-C, then every listener's histogram
   backlog-trace hist --duration 10s --port 8080
   backlog-trace hist --interval 5s                  one every five seconds, and one of the whole run
-  backlog-trace hist --format json -- ./load-test   what the load test lost, as JSON (docs/json.md)";
+  backlog-trace hist --format json -- ./load-test   what the load test lost, as JSON (docs/json.md)
+  pkill -USR1 -x backlog-trace                      a running one prints what it saw since the last time, and goes on";
 
 /// Arguments.
 #[derive(Args, Clone, Debug)]

@@ -123,11 +123,13 @@ pub struct NamespaceCounts {
 
 impl NamespaceCounts {
     /// What the kernel counted and nothing accounts for (negative: what was
-    /// attributed and the kernel did not count).
+    /// attributed and the kernel did not count). Of a counter that is shared
+    /// with clients, what is not attributed is theirs.
     pub fn unaccounted(&self, counter: Counter) -> i64 {
         let kernel = self.kernel[counter.index()];
         let [low, high] = [self.attributed[0][counter.index()], self.attributed[1][counter.index()]];
         let rest = i128::from(kernel) - i128::from(kernel.clamp(low, high.max(low)));
+        let rest = if counter.is_shared() { rest.min(0) } else { rest };
         i64::try_from(rest).unwrap_or(i64::MAX)
     }
 }

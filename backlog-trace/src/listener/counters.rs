@@ -60,8 +60,8 @@ mod tests {
 
     use super::*;
 
-    const NAMES: &str =
-        "SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPReqQFullDoCookies TCPReqQFullDrop";
+    const NAMES: &str = "SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPReqQFullDoCookies \
+                         TCPReqQFullDrop TCPSynRetrans";
 
     #[track_caller]
     fn check(text: &str, expected: Result<[u64; COUNTERS], &'static str>) {
@@ -70,15 +70,15 @@ mod tests {
 
     #[test]
     fn values_are_found_by_name() {
-        // Order of ALL: overflows, drops, full drop, cookies wanted, cookies sent.
-        check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3 4 5 6\n"), Ok([3, 4, 6, 5, 1]));
+        // Order of ALL: overflows, drops, full drop, cookies wanted, cookies sent, sent again.
+        check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3 4 5 6 8\n"), Ok([3, 4, 6, 5, 1, 8]));
         check(
             &format!(
-                "MPTcpExt: ListenDrops\nMPTcpExt: 99\nTcpExt: New {NAMES}\nTcpExt: 7 1 2 3 4 5 6\nIpExt: A\nIpExt: 1\n"
+                "MPTcpExt: ListenDrops\nMPTcpExt: 99\nTcpExt: New {NAMES}\nTcpExt: 7 1 2 3 4 5 6 8\nIpExt: A\nIpExt: 1\n"
             ),
-            Ok([3, 4, 6, 5, 1]),
+            Ok([3, 4, 6, 5, 1, 8]),
         );
-        check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3 {} 5 6\n", u64::MAX), Ok([3, u64::MAX, 6, 5, 1]));
+        check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3 {} 5 6 8\n", u64::MAX), Ok([3, u64::MAX, 6, 5, 1, 8]));
     }
 
     #[test]
@@ -86,14 +86,14 @@ mod tests {
         check("", Err("ListenOverflows"));
         check(&format!("TcpExt: {NAMES}\n"), Err("ListenOverflows"));
         check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3\n"), Err("ListenDrops"));
-        check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3 four 5 6\n"), Err("ListenDrops"));
+        check(&format!("TcpExt: {NAMES}\nTcpExt: 1 2 3 four 5 6 8\n"), Err("ListenDrops"));
         check("TcpExt: ListenOverflows ListenDrops\nTcpExt: 1 2\n", Err("TCPReqQFullDrop"));
     }
 
     #[test]
     fn what_tells_movements_apart_is_read_too() {
-        let text = format!("TcpExt: {NAMES} TCPFastOpenPassiveFail\nTcpExt: 1 2 3 4 5 6 7\n");
-        let all = Counters { audited: [3, 4, 6, 5, 1], cookies_returned: 2, fastopen_failed: 7 };
+        let text = format!("TcpExt: {NAMES} TCPFastOpenPassiveFail\nTcpExt: 1 2 3 4 5 6 8 7\n");
+        let all = Counters { audited: [3, 4, 6, 5, 1, 8], cookies_returned: 2, fastopen_failed: 7 };
         assert_eq!(parse_all(text.as_bytes()), Ok(all));
         assert_eq!(parse_all(b"TcpExt: SyncookiesRecv\nTcpExt: 2\n"), Err("TCPFastOpenPassiveFail"));
     }

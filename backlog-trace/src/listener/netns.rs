@@ -22,6 +22,7 @@ use super::sysctl::Sysctls;
 #[derive(Debug)]
 pub struct Namespace {
     inode: u32,
+    serial: u32,
     place: PathBuf,
     door: OwnedFd,
     somaxconn: Option<File>,
@@ -31,12 +32,13 @@ pub struct Namespace {
 
 impl Namespace {
     /// Opens the namespace that `place` leads to, a magic link or a bind mount
-    /// of one, and enters it once.
+    /// of one, and enters it once; `serial` tells it from others that have the
+    /// same inode number one after the other.
     ///
     /// # Errors
     /// Whatever the kernel answers to open(), setns() or socket(): mostly
     /// `EPERM`, where CAP_SYS_ADMIN is missing over the namespace's owner.
-    pub(super) fn enter(place: &Path) -> io::Result<Self> {
+    pub(super) fn enter(place: &Path, serial: u32) -> io::Result<Self> {
         let door = File::open(place)?;
         let inode = u32::try_from(door.metadata()?.ino()).map_err(io::Error::other)?;
         let door = OwnedFd::from(door);
@@ -46,12 +48,18 @@ impl Namespace {
             let netstat = File::open("/proc/thread-self/net/netstat")?;
             Ok((SockDiag::open()?, netstat, File::open("/proc/sys/net/core/somaxconn").ok()))
         })?;
-        Ok(Self { inode, place: place.to_owned(), door, somaxconn, netstat, sock_diag })
+        Ok(Self { inode, serial, place: place.to_owned(), door, somaxconn, netstat, sock_diag })
     }
 
     /// Its inode number, the namespace's identity for as long as it lives.
     pub const fn inode(&self) -> u32 {
         self.inode
+    }
+
+    /// Which of all that were entered it is: the kernel gives the inode number
+    /// of a namespace that is gone to the next one.
+    pub const fn serial(&self) -> u32 {
+        self.serial
     }
 
     /// Where it was found.

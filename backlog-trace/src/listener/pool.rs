@@ -47,6 +47,8 @@ pub struct Pool {
     entered: BTreeMap<u32, Namespace>,
     refused: BTreeMap<u32, String>,
     hidden: u32,
+    /// Entered so far.
+    serial: u32,
 }
 
 impl Pool {
@@ -59,10 +61,11 @@ impl Pool {
             if self.entered.contains_key(inode) {
                 continue;
             }
-            match Namespace::enter(place) {
+            match Namespace::enter(place, self.serial) {
                 // The process left, and its pid or its namespace is another's now.
                 Ok(namespace) if namespace.inode() != *inode => {}
                 Ok(namespace) => {
+                    self.serial += 1;
                     self.entered.insert(*inode, namespace);
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -30,10 +30,10 @@ pub fn hooks(why: Option<&str>) -> Vec<HookState> {
     HOOKS.iter().map(state).collect()
 }
 
-/// Listeners are listed; and what moves a counter that is audited is counted,
-/// though mostly without a reason.
+/// Listeners are listed; and what moves a counter that is audited, and that only
+/// listeners move, is counted, though mostly without a reason.
 pub(super) fn is_polled(hook: &Hook) -> bool {
-    let is_counted = |reason: &Reason| !reason.row().counters.is_empty();
+    let is_counted = |reason: &Reason| reason.row().counters.iter().any(|counter| !counter.is_shared());
     hook.name == "listen" || hook.reasons.iter().any(is_counted)
 }
 

@@ -15,7 +15,7 @@ use super::account::{Account, Given};
 use super::hooks;
 use super::ledger::Ledger;
 use super::reading::{Reading, losses};
-use crate::event::{Event, Snapshot};
+use crate::event::{Event, NamespaceCounts, Snapshot};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::listener::{Book, Counters, Depth, Listener};
@@ -53,7 +53,10 @@ pub async fn observe(
 /// Everything that is known while polling.
 struct Watch {
     book: Book,
-    accounts: BTreeMap<u32, Account>,
+    /// By inode number, with the serial of the namespace that has it.
+    accounts: BTreeMap<u32, (u32, Account)>,
+    /// Balances of namespaces that are gone, by inode number.
+    retired: BTreeMap<u32, NamespaceCounts>,
     ledger: Ledger,
     known: BTreeSet<u32>,
     cpus: u64,
@@ -108,6 +111,7 @@ impl Watch {
         let mut watch = Self {
             book: Book::new(),
             accounts: BTreeMap::new(),
+            retired: BTreeMap::new(),
             ledger: Ledger::default(),
             known: BTreeSet::new(),
             cpus: CpuList::online().map_or(1, |online| online.count() as u64),
@@ -166,7 +170,7 @@ impl Watch {
         if self
             .accounts
             .iter()
-            .any(|(netns, account)| earlier.get(netns).is_some_and(|counters| account.is_open(counters)))
+            .any(|(netns, (_, account))| earlier.get(netns).is_some_and(|counters| account.is_open(counters)))
         {
             sleep(CALM).await;
         }
@@ -177,7 +181,7 @@ impl Watch {
             let Ok((reading, changed)) = self.weigh(netns, &counters) else { continue };
             news.extend(changed);
             details.extend(self.take(netns, &reading, is_last));
-            settled &= self.accounts.get(&netns).is_none_or(|account| !account.is_open(&reading.after));
+            settled &= self.accounts.get(&netns).is_none_or(|(_, account)| !account.is_open(&reading.after));
         }
         self.announce(news).await;
         if !details.is_empty() {
@@ -205,12 +209,18 @@ impl Watch {
 
     /// Enters a look into the books; returns what `live` tells of it.
     fn take(&mut self, netns: u32, reading: &Reading, is_last: bool) -> Vec<Detail> {
+        let serial = self.book.namespaces().get(netns).map_or(0, crate::listener::Namespace::serial);
+        if let Some((_, gone)) = self.accounts.get(&netns).filter(|(of, _)| *of != serial) {
+            let counts = gone.counts();
+            add(self.retired.entry(netns).or_default(), &counts);
+            self.accounts.remove(&netns);
+        }
         let first = !self.accounts.contains_key(&netns);
         for (listener, depth) in self.book.open_in(netns) {
             self.ledger.look(listener.id, listener.limit, depth, !first);
         }
-        let Some(account) = self.accounts.get_mut(&netns) else {
-            self.accounts.insert(netns, Account::new(netns, reading));
+        let Some((_, account)) = self.accounts.get_mut(&netns) else {
+            self.accounts.insert(netns, (serial, Account::new(netns, reading)));
             return Vec::new();
         };
         let given = account.take(reading, self.cpus, is_last);
@@ -225,10 +235,14 @@ impl Watch {
     }
 
     async fn snapshot(&self) {
+        let mut namespaces = self.retired.clone();
+        for (netns, (_, account)) in &self.accounts {
+            add(namespaces.entry(*netns).or_default(), &account.counts());
+        }
         let snapshot = Snapshot {
             time: monotonic(),
             listeners: self.ledger.counts(),
-            namespaces: self.accounts.values().map(Account::counts).collect(),
+            namespaces: namespaces.into_values().collect(),
             details_seen: self.seen,
             details_missed: 0,
         };
@@ -262,6 +276,14 @@ impl Watch {
         // A consumer that is gone is noticed by the loop.
         let _ = self.events.send(Ok(event)).await;
     }
+}
+
+/// One balance for each inode number.
+fn add(sum: &mut NamespaceCounts, counts: &NamespaceCounts) {
+    sum.netns = counts.netns;
+    let pairs = sum.kernel.iter_mut().zip(counts.kernel);
+    let pairs = pairs.chain(sum.attributed.iter_mut().flatten().zip(counts.attributed.into_iter().flatten()));
+    pairs.for_each(|(sum, count)| *sum = sum.saturating_add(count));
 }
 
 /// The listener with the key that details carry: its cookie, which every

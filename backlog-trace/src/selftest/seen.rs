@@ -93,6 +93,7 @@ pub(super) struct Drops {
 pub(super) struct Audit {
     pub(super) netns: u32,
     pub(super) kernel: BTreeMap<String, u64>,
+    pub(super) attributed: BTreeMap<String, u64>,
     pub(super) unaccounted: BTreeMap<String, i64>,
     /// Of listeners that are not named.
     pub(super) unlisted: BTreeMap<String, u64>,

@@ -172,8 +172,8 @@ mod tests {
     fn namespace(kernel: u64, low: u64, high: u64) -> NamespaceCounts {
         NamespaceCounts {
             netns: 5,
-            kernel: [kernel, 0, 0, 0, 0],
-            attributed: [[low, 0, 0, 0, 0], [high, 0, 0, 0, 0]],
+            kernel: [kernel, 0, 0, 0, 0, 0],
+            attributed: [[low, 0, 0, 0, 0, 0], [high, 0, 0, 0, 0, 0]],
             unlisted: Reasons::default(),
         }
     }
@@ -193,6 +193,32 @@ mod tests {
         check(namespace(315, 316, 318), namespace(0, 0, 0), (315, 316, -1));
         check(namespace(315, 315, 315), namespace(300, 299, 299), (15, 16, -1));
         check(namespace(9, 7, 3), namespace(0, 0, 0), (9, 7, 2));
+    }
+
+    /// Kernel, attributed: attributed and left over.
+    #[track_caller]
+    fn check_shared(kernel: u64, ours: u64, expected: (u64, i64)) {
+        let counts = |count: u64| {
+            let mut counts = [0; COUNTERS];
+            counts[Counter::SynRetrans.index()] = count;
+            counts
+        };
+        let now = NamespaceCounts {
+            netns: 5,
+            kernel: counts(kernel),
+            attributed: [counts(ours); 2],
+            unlisted: Reasons::default(),
+        };
+        let audits = audit_namespaces(&[now], &[]);
+        let at = Counter::SynRetrans.index();
+        assert_eq!((audits[0].attributed[at], audits[0].unaccounted[at]), expected);
+    }
+
+    #[test]
+    fn what_clients_add_to_a_shared_counter_is_no_rest() {
+        check_shared(12, 12, (12, 0));
+        check_shared(15, 12, (12, 0));
+        check_shared(11, 12, (12, -1));
     }
 
     #[test]

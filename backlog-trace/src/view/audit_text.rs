@@ -58,12 +58,9 @@ fn incomplete(report: &Report, gaps: &[String]) -> Vec<String> {
 }
 
 fn line(audit: &NamespaceAudit, intro: &str, end: &str, columns: Option<usize>) -> String {
-    let sent = Counter::SyncookiesSent;
-    let is_shown = |counter: Counter| {
-        counter != sent || audit.unaccounted.get(sent.index()).is_some_and(|rest| *rest != 0)
-    };
-    let shown =
-        SHOWN.iter().copied().chain([(sent, "SyncookiesSent")]).filter(|(counter, _)| is_shown(*counter));
+    let at_fault = |counter: Counter| audit.unaccounted.get(counter.index()).is_some_and(|rest| *rest != 0);
+    let rare = [Counter::SyncookiesSent, Counter::SynRetrans].map(|counter| (counter, counter.name()));
+    let shown = SHOWN.iter().copied().chain(rare.into_iter().filter(|(counter, _)| at_fault(*counter)));
     let mut parts: Vec<String> = shown.map(|(counter, name)| balance(audit, counter, name)).collect();
     if let Some(first) = parts.first_mut() {
         first.insert_str(0, intro);

@@ -111,7 +111,7 @@ pub(crate) fn detail(us: u64, kind: Kind, reason: Reason, peer: (&str, u16)) -> 
 
 /// A namespace that balances: what the kernel counted is what these reasons move.
 pub(crate) fn balanced(reasons: &Reasons) -> NamespaceCounts {
-    let mut kernel = [0; 5];
+    let mut kernel = [0; backlog_trace_common::counter::COUNTERS];
     for (reason, count) in reasons.iter() {
         for counter in reason.row().counters {
             kernel[counter.index()] += count;
@@ -274,8 +274,8 @@ pub(crate) fn oddities(listener: Listener) -> Vec<Event> {
     unbalanced.unlisted[Reason::SynQueueFull] = 4;
     let other = NamespaceCounts {
         netns: 4_026_532_001,
-        kernel: [7, 7, 0, 0, 0],
-        attributed: [[7, 7, 0, 0, 0]; 2],
+        kernel: [7, 7, 0, 0, 0, 0],
+        attributed: [[7, 7, 0, 0, 0, 0]; 2],
         ..NamespaceCounts::default()
     };
     let idle = NamespaceCounts { netns: 4_026_532_002, ..NamespaceCounts::default() };

@@ -140,6 +140,7 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("MIB_COOKIESSENT", [1, 1, 1, 1, 1]),
     ("MIB_COOKIESFAILED", [3, 3, 3, 3, 3]),
     ("MIB_EMBRYONICRSTS", [4, 4, 4, 4, 4]),
+    ("MIB_SYNRETRANS", [97, 97, 97, 101, 101]),
     ("ARGS_CHECK_REQ", [5, 5, 5, 6, 6]),
     ("ARGS_ACCEPT", [4, 4, 2, 2, 2]),
     ("ARGS_LISTEN_START", [2, 1, 1, 1, 1]),

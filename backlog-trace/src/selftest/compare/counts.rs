@@ -94,6 +94,20 @@ pub(super) fn retransmits(kernel: &Kernel, seen: &Histogram, why: &mut Vec<Strin
     }
 }
 
+/// The listeners' share of the SYNs and SYN+ACKs sent again, which here is all of it.
+pub(super) fn retransmits_audited(kernel: &Kernel, seen: &Histogram, why: &mut Vec<String>) {
+    if seen.attached("synack").is_none() {
+        return;
+    }
+    for network in &kernel.networks {
+        let audit = seen.audit.iter().find(|audit| audit.netns == network.netns);
+        match audit.and_then(|audit| audit.attributed.get(SYN_RETRANSMITS)) {
+            Some(is) => within(*is, network, SYN_RETRANSMITS, "are attributed by the audit", why),
+            None => why.push(format!("the audit says nothing of {SYN_RETRANSMITS}")),
+        }
+    }
+}
+
 /// The tool's own balance.
 pub(super) fn audit(kernel: &Kernel, seen: &Histogram, why: &mut Vec<String>) {
     for network in &kernel.networks {
@@ -212,7 +226,8 @@ fn in_network(seen: &Histogram, netns: u32) -> impl Iterator<Item = &Row> {
 }
 
 fn counts_as_loss(name: &str) -> bool {
-    Reason::from_name(name).is_none_or(|reason| !reason.row().counters.is_empty())
+    let told_apart = |reason: Reason| !reason.row().counters.is_empty() && !TIMELY.contains(&reason);
+    Reason::from_name(name).is_none_or(told_apart)
 }
 
 fn moves(reason: &str, counter: &str) -> bool {

@@ -37,6 +37,7 @@ pub(super) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: b
     counts::facts(expected, kernel, histogram, &mut why);
     if !expected.at_least {
         counts::retransmits(kernel, histogram, &mut why);
+        counts::retransmits_audited(kernel, histogram, &mut why);
     }
     if live {
         events::told(expected, &seen.events, &mut why);

@@ -39,7 +39,7 @@ fn agreed() -> Case {
         networks: vec![NetworkMovement { netns: NETNS, low: moved.clone(), high: moved, late: false }],
         listeners: vec![DropsMovement { inode: INODE, low: 5, high: 5, more: false, closed: false }],
     };
-    let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"connections":{"lost":3,"recovered":1},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0}}"#;
+    let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"connections":{"lost":3,"recovered":1},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"attributed":{"TCPSynRetrans":1},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0}}"#;
     let events = r#"{"type":"loss","stage":"ack","reason":"accept_queue_full","outcome":"silent","listener":{"netns":7,"inode":9},"peer":{"address":"::ffff:198.19.0.1","port":20001}}
 {"type":"retransmit","stage":"synack","reason":"retransmit","cause":"ack_refused","listener":{"netns":7,"inode":9}}"#;
     let seen =
@@ -87,6 +87,9 @@ fn the_tool_saw_other_packets() {
     };
     check("2 syn/accept_queue_full were seen, not 3", set("syn/accept_queue_full", 2));
     check("while the kernel's ListenOverflows moved by 4", set("syn/accept_queue_full", 4));
+    check("2 are attributed by the audit, while the kernel's TCPSynRetrans moved by 1", |case| {
+        case.seen.histogram.audit[0].attributed.insert("TCPSynRetrans".to_owned(), 2);
+    });
     check("1 ack/child_failed were seen, of which the scenario made none", set("ack/child_failed", 1));
     check("1 syn/unheard_of were seen", set("syn/unheard_of", 1));
     check("2 SYN+ACKs sent again were seen", set("synack/retransmit", 2));

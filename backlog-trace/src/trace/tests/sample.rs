@@ -278,7 +278,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
         });
     let listener = (any::<u32>(), totals, prop::option::of(any::<u64>()))
         .prop_map(|(id, totals, sk_drops)| ListenerCounts { id, totals, sk_drops });
-    let namespace = (any::<u32>(), any::<[u64; 5]>(), any::<[[u64; 5]; 2]>(), any::<[u64; 32]>()).prop_map(
+    let namespace = (any::<u32>(), any::<[u64; 6]>(), any::<[[u64; 6]; 2]>(), any::<[u64; 32]>()).prop_map(
         |(netns, kernel, attributed, unlisted)| NamespaceCounts {
             netns,
             kernel,
