@@ -173,6 +173,8 @@ extents! {
     AT_RCV_STATE_PROCESS;
     AT_V4_RCV;
     AT_V6_RCV;
+    AT_V4_DO_RCV;
+    AT_V6_DO_RCV;
     AT_COOKIE_V4_CHECK;
     AT_COOKIE_V6_CHECK;
     AT_ICMP_RCV;

@@ -278,8 +278,13 @@ fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
 /// Counts what became of a SYN for its namespace alone.
 #[inline(always)]
 pub fn charge_namespace(baseline: *mut Baseline, delta: &Delta, signs: &Signs) {
-    if let Some(reason) = verdict::syn(delta, signs, || Alone::Unknown).reason {
-        // SAFETY: a live map value that only this CPU writes.
-        bump(unsafe { &raw mut (*baseline).unlisted }, reason.index());
+    let verdict = verdict::syn(delta, signs, || Alone::Unknown);
+    // SAFETY: a live map value that only this CPU writes.
+    unsafe {
+        (*baseline).unlisted_cookies_wanted += u64::from(verdict.cookie_wanted);
+        (*baseline).unlisted_cookies_made += u64::from(verdict.cookie_made);
+        if let Some(reason) = verdict.reason {
+            bump(&raw mut (*baseline).unlisted, reason.index());
+        }
     }
 }

@@ -19,13 +19,33 @@ pub fn dropped(tcp: Ptr, skb: Ptr, reason: u32) -> i32 {
         return 0;
     }
     let client = Peer::packet::<Typed>(skb);
-    // The request is out of reach here, so a handshake that finished on a
-    // closed listener is not told from a packet that lost nothing.
-    let after = || Aftermath { unlinked: false, listening: true };
     let packet = Dropped { tcp, skb, looked_up_again: false };
-    let added = ack::dropped::<Typed>(packet, after, || resets(tcp), client);
+    let added = ack::dropped::<Typed>(packet, unchanged, || resets(tcp), client);
     group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
     0
+}
+
+/// A segment without a request is dropped at a listener, in tcp_v4_do_rcv() or
+/// tcp_v6_do_rcv(). It may have had one: with tcp_abort_on_overflow,
+/// tcp_check_req() counts the overflow before it finds that another CPU has taken the
+/// request out, and the packet is looked up again (`req_stolen`, 5.10 to 7.2).
+#[inline(always)]
+pub fn looked_up_again(tcp: Ptr, skb: Ptr) -> i32 {
+    if !listens(tcp) {
+        return 0;
+    }
+    let client = Peer::packet::<Typed>(skb);
+    let packet = Dropped { tcp, skb, looked_up_again: true };
+    let added = ack::dropped::<Typed>(packet, unchanged, || true, client);
+    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
+    0
+}
+
+/// The request is out of reach here, so a handshake that finished on a closed
+/// listener is not told from a packet that lost nothing.
+#[inline(always)]
+const fn unchanged() -> Aftermath {
+    Aftermath { unlinked: false, listening: true }
 }
 
 /// A segment that a listener has no use for (tcp_drop()): only what it adds to

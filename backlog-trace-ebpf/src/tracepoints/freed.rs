@@ -6,11 +6,11 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use super::twin::{Pair, judges};
+use super::twin::{Pair, content, judges};
 use super::{ack, cookie, request, syn};
 use crate::globals::{
-    AT_COOKIE_V4_CHECK, AT_COOKIE_V6_CHECK, AT_ICMP_RCV, AT_ICMPV6_RCV, AT_RCV_STATE_PROCESS, AT_V4_RCV,
-    AT_V6_RCV, Extent,
+    AT_COOKIE_V4_CHECK, AT_COOKIE_V6_CHECK, AT_ICMP_RCV, AT_ICMPV6_RCV, AT_RCV_STATE_PROCESS, AT_V4_DO_RCV,
+    AT_V4_RCV, AT_V6_DO_RCV, AT_V6_RCV, Extent,
 };
 use crate::maps::PROGRESS;
 use crate::read::{Memory, Ptr, Typed, slot};
@@ -53,7 +53,7 @@ fn consumed(ctx: *mut c_void, second: bool) -> i32 {
         return 0;
     }
     let skb = slot::<0>(ctx) as Ptr;
-    if !judges(Pair::Consumed, second, skb as u64) {
+    if !judges(Pair::Consumed, second, skb as u64, content(skb)) {
         return 0;
     }
     if of_syn {
@@ -72,7 +72,8 @@ fn dropped(ctx: *mut c_void, second: bool) -> i32 {
     let of_cookie =
         within(AT_COOKIE_V4_CHECK.load(), location) || within(AT_COOKIE_V6_CHECK.load(), location);
     let stray = within(AT_RCV_STATE_PROCESS.load(), location);
-    if !of_ack && !of_cookie && !stray {
+    let again = within(AT_V4_DO_RCV.load(), location) || within(AT_V6_DO_RCV.load(), location);
+    if !of_ack && !of_cookie && !stray && !again {
         return 0;
     }
     let sk = slot::<3>(ctx) as Ptr;
@@ -81,11 +82,13 @@ fn dropped(ctx: *mut c_void, second: bool) -> i32 {
     }
     let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
     let skb = slot::<0>(ctx) as Ptr;
-    if !judges(Pair::Dropped, second, skb as u64) {
+    if !judges(Pair::Dropped, second, skb as u64, content(skb)) {
         return 0;
     }
     if of_ack {
         ack::dropped(tcp, skb, slot::<2>(ctx) as u32)
+    } else if again {
+        ack::looked_up_again(tcp, skb)
     } else if stray {
         ack::stray(tcp, skb)
     } else if carries(CARRIES_COOKIE) {

@@ -16,8 +16,8 @@ use crate::baseline::LISTEN;
 use crate::counts::INET6;
 use crate::details::Client;
 use crate::globals::{
-    AT_REQSK_TIMER, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY, OFF_SKC_LISTENER,
-    OFF_SKC_STATE, OFF_SKC_V6_DADDR, OFF_TIMER_FUNCTION,
+    AT_REQSK_TIMER, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
+    OFF_SKC_LISTENER, OFF_SKC_STATE, OFF_SKC_V6_DADDR, OFF_TIMER_FUNCTION,
 };
 use crate::hooks::ack;
 use crate::maps::{LAST_CONNECTION, LAST_REQUEST};
@@ -38,7 +38,9 @@ pub struct Queued {
 }
 
 /// timer_start(timer, …): a request's timer starts when the request is queued
-/// (inet_csk_reqsk_queue_hash_add()), and again each time that it ran.
+/// (inet_csk_reqsk_queue_hash_add()), and again each time that it ran, which is
+/// no SYN. Taken for one, it would let a SYN of the same client pass for queued
+/// that is refused when its request is gone.
 #[btf_tracepoint]
 pub fn request_queued(ctx: BtfTracePointContext) -> i32 {
     let timer = slot::<0>(ctx.as_ptr()) as Ptr;
@@ -53,6 +55,11 @@ pub fn request_queued(ctx: BtfTracePointContext) -> i32 {
         (&raw mut (*queued).listener).write_volatile(timer as u64);
         let req = ((&raw const (*queued).listener).read_volatile() - u64::from(OFF_REQ_TIMER.load())) as Ptr;
         let client = client(req);
+        // With it in a byte is the bit of a cookie's request, which is not queued.
+        if Probed::load::<u8>(req, OFF_REQ_NUM_TIMEOUT.load()) != 0 {
+            (*queued).listener = 0;
+            return 0;
+        }
         (*queued).address = client.address;
         (*queued).port = u32::from(client.port);
         (*queued).listener = Probed::load(req, OFF_SKC_LISTENER.load());
@@ -139,7 +146,7 @@ fn woken(sk: Ptr, second: bool) -> i32 {
         unsafe { *made = 0 };
     }
     let what = if child == 0 { sk as u64 } else { child };
-    if !judges(Pair::Woken, second, what) {
+    if !judges(Pair::Woken, second, what, 0) {
         return 0;
     }
     ack::queued::<Typed>(tcp, client(child as Ptr), child != 0)

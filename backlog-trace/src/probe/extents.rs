@@ -13,6 +13,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("AT_RCV_STATE_PROCESS", "tcp_rcv_state_process"),
     ("AT_V4_RCV", "tcp_v4_rcv"),
     ("AT_V6_RCV", "tcp_v6_rcv"),
+    ("AT_V4_DO_RCV", "tcp_v4_do_rcv"),
+    ("AT_V6_DO_RCV", "tcp_v6_do_rcv"),
     ("AT_COOKIE_V4_CHECK", "cookie_v4_check"),
     ("AT_COOKIE_V6_CHECK", "cookie_v6_check"),
     ("AT_ICMP_RCV", "icmp_rcv"),

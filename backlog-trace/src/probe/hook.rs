@@ -118,7 +118,15 @@ const fn dropped(program: &'static str) -> Part {
     let needs = Needs {
         arguments: 4,
         saying: "for which socket a packet is dropped",
-        places: &["tcp_v4_rcv", "tcp_v6_rcv", "tcp_rcv_state_process", "cookie_v4_check", "cookie_v6_check"],
+        places: &[
+            "tcp_v4_rcv",
+            "tcp_v6_rcv",
+            "tcp_v4_do_rcv",
+            "tcp_v6_do_rcv",
+            "tcp_rcv_state_process",
+            "cookie_v4_check",
+            "cookie_v6_check",
+        ],
         facts: &["OFF_SK_REUSEPORT_CB", "OFF_SYSCTL_ABORT_ON_OVERFLOW"],
     };
     Part { program, kind: Kind::TpBtf, target: "kfree_skb", optional: false, needs }

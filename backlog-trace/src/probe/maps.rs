@@ -54,6 +54,10 @@ pub(super) struct NamespaceStart {
     pub(super) last: [u64; COUNTERS],
     /// Occurrences on listeners that found no room.
     pub(super) unlisted: Reasons,
+    /// Of those, SYNs lost although a cookie was wanted.
+    pub(super) cookies_wanted: u64,
+    /// And although one was made.
+    pub(super) cookies_made: u64,
 }
 
 impl Maps {
@@ -140,6 +144,8 @@ impl Maps {
                     add_each(&mut namespace.start, &baseline.start);
                     add_each(&mut namespace.last, &baseline.last);
                     add_each(&mut namespace.unlisted.0, &baseline.unlisted);
+                    namespace.cookies_wanted += baseline.unlisted_cookies_wanted;
+                    namespace.cookies_made += baseline.unlisted_cookies_made;
                 }
             }
         }

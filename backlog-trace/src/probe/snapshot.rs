@@ -101,7 +101,7 @@ impl Reading {
         let mut listeners: BTreeMap<u32, Totals> = BTreeMap::new();
         let mut namespaces: BTreeMap<u32, Namespace> = BTreeMap::new();
         for (slot, found) in maps.namespaces()? {
-            let attributed = attributed(&found.unlisted, 0, 0);
+            let attributed = attributed(&found.unlisted, found.cookies_wanted, found.cookies_made);
             let read_by_hooks =
                 ALL.map(|counter| found.last[counter.index()].wrapping_sub(found.start[counter.index()]));
             let namespace = Namespace {

@@ -47,7 +47,9 @@ pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write
 /// Where there is no such scenario, or the output cannot be written.
 pub fn run(names: &[String], settings: &Settings, format: Format, out: &mut dyn Write) -> Result<Exit> {
     let chosen = names.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
-    let chosen = if chosen.is_empty() { table::all().collect() } else { chosen };
+    let mut chosen = if chosen.is_empty() { table::all().collect() } else { chosen };
+    // Those that share an observer come first, and it is gone when the others are played.
+    chosen.sort_by_key(|scenario| is_fresh(scenario, settings));
     let mut outcomes = Vec::with_capacity(chosen.len());
     let mut shared = None;
     for scenario in chosen {
@@ -101,6 +103,11 @@ fn judge(scenario: &'static Scenario, settings: &Settings, shared: &mut Option<O
     Ok(Outcome { scenario, rung, verdict, expected: Some(expected), kernel, seen })
 }
 
+/// Whether an observer is started for this scenario alone.
+fn is_fresh(scenario: &Scenario, settings: &Settings) -> bool {
+    scenario.fresh || settings.fresh
+}
+
 fn perform(
     scenario: &Scenario,
     settings: &Settings,
@@ -108,7 +115,8 @@ fn perform(
     shared: &mut Option<Observer>,
 ) -> Result<(Expectation, Kernel, Option<Seen>)> {
     let causes = scenario.hooks.contains(&"causes");
-    let observer = if watch == Watch::Nobody || scenario.fresh || settings.fresh || causes {
+    let observer = if watch == Watch::Nobody || is_fresh(scenario, settings) {
+        *shared = None;
         None
     } else {
         // One that failed its scenario is gone.

@@ -326,3 +326,44 @@ fn what_polling_cannot_know_is_no_complaint() {
     case.seen.events.clear();
     assert_eq!(tool(&case.expected, &case.kernel, &case.seen, true), none);
 }
+
+#[test]
+fn what_a_closed_listener_lost_is_its_namespaces_by_tracepoints_alone() {
+    let late = |case: &mut Case| {
+        let (network, socket) = (&mut case.kernel.networks[0], &mut case.kernel.listeners[0]);
+        network.low.add("ListenDrops", 1);
+        network.high.add("ListenDrops", 1);
+        (socket.low, socket.high, socket.closed) = (6, 6, true);
+        let audit = &mut case.seen.histogram.audit[0];
+        audit.kernel.insert("ListenDrops".to_owned(), 5);
+        audit.unlisted.insert("syn/refused_other".to_owned(), 1);
+    };
+    let complaints = |change: &dyn Fn(&mut Case)| {
+        let mut case = agreed();
+        late(&mut case);
+        change(&mut case);
+        tool(&case.expected, &case.kernel, &case.seen, true)
+    };
+    let on = |rung: &'static str| {
+        move |case: &mut Case| {
+            case.seen.histogram.hooks.iter_mut().for_each(|hook| hook.rung = Some(rung.to_owned()));
+        }
+    };
+    assert_eq!(complaints(&on("tracepoint")), Vec::<String>::new());
+    assert!(!complaints(&on("fentry")).is_empty());
+    assert!(
+        !complaints(&|case| {
+            on("tracepoint")(case);
+            case.kernel.listeners[0].closed = false;
+        })
+        .is_empty()
+    );
+    // One more than the namespace has.
+    assert!(
+        !complaints(&|case| {
+            on("tracepoint")(case);
+            (case.kernel.listeners[0].low, case.kernel.listeners[0].high) = (7, 7);
+        })
+        .is_empty()
+    );
+}
