@@ -66,11 +66,12 @@ const PLACELESS: Skip = Skip {
 };
 
 /// What tracepoints do not show.
-const UNSEEN: [Skip; 5] = [
+const UNSEEN: [Skip; 6] = [
     unseen("syn_no_route", "no tracepoint tells why a SYN was refused"),
     unseen("syn_no_route_ipv6", "no tracepoint tells why a SYN was refused"),
     unseen("cookie_ack_invalid", "an ACK with a wrong cookie is dropped as any stray one"),
     unseen("cookie_ack_invalid_ipv6", "an ACK with a wrong cookie is dropped as any stray one"),
+    unseen("syn_duplicate", "no tracepoint tells that a SYN was lost to its twin"),
     unseen("synack_expired", "no tracepoint is passed where a half-open request is given up"),
 ];
 
@@ -95,6 +96,7 @@ pub(crate) const NATIVE: Kernel = Kernel {
         UNSEEN[2],
         UNSEEN[3],
         UNSEEN[4],
+        UNSEEN[5],
     ],
 };
 
@@ -113,6 +115,11 @@ pub(crate) const MATRIX: [Kernel; 4] = [
                 scenario: "reuseport_migrated",
                 rung: "",
                 why: "listeners of a group take over from each other since 5.14",
+            },
+            Skip {
+                scenario: "syn_duplicate",
+                rung: "",
+                why: "it makes a request of each of two identical SYNs",
             },
         ],
     },

@@ -40,6 +40,10 @@ pub(super) enum Need {
     Sysctl(&'static str),
     /// A counter in /proc/net/netstat that some kernels lack.
     Counter(&'static str),
+    /// More than one CPU, and a kernel on which identical SYNs that are handled
+    /// on two of them do not both get a request: 6.10, and 6.1.97 of the
+    /// stable releases (`inet_ehash_insert()` in `reqsk_queue_hash_req()`).
+    Twins,
     /// One of these programs.
     Program(&'static [&'static str]),
 }
@@ -62,6 +66,11 @@ impl Need {
             Self::Sysctl(name) => {
                 (!exists(&format!("/proc/sys/{name}"))).then(|| format!("this kernel has no {name}"))
             }
+            Self::Twins => {
+                let uname = rustix::system::uname();
+                let names = [uname.release(), uname.version()].map(std::ffi::CStr::to_string_lossy);
+                lacks_twins(std::thread::available_parallelism().map_or(1, usize::from), &names.join(" "))
+            }
             Self::Counter(name) => {
                 let counters = std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
                 let has = counters.split_whitespace().any(|word| word == name);
@@ -72,6 +81,28 @@ impl Need {
             }),
         }
     }
+}
+
+/// Why no SYN can be lost to its twin; `None` where one can. `names`: what
+/// `uname -rv` says. Distributions call theirs 6.1.0 and name the version later.
+fn lacks_twins(cpus: usize, names: &str) -> Option<String> {
+    if cpus < 2 {
+        return Some("this machine has one CPU".to_owned());
+    }
+    let version = |word: &str| {
+        let mut numbers = word.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0u32);
+        (next(), next(), next())
+    };
+    let mut words = names.split_ascii_whitespace().map(version);
+    let (major, minor, _) = words.next().unwrap_or_default();
+    let collide = (major, minor) >= (6, 10)
+        || (major, minor) == (6, 1)
+            && names
+                .split_ascii_whitespace()
+                .map(version)
+                .any(|word| ((6, 1, 97)..(6, 2, 0)).contains(&word));
+    (!collide).then(|| "this kernel makes a request of each of two identical SYNs".to_owned())
 }
 
 fn exists(path: &str) -> bool {
@@ -85,6 +116,25 @@ mod tests {
     #[track_caller]
     fn check(names: &'static [&'static str], sentence: Option<&str>) {
         assert_eq!(Need::Program(names).missing(&Settings::default()).as_deref(), sentence);
+    }
+
+    #[test]
+    fn twins_collide_on_more_than_one_cpu_of_newer_kernels() {
+        for (cpus, release, collide) in [
+            (2, "6.12.107+deb13-cloud-amd64", true),
+            (2, "7.2.1", true),
+            (2, "6.1.97", true),
+            (2, "6.1.0-50-cloud-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-09-01)", true),
+            (2, "6.1.0-9-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.27-1 (2023-05-08)", false),
+            (2, "5.10.0-44-amd64 #1 SMP 6.1.99", false),
+            (2, "6.1.96-2", false),
+            (2, "6.6.80", false),
+            (2, "5.10.0-44-cloud-amd64", false),
+            (1, "6.12.107", false),
+            (2, "", false),
+        ] {
+            assert_eq!(lacks_twins(cpus, release).is_none(), collide, "{release}");
+        }
     }
 
     #[test]

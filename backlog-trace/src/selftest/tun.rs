@@ -35,7 +35,14 @@ pub(super) struct Wire(File);
 impl Wire {
     /// Puts a segment on the wire.
     pub(super) fn send(&self, segment: &Segment) -> Result<()> {
-        self.put(segment.to_packet())
+        self.send_when(segment, || true)
+    }
+
+    /// The same at the moment that `wait` returns, if it says so: the packet is
+    /// made before.
+    pub(super) fn send_when(&self, segment: &Segment, wait: impl FnOnce() -> bool) -> Result<()> {
+        let packet = segment.to_packet();
+        if wait() { self.put(packet) } else { Ok(()) }
     }
 
     /// Reports on the wire that a segment of the kernel's could not be delivered.

@@ -19,6 +19,7 @@ pub(super) mod request;
 pub(super) mod segments;
 pub(super) mod syn;
 pub(super) mod synack;
+pub(super) mod twins;
 pub(super) mod unhurt;
 
 mod moves;

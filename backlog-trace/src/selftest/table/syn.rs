@@ -1,9 +1,9 @@
 //! Scenarios of the SYN.
 
 use crate::selftest::listener_socket::Stack::{Dual, V4, V6};
-use crate::selftest::scenario::Need::{Cookies, Ipv6, Tun};
+use crate::selftest::scenario::Need::{Cookies, Ipv6, Tun, Twins};
 use crate::selftest::scenario::Scenario;
-use crate::selftest::scenarios::{addressed, syn};
+use crate::selftest::scenarios::{addressed, syn, twins};
 
 /// In the order in which they are played.
 pub(super) const ROWS: &[Scenario] = &[
@@ -114,5 +114,14 @@ pub(super) const ROWS: &[Scenario] = &[
         live: true,
         fresh: true,
         play: |arena| addressed::from_nowhere(arena, V6),
+    },
+    Scenario {
+        name: "syn_duplicate",
+        shows: "SYNs lost to identical ones on another CPU (--causes)",
+        needs: &[Tun, Twins],
+        hooks: &["syn", "ack", "causes"],
+        live: false,
+        fresh: true,
+        play: twins::at_once,
     },
 ];
