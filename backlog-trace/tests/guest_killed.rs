@@ -117,9 +117,16 @@ fn amid_a_flood_and_a_recording() {
 #[test]
 #[ignore = "for the kernels of the matrix"]
 fn amid_a_selftest() {
-    let before = Loaded::everything();
-    // A scenario that takes seconds: others can be over before they are looked at.
-    let child = start(&mut tool(&["selftest", "--rung", "counters", "demo"]));
-    until("its namespaces", || before.new_kinds().contains(&"namespace"));
-    kill(child, &before, "a selftest");
+    // Both take seconds: others can be over before they are looked at.
+    for scenario in ["demo", "packaged_server"] {
+        // From where the tool starts attaching to where the load has begun.
+        for moment in [0, 20, 100, 300, 1000].map(Duration::from_millis) {
+            let before = Loaded::everything();
+            let programs = ["--with", "nginx=/usr/sbin/nginx", "--with", "wrk=/usr/bin/wrk"];
+            let child = start(tool(&["selftest", "--rung", "counters"]).args(programs).arg(scenario));
+            until("its namespaces", || before.new_kinds().contains(&"namespace"));
+            std::thread::sleep(moment);
+            kill(child, &before, &format!("the scenario {scenario}, {} ms on", moment.as_millis()));
+        }
+    }
 }

@@ -117,7 +117,7 @@ async fn observe(
     };
     if let Some(file) = &arguments.ready_file {
         as_invoker(|| {
-            std::fs::write(file, b"").map_err(|error| {
+            std::fs::write(file, b"\n").map_err(|error| {
                 Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
                     .advise("name a file in a directory that exists and that you may write to")
             })

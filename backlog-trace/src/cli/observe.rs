@@ -70,7 +70,7 @@ pub struct Observe {
     /// Size of the ring buffer for details, in MiB (a power of two).
     #[arg(long, value_name = "MIB", default_value_t = 8, hide = true)]
     pub ring_mib: u32,
-    /// Create this file when everything is attached (for scripts).
+    /// Write an empty line to this file when everything is attached (for scripts).
     #[arg(long, value_name = "FILE", hide = true)]
     pub ready_file: Option<PathBuf>,
     /// Run this command when everything is attached, and observe for as long as it runs.

@@ -131,13 +131,15 @@ impl Drop for Child {
     }
 }
 
-fn memory(name: &str) -> Result<File> {
+/// A file in memory that no directory knows.
+pub(super) fn memory(name: &str) -> Result<File> {
     rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)
         .map(File::from)
-        .map_err(|why| Failure::internal(format!("no memory for the output of {name}"), why))
+        .map_err(|why| Failure::internal(format!("no anonymous memory called {name}"), why))
 }
 
-fn duplicate(file: &File) -> Result<File> {
+/// The same open file, to be handed to a child.
+pub(super) fn duplicate(file: &File) -> Result<File> {
     file.try_clone().map_err(|why| Failure::internal("a file cannot be handed to a child", why))
 }
 

@@ -2,13 +2,13 @@
 //! attached, asked how things stand by SIGUSR1 or stopped by SIGINT, and read
 //! by its JSON.
 
-use std::path::PathBuf;
+use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::child::Child;
+use super::child::{self, Child};
 use super::seen::{self, Histogram, Seen};
 use super::settings::Settings;
 use crate::failure::{Exit, Failure, Result};
@@ -18,6 +18,9 @@ use crate::failure::{Exit, Failure, Result};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often its output is looked at meanwhile.
 const GLANCE: Duration = Duration::from_millis(5);
+/// Where the tool says that it is attached: its standard input, which is
+/// anonymous memory, so that nothing is left of it whatever ends this process.
+const READY_FILE: &str = "/proc/self/fd/0";
 /// A bound on the tool's life, should its parent be gone.
 const LIFETIME: &str = "60m";
 
@@ -38,11 +41,8 @@ struct Tool {
 impl Observer {
     /// Starts the tool in this thread's namespace and waits until it is attached.
     pub(super) fn start(settings: &Settings, live: bool) -> Result<Self> {
-        // Gone again before the scenario begins.
-        let directory = tempfile::tempdir()
-            .map_err(|why| Failure::internal("no temporary directory for the ready file", why))?;
-        let start = |command: &str, answer: &'static str| -> Result<(Tool, PathBuf)> {
-            let ready = directory.path().join(command);
+        let start = |command: &str, answer: &'static str| -> Result<(Tool, File)> {
+            let ready = child::memory("ready")?;
             let mut tool = Command::new("/proc/self/exe");
             // Its ready file is this process's, whoever called sudo.
             tool.env_remove("SUDO_UID").env_remove("SUDO_GID");
@@ -53,8 +53,10 @@ impl Observer {
             if settings.causes {
                 tool.arg("--causes");
             }
-            tool.arg("--ready-file").arg(&ready);
-            Ok((Tool { child: Child::spawn(&mut tool, command)?, read: 0, answer }, ready))
+            tool.args(["--ready-file", READY_FILE]);
+            let stdin = child::duplicate(&ready)?.into();
+            let child = Child::spawn_with(&mut tool, command, stdin, None)?;
+            Ok((Tool { child, read: 0, answer }, ready))
         };
         let (mut hist, hist_ready) = start("hist", "histogram")?;
         let mut live = if live { Some(start("live", "summary")?) } else { None };
@@ -115,9 +117,9 @@ fn parse(hist: &str, live: Option<&str>) -> Result<Seen> {
     Ok(Seen { histogram, events })
 }
 
-fn attached(tool: &mut Child, ready: &std::path::Path) -> Result<()> {
+fn attached(tool: &mut Child, ready: &File) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    while !ready.exists() {
+    while ready.metadata().is_ok_and(|metadata| metadata.len() == 0) {
         if tool.ended()?.is_some() || Instant::now() >= deadline {
             return Err(Failure::new(
                 Exit::Internal,

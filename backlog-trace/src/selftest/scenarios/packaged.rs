@@ -1,20 +1,25 @@
 //! A server and a load generator that nobody here wrote.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::Signal;
+use rustix::thread::UnshareFlags;
 
 use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
-use crate::selftest::child::Child;
+use crate::selftest::child::{self, Child};
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::network::silence_loopback;
 use crate::selftest::patience::wait;
 
 const PORT: u16 = 8080;
+/// Where nginx keeps its files.
+const DIRECTORY: &str = "/tmp";
 /// How long the load generator is told to run, in seconds, and may take.
 const LOAD_SECONDS: &str = "2";
 const LOAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -45,18 +50,17 @@ pub(in crate::selftest) fn nginx_stopped(arena: &mut Arena) -> Result<Expectatio
 
 fn nginx(arena: &Arena) -> Result<Child> {
     let program = arena.settings.program("nginx").unwrap_or_default();
-    // Needed until nginx has read its configuration, and not after.
-    let directory =
-        tempfile::tempdir().map_err(|why| Failure::internal("no temporary directory for nginx", why))?;
-    let configuration = directory.path().join("nginx.conf");
     let mut version = Child::spawn(Command::new(&program).arg("-V"), "nginx -V")?;
     version.wait(LOAD_PATIENCE)?;
     let built = version.stderr()?;
-    std::fs::write(&configuration, configuration_in(directory.path(), &built))
+    let configuration = child::memory("nginx.conf")?;
+    configuration
+        .write_all_at(configuration_for(&built).as_bytes(), 0)
         .map_err(|why| Failure::internal("the configuration of nginx cannot be written", why))?;
     let mut command = Command::new(program);
-    command.arg("-p").arg(directory.path()).arg("-c").arg(&configuration);
-    let mut server = Child::spawn(&mut command, "nginx")?;
+    command.args(["-p", DIRECTORY, "-c", "/proc/self/fd/0"]);
+    with_a_directory_of_its_own(&mut command);
+    let mut server = Child::spawn_with(&mut command, "nginx", configuration.into(), None)?;
     let listens =
         wait("nginx to listen", || Ok(server.ended()?.is_some() || listening_inode(PORT)?.is_some()));
     if server.ended()?.is_some() {
@@ -65,21 +69,37 @@ fn nginx(arena: &Arena) -> Result<Child> {
     listens.map(|()| server)
 }
 
+/// Mounts an empty file system over [`DIRECTORY`] that only the child sees and
+/// that is gone when it is, whatever ends either process.
+fn with_a_directory_of_its_own(command: &mut Command) {
+    #[expect(unsafe_code, reason = "the only way to act between fork and exec")]
+    // SAFETY: between fork and exec only system calls are made, which allocate
+    // nothing and take no lock; the child has no other thread that shares what
+    // unshare() leaves.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::thread::unshare_unsafe(UnshareFlags::NEWNS)?;
+            // Else the mount would spread to where this namespace came from.
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+            Ok(mount("tmpfs", DIRECTORY, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, None)?)
+        });
+    }
+}
+
 /// One process, so that stopping it stops the one that accepts. Every path
-/// that nginx makes at its start is put below `directory`; `built` says which
-/// of the modules that make one were left out of this build.
-fn configuration_in(directory: &Path, built: &str) -> String {
-    let directory = directory.display();
+/// that nginx makes at its start is put below its directory; `built` says
+/// which of the modules that make one were left out of this build.
+fn configuration_for(built: &str) -> String {
     let modules = ["proxy", "fastcgi", "uwsgi", "scgi"];
     let paths: String = modules
         .iter()
         .filter(|module| !built.contains(&format!("--without-http_{module}_module")))
-        .map(|module| format!("{module}_temp_path {directory}/{module}; "))
+        .map(|module| format!("{module}_temp_path {DIRECTORY}/{module}; "))
         .collect();
     format!(
-        "daemon off; master_process off; worker_processes 1; pid {directory}/pid; error_log stderr;\n\
+        "daemon off; master_process off; worker_processes 1; pid {DIRECTORY}/pid; error_log stderr;\n\
          events {{ worker_connections 128; }}\n\
-         http {{ access_log off; client_body_temp_path {directory}/body; {paths}\n\
+         http {{ access_log off; client_body_temp_path {DIRECTORY}/body; {paths}\n\
          server {{ listen 127.0.0.1:{PORT} backlog=4; location / {{ return 204; }} }} }}\n"
     )
 }
@@ -119,9 +139,9 @@ mod tests {
 
     #[test]
     fn a_module_that_was_left_out_gets_no_path() {
-        let all = configuration_in(Path::new("/d"), "configure arguments: --with-threads");
-        assert!(all.contains("uwsgi_temp_path /d/uwsgi;") && all.contains("proxy_temp_path /d/proxy;"));
-        let fewer = configuration_in(Path::new("/d"), "configure arguments: --without-http_uwsgi_module");
+        let all = configuration_for("configure arguments: --with-threads");
+        assert!(all.contains("uwsgi_temp_path /tmp/uwsgi;") && all.contains("proxy_temp_path /tmp/proxy;"));
+        let fewer = configuration_for("configure arguments: --without-http_uwsgi_module");
         assert!(!fewer.contains("uwsgi") && fewer.contains("scgi_temp_path /d/scgi;"));
     }
 
