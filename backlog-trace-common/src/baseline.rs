@@ -36,10 +36,11 @@ pub struct Baseline {
     /// Occurrences per reason on listeners that found no room in the maps of
     /// listeners: counted for the namespace, not named.
     pub unlisted: [u64; REASON_SLOTS],
-    /// Of those, SYNs lost although a cookie was wanted, and although one was
-    /// made: as [`crate::counts::Counts::cookies_wanted_lost`].
+    /// Of those, SYNs lost although a cookie was wanted: as
+    /// [`crate::counts::Counts::cookies_wanted_lost`].
     pub unlisted_cookies_wanted: u64,
-    /// See above.
+    /// Of those, SYNs lost although a cookie was made: as
+    /// [`crate::counts::Counts::cookies_made_lost`].
     pub unlisted_cookies_made: u64,
 }
 

@@ -18,11 +18,7 @@ pub fn dropped(tcp: Ptr, skb: Ptr, reason: u32) -> i32 {
     if !listens(tcp) || reason == DROP_TCP_CSUM.load() {
         return 0;
     }
-    let client = Peer::packet::<Typed>(skb);
-    let packet = Dropped { tcp, skb, looked_up_again: false };
-    let added = ack::dropped::<Typed>(packet, unchanged, || resets(tcp), client);
-    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
-    0
+    charge(Dropped { tcp, skb, looked_up_again: false }, || resets(tcp))
 }
 
 /// A segment without a request is dropped at a listener, in tcp_v4_do_rcv() or
@@ -34,18 +30,18 @@ pub fn looked_up_again(tcp: Ptr, skb: Ptr) -> i32 {
     if !listens(tcp) {
         return 0;
     }
-    let client = Peer::packet::<Typed>(skb);
-    let packet = Dropped { tcp, skb, looked_up_again: true };
-    let added = ack::dropped::<Typed>(packet, unchanged, || true, client);
-    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
-    0
+    charge(Dropped { tcp, skb, looked_up_again: true }, || true)
 }
 
-/// The request is out of reach here, so a handshake that finished on a closed
-/// listener is not told from a packet that lost nothing.
 #[inline(always)]
-const fn unchanged() -> Aftermath {
-    Aftermath { unlinked: false, listening: true }
+fn charge(packet: Dropped, reset: impl FnOnce() -> bool) -> i32 {
+    let Dropped { tcp, skb, .. } = packet;
+    // The request is out of reach here, so a handshake that finished on a
+    // closed listener is not told from a packet that lost nothing.
+    let after = || Aftermath { unlinked: false, listening: true };
+    let added = ack::dropped::<Typed>(packet, after, reset, Peer::packet::<Typed>(skb));
+    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
+    0
 }
 
 /// A segment that a listener has no use for (tcp_drop()): only what it adds to

@@ -5,6 +5,10 @@ use super::expectation::Expectation;
 use super::network;
 use super::settings::Settings;
 use crate::failure::Result;
+use crate::kernel::btf::{Btf, Function};
+
+/// Queues a request, unless an identical one is there already.
+const HASH_ADD: &str = "inet_csk_reqsk_queue_hash_add";
 
 /// One row of the table.
 pub(super) struct Scenario {
@@ -41,8 +45,7 @@ pub(super) enum Need {
     /// A counter in /proc/net/netstat that some kernels lack.
     Counter(&'static str),
     /// More than one CPU, and a kernel on which identical SYNs that are handled
-    /// on two of them do not both get a request: 6.10, and 6.1.97 of the
-    /// stable releases (`inet_ehash_insert()` in `reqsk_queue_hash_req()`).
+    /// on two of them do not both get a request.
     Twins,
     /// One of these programs.
     Program(&'static [&'static str]),
@@ -67,9 +70,14 @@ impl Need {
                 (!exists(&format!("/proc/sys/{name}"))).then(|| format!("this kernel has no {name}"))
             }
             Self::Twins => {
-                let uname = rustix::system::uname();
-                let names = [uname.release(), uname.version()].map(std::ffi::CStr::to_string_lossy);
-                lacks_twins(std::thread::available_parallelism().map_or(1, usize::from), &names.join(" "))
+                let hash_add = Btf::from_sys_fs().map(|types| types.function(HASH_ADD));
+                hash_add.map_or_else(
+                    |failure| Some(failure.what),
+                    |hash_add| {
+                        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+                        lacks_twins(cpus, hash_add.as_ref())
+                    },
+                )
             }
             Self::Counter(name) => {
                 let counters = std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
@@ -83,26 +91,16 @@ impl Need {
     }
 }
 
-/// Why no SYN can be lost to its twin; `None` where one can. `names`: what
-/// `uname -rv` says. Distributions call theirs 6.1.0 and name the version later.
-fn lacks_twins(cpus: usize, names: &str) -> Option<String> {
+/// Why no SYN can be lost to its twin; `None` where one can. Since 6.10, 6.1.97
+/// and 6.6.38, queueing a request tells by its return value whether an identical
+/// one is there already; before, it returned nothing, and both were queued.
+fn lacks_twins(cpus: usize, hash_add: Option<&Function>) -> Option<String> {
     if cpus < 2 {
         return Some("this machine has one CPU".to_owned());
     }
-    let version = |word: &str| {
-        let mut numbers = word.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
-        let mut next = || numbers.next().unwrap_or(0u32);
-        (next(), next(), next())
-    };
-    let mut words = names.split_ascii_whitespace().map(version);
-    let (major, minor, _) = words.next().unwrap_or_default();
-    let collide = (major, minor) >= (6, 10)
-        || (major, minor) == (6, 1)
-            && names
-                .split_ascii_whitespace()
-                .map(version)
-                .any(|word| ((6, 1, 97)..(6, 2, 0)).contains(&word));
-    (!collide).then(|| "this kernel makes a request of each of two identical SYNs".to_owned())
+    hash_add
+        .is_none_or(|function| function.returns_void)
+        .then(|| "this kernel makes a request of each of two identical SYNs".to_owned())
 }
 
 fn exists(path: &str) -> bool {
@@ -119,21 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn twins_collide_on_more_than_one_cpu_of_newer_kernels() {
-        for (cpus, release, collide) in [
-            (2, "6.12.107+deb13-cloud-amd64", true),
-            (2, "7.2.1", true),
-            (2, "6.1.97", true),
-            (2, "6.1.0-50-cloud-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-09-01)", true),
-            (2, "6.1.0-9-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.27-1 (2023-05-08)", false),
-            (2, "5.10.0-44-amd64 #1 SMP 6.1.99", false),
-            (2, "6.1.96-2", false),
-            (2, "6.6.80", false),
-            (2, "5.10.0-44-cloud-amd64", false),
-            (1, "6.12.107", false),
-            (2, "", false),
-        ] {
-            assert_eq!(lacks_twins(cpus, release).is_none(), collide, "{release}");
+    fn twins_collide_on_more_than_one_cpu_where_queueing_tells() {
+        let hash_add = |returns_void| Function { params: Vec::new(), returns_void };
+        assert_eq!(lacks_twins(2, Some(&hash_add(false))), None);
+        for (cpus, hash_add) in [(1, Some(hash_add(false))), (2, Some(hash_add(true))), (2, None)] {
+            assert!(lacks_twins(cpus, hash_add.as_ref()).is_some(), "{cpus} {hash_add:?}");
         }
     }
 

@@ -142,7 +142,7 @@ mod tests {
         let all = configuration_for("configure arguments: --with-threads");
         assert!(all.contains("uwsgi_temp_path /tmp/uwsgi;") && all.contains("proxy_temp_path /tmp/proxy;"));
         let fewer = configuration_for("configure arguments: --without-http_uwsgi_module");
-        assert!(!fewer.contains("uwsgi") && fewer.contains("scgi_temp_path /d/scgi;"));
+        assert!(!fewer.contains("uwsgi") && fewer.contains("scgi_temp_path /tmp/scgi;"));
     }
 
     #[track_caller]
