@@ -64,7 +64,7 @@ fn attach(
     earlier: &[Tried],
 ) -> Tried {
     let mut attempts = Vec::new();
-    for &rung in rungs {
+    for rung in worth_trying(rungs, hook, earlier) {
         let attempt = match &hook.carried {
             Some(carried) if carried.rung == rung => carried_by(carried, earlier),
             _ => attach_on(ebpf, kernel, rung, hook),
@@ -76,6 +76,12 @@ fn attach(
         }
     }
     Tried { hook, attempts }
+}
+
+/// The rungs to try for a hook: all, or that of the hook beside which it stands.
+fn worth_trying(rungs: &[Rung], hook: &Hook, earlier: &[Tried]) -> Vec<Rung> {
+    let beside = hook.beside.and_then(|name| earlier.iter().find(|tried| tried.hook.name == name)?.rung());
+    beside.map_or_else(|| rungs.to_vec(), |rung| vec![rung])
 }
 
 /// The bits of the hooks that stand by the programs of another one.
@@ -219,6 +225,18 @@ mod tests {
             let attempt = carried_by(carried, &[Tried { hook: syn, attempts: vec![attempt] }]);
             assert_eq!((attempt.rung, attempt.outcome), (Rung::Tracepoint, outcome));
             assert_eq!(attempt.why.is_none(), outcome == Outcome::Attached);
+        }
+    }
+
+    #[test]
+    fn a_hook_that_is_the_same_on_every_rung_stands_where_its_neighbour_does() {
+        let hook = |name: &str| HOOKS.iter().find(|hook| hook.name == name).unwrap();
+        let rungs = [Rung::Fentry, Rung::Kprobe, Rung::Tracepoint];
+        for (outcome, synack) in [(Outcome::Attached, &[Rung::Kprobe][..]), (Outcome::Refused, &rungs[..])] {
+            let attempt = Attempt { rung: Rung::Kprobe, outcome, why: None, advice: None };
+            let earlier = [Tried { hook: hook("syn"), attempts: vec![attempt] }];
+            assert_eq!(worth_trying(&rungs, hook("synack"), &earlier), synack);
+            assert_eq!(worth_trying(&rungs, hook("ack"), &earlier), rungs);
         }
     }
 

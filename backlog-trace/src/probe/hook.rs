@@ -53,6 +53,9 @@ pub struct Hook {
     pub rungs: &'static [(Rung, &'static [Part])],
     /// A rung on which the programs of an earlier hook show it too.
     pub carried: Option<Carried>,
+    /// Its programs are the same on every rung: it is said to stand on that of
+    /// this earlier hook, and not on one that the kernel refuses.
+    pub beside: Option<&'static str>,
 }
 
 /// How a hook is shown by the programs of another one.
@@ -179,6 +182,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: None,
+        beside: None,
     },
     Hook {
         name: "close",
@@ -206,6 +210,7 @@ pub const HOOKS: &[Hook] = &[
             (Rung::Tracepoint, &[part("state_close", Kind::TpBtf, "inet_sock_set_state")]),
         ],
         carried: None,
+        beside: None,
     },
     Hook {
         name: "syn",
@@ -253,6 +258,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: None,
+        beside: None,
     },
     Hook {
         name: "ack",
@@ -286,6 +292,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: None,
+        beside: None,
     },
     Hook {
         name: "cookie",
@@ -317,6 +324,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: Some(Carried { rung: Rung::Tracepoint, by: "ack", bit: 2 }),
+        beside: None,
     },
     Hook {
         name: "synack",
@@ -326,6 +334,7 @@ pub const HOOKS: &[Hook] = &[
         on_request: false,
         rungs: &[(Rung::Fentry, SYNACK), (Rung::Kprobe, SYNACK), (Rung::Tracepoint, SYNACK)],
         carried: None,
+        beside: Some("syn"),
     },
     Hook {
         name: "expiry",
@@ -350,6 +359,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: None,
+        beside: None,
     },
     Hook {
         name: "request",
@@ -374,6 +384,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: Some(Carried { rung: Rung::Tracepoint, by: "syn", bit: 1 }),
+        beside: None,
     },
     Hook {
         name: "accept",
@@ -395,6 +406,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: None,
+        beside: None,
     },
     Hook {
         name: "causes",
@@ -426,6 +438,7 @@ pub const HOOKS: &[Hook] = &[
             ),
         ],
         carried: None,
+        beside: None,
     },
 ];
 
@@ -462,6 +475,17 @@ mod tests {
             let by = HOOKS.iter().position(|other| other.name == carried.by).unwrap();
             assert!(by < at && HOOKS[by].parts_on(carried.rung).is_some(), "{}", hook.name);
             assert!(carried.bit.is_power_of_two());
+        }
+    }
+
+    #[test]
+    fn a_hook_beside_an_earlier_one_has_the_same_programs_on_every_rung() {
+        for (at, hook) in HOOKS.iter().enumerate() {
+            let Some(beside) = hook.beside else { continue };
+            assert!(HOOKS[..at].iter().any(|earlier| earlier.name == beside), "{}", hook.name);
+            let programs = |parts: &[Part]| parts.iter().map(|part| part.program).collect::<Vec<_>>();
+            let first = programs(hook.rungs[0].1);
+            assert!(hook.rungs.iter().all(|(_, parts)| programs(parts) == first), "{}", hook.name);
         }
     }
 
