@@ -202,7 +202,6 @@ fn start(baseline: *mut Baseline) {
         set(baseline, Counter::ReqQFullDrop, address, MIB_FULLDROP.load());
         set(baseline, Counter::ReqQFullDoCookies, address, MIB_DOCOOKIES.load());
         set(baseline, Counter::SyncookiesSent, address, MIB_COOKIESSENT.load());
-        // Nothing reads it again here: user space holds it against the count.
         set(baseline, Counter::SynRetrans, address, MIB_SYNRETRANS.load());
         const { assert!(EVIDENCE == 5) };
         stand(baseline, Evidence::SyncookiesFailed, address, MIB_COOKIESFAILED.load());

@@ -15,7 +15,7 @@ use crate::baseline;
 use crate::globals::{
     ABSENT, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
     MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP,
-    MIB_LISTENOVERFLOWS, OFF_NET_COOKIE, OFF_NET_HASH_MIX, OFF_NET_INUM, OFF_SKC_NET,
+    MIB_LISTENOVERFLOWS, MIB_SYNRETRANS, OFF_NET_COOKIE, OFF_NET_HASH_MIX, OFF_NET_INUM, OFF_SKC_NET,
 };
 use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy, mask};
@@ -168,6 +168,16 @@ fn pair(address: u64, index: u32) -> ([u64; 2], u64) {
     let mut pair = [0u64; 2];
     let read = mask(&raw mut pair, address + 8 * u64::from(index));
     (pair, read)
+}
+
+/// Reads where TCPSynRetrans stands: no verdict is made of it, but it is all
+/// that is left to hold the count against when the namespace is gone.
+#[inline(always)]
+pub fn note_retransmits(baseline: *mut Baseline) {
+    // SAFETY: as in [`delta`].
+    let (address, last) = unsafe { ((*baseline).address, &mut (*baseline).last) };
+    let (value, read) = one(address, MIB_SYNRETRANS.load());
+    moved(&mut last[Counter::SynRetrans.index()], value, read);
 }
 
 /// How far EmbryonicRsts moved: read wherever tcp_check_req() returned no

@@ -39,10 +39,12 @@ pub fn synack(ctx: BtfTracePointContext) -> i32 {
 fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     // SAFETY: `row` is this CPU's live map value.
-    if unsafe { mib::baseline::<M>(tcp, row) }.is_none() {
+    let Some(baseline) = (unsafe { mib::baseline::<M>(tcp, row) }) else {
         // TCPSynRetrans is not held against the count yet.
         return 0;
-    }
+    };
+    // It has counted this one already (tcp_rtx_synack(), 5.10 to 7.2).
+    mib::note_retransmits(baseline);
     let acked: u8 = M::load(request, OFF_IREQ_ACKED.load());
     // The timer is taken off its list before its handler runs
     // (expire_timers() -> detach_timer(), all versions), and is on it while a
@@ -72,6 +74,7 @@ fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
     if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
         // SAFETY: a live map value that only this CPU writes.
         bump(unsafe { &raw mut (*baseline).unlisted }, Reason::SynackRetransmit.index());
+        mib::note_retransmits(baseline);
     }
     0
 }

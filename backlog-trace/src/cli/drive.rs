@@ -132,7 +132,7 @@ async fn observe(
         hint("observing; press Ctrl-C to end");
     }
     let deadline = arguments.duration.map(|duration| Instant::now() + duration);
-    let run = Run { stop: Some(stop), look, child, had_int: false, unread: false, failure: None };
+    let run = Run::new(stop, look, child);
     run.until_over(events, signals, deadline, &mut sink).await?;
     Ok(exit)
 }
@@ -146,10 +146,17 @@ struct Run {
     had_int: bool,
     /// Nobody reads standard output any more.
     unread: bool,
+    /// The observation has said all that it had to say.
+    finished: bool,
     failure: Option<Failure>,
 }
 
 impl Run {
+    fn new(stop: oneshot::Sender<()>, look: Arc<Notify>, child: Option<Child>) -> Self {
+        let stop = Some(stop);
+        Self { stop, look, child, had_int: false, unread: false, finished: false, failure: None }
+    }
+
     async fn until_over(
         mut self,
         mut events: mpsc::Receiver<Sent>,
@@ -167,7 +174,12 @@ impl Run {
                     Some(Err(failure)) => {
                         self.failure.get_or_insert(failure);
                     }
-                    None => break,
+                    None => {
+                        if !self.finished {
+                            self.failure.get_or_insert_with(broken_off);
+                        }
+                        break;
+                    }
                 },
                 Some(()) = signals.marks.recv(), if goes_on => self.look.notify_one(),
                 signal = &mut signals.interrupt, if goes_on => {
@@ -213,8 +225,10 @@ impl Run {
     }
 
     fn take(&mut self, event: &Event, sink: &mut Sink<'_>) {
-        if let Event::Started(session) = event {
-            say_what_is_missing(session);
+        match event {
+            Event::Started(session) => say_what_is_missing(session),
+            Event::Finished => self.finished = true,
+            _ => {}
         }
         if let Some(Err(failure)) = sink.recording.as_mut().map(|recording| recording.write(event)) {
             self.failure.get_or_insert(failure);
@@ -237,6 +251,13 @@ impl Run {
             }
         }
     }
+}
+
+/// It ended neither with [`Event::Finished`] nor with a failure: its thread
+/// panicked, and has said where on standard error.
+fn broken_off() -> Failure {
+    let what = "the observation broke off: what was printed is not the whole of it";
+    Failure::new(Exit::Internal, what).advise("please report this together with the lines above it")
 }
 
 async fn wait(child: &mut Option<Child>) -> std::io::Result<std::process::ExitStatus> {

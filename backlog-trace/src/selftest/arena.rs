@@ -307,7 +307,7 @@ impl Arena {
                     low,
                     high,
                     more: listener.may_have_dropped_more(),
-                    closed: listener.is_closed(),
+                    closed: listener.has_closed(),
                 }
             });
         Ok((Kernel { networks, listeners: listeners.collect() }, seen?))

@@ -89,6 +89,8 @@ pub(super) struct ListenerSocket {
     last_drops: Cell<u32>,
     /// Whether more may be dropped than can be read.
     more: Cell<bool>,
+    /// Whether it ever ended listening.
+    closed: Cell<bool>,
 }
 
 impl ListenerSocket {
@@ -114,6 +116,7 @@ impl ListenerSocket {
             last_drops: Cell::new(0),
             // SO_MEMINFO of an MPTCP socket is not that of its listening subflow.
             more: Cell::new(listen.mptcp),
+            closed: Cell::new(false),
         })
     }
 
@@ -147,14 +150,15 @@ impl ListenerSocket {
         self.ask(|socket| socket.try_clone_to_owned())
     }
 
-    /// Whether it was closed.
-    pub(super) fn is_closed(&self) -> bool {
-        self.socket.borrow().is_none()
+    /// Whether it was closed or shut, even if it listens again.
+    pub(super) fn has_closed(&self) -> bool {
+        self.closed.get()
     }
 
     /// Closes it, after a last look at its `sk_drops`.
     pub(super) fn close(&self) -> Result<()> {
         self.last_drops.set(self.drops()?);
+        self.closed.set(true);
         self.socket.take();
         Ok(())
     }
@@ -173,6 +177,7 @@ impl ListenerSocket {
     /// Ends listening without closing the socket (`tcp_disconnect()`), so that
     /// it can still be asked, and told to listen again.
     pub(super) fn shut(&self) -> Result<()> {
+        self.closed.set(true);
         self.ask(|socket| Ok(rustix::net::shutdown(socket, rustix::net::Shutdown::Read)?))
     }
 

@@ -46,7 +46,7 @@ pub(super) struct DropsMovement {
     /// More may have been counted than could be read: it closed while packets
     /// came, or it is an MPTCP socket.
     pub(super) more: bool,
-    /// It closed while the tool watched.
+    /// It ended listening while the tool watched, if only for a while.
     pub(super) closed: bool,
 }
 

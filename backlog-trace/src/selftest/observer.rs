@@ -28,6 +28,8 @@ const LIFETIME: &str = "60m";
 pub(super) struct Observer {
     hist: Tool,
     live: Option<Tool>,
+    /// Whether they attach the hooks that wait for a request.
+    pub(super) causes: bool,
 }
 
 /// One of them, and how much of what it printed has been read.
@@ -64,7 +66,7 @@ impl Observer {
         if let Some((live, ready)) = &mut live {
             attached(&mut live.child, ready)?;
         }
-        Ok(Self { hist, live: live.map(|(live, _)| live) })
+        Ok(Self { hist, live: live.map(|(live, _)| live), causes: settings.causes })
     }
 
     /// What was seen since it was asked last, or since it started.
@@ -81,9 +83,11 @@ impl Observer {
     pub(super) fn stop(mut self) -> Result<Seen> {
         // Both at once: while one detaches, the other would see more.
         for tool in std::iter::once(&mut self.hist).chain(&mut self.live) {
-            if tool.child.ended()?.is_none() {
-                tool.child.signal(Signal::INT)?;
+            if let Some(status) = tool.child.ended()? {
+                let what = format!("the tool ended by itself ({status}): {}", tool.child.complaint());
+                return Err(Failure::new(Exit::Internal, what));
             }
+            tool.child.signal(Signal::INT)?;
         }
         let hist = finished(&mut self.hist.child)?;
         let live = self.live.as_mut().map(|live| finished(&mut live.child)).transpose()?;

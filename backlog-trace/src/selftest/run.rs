@@ -48,8 +48,9 @@ pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write
 pub fn run(names: &[String], settings: &Settings, format: Format, out: &mut dyn Write) -> Result<Exit> {
     let chosen = names.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
     let mut chosen = if chosen.is_empty() { table::all().collect() } else { chosen };
-    // Those that share an observer come first, and it is gone when the others are played.
-    chosen.sort_by_key(|scenario| is_fresh(scenario, settings));
+    // Those that share an observer come first, and it is gone when the others are played;
+    // together those for which it attaches the same.
+    chosen.sort_by_key(|scenario| (is_fresh(scenario, settings), scenario.asks_for_causes()));
     let mut outcomes = Vec::with_capacity(chosen.len());
     let mut shared = None;
     for scenario in chosen {
@@ -114,16 +115,18 @@ fn perform(
     watch: Watch,
     shared: &mut Option<Observer>,
 ) -> Result<(Expectation, Kernel, Option<Seen>)> {
-    let causes = scenario.hooks.contains(&"causes");
-    let observer = if watch == Watch::Nobody || is_fresh(scenario, settings) {
-        *shared = None;
+    let settings = Settings { causes: scenario.asks_for_causes(), ..settings.clone() };
+    // One that failed its scenario is gone.
+    let kept = shared.take();
+    let observer = if watch == Watch::Nobody || is_fresh(scenario, &settings) {
+        drop(kept);
         None
     } else {
-        // One that failed its scenario is gone.
-        Some(shared.take().map_or_else(|| Observer::start(settings, !settings.counts_only), Ok)?)
+        let kept = kept.filter(|observer| observer.causes == settings.causes);
+        Some(kept.map_or_else(|| Observer::start(&settings, !settings.counts_only), Ok)?)
     };
     let goes_on = observer.is_some();
-    let mut arena = Arena::new(Settings { causes, ..settings.clone() }, watch, observer)?;
+    let mut arena = Arena::new(settings, watch, observer)?;
     let expected = (scenario.play)(&mut arena)?;
     let (kernel, seen) = arena.end()?;
     if goes_on {

@@ -56,6 +56,11 @@ impl Scenario {
     pub(super) fn missing(&self, settings: &Settings) -> Option<String> {
         self.needs.iter().find_map(|need| need.missing(settings))
     }
+
+    /// Whether the tool must be told to attach the hooks that wait for a request.
+    pub(super) fn asks_for_causes(&self) -> bool {
+        self.hooks.contains(&"causes")
+    }
 }
 
 impl Need {

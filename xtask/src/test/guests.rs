@@ -37,7 +37,7 @@ done
 const SELFTEST_FAILED: &str = "9";
 
 /// What the guest with more processors runs: what is drawn anew each time.
-const RANDOM: &str = "backlog-trace selftest random random";
+const RANDOM: &str = "backlog-trace selftest random";
 
 /// What its verdict is called.
 const RANDOM_NAME: &str = "random with four processors";

@@ -108,7 +108,7 @@ async fn run_marked(
     for _ in 0..marks {
         mark.send(()).await.expect("room");
     }
-    let run = Run { stop: Some(stop), look, child, had_int: false, unread: false, failure: None };
+    let run = Run::new(stop, look, child);
     let deadline = deadline.map(|after| Instant::now() + after);
     let result =
         run.until_over(events, Signals { interrupt: interrupted, marks: marked }, deadline, &mut sink).await;
@@ -129,6 +129,23 @@ async fn it_ends_at_its_time_with_its_command_or_by_a_signal() {
     check_whole(&run(None, Some("exit 3"), None, None).await);
     check_whole(&run(None, None, Some(Interrupt::Int), None).await);
     check_whole(&run(None, None, Some(Interrupt::Term), None).await);
+}
+
+#[tokio::test]
+async fn an_observation_that_breaks_off_is_no_whole_one() {
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    let mut sink = Sink { view: Box::new(Witness(Rc::clone(&seen))), recording: None };
+    let (stop, _stopped) = oneshot::channel();
+    let (_signal, interrupt) = oneshot::channel();
+    let (_mark, marks) = mpsc::channel(1);
+    let (events, receiver) = mpsc::channel(1);
+    events.send(Ok(Event::Snapshot(Arc::new(Snapshot::default())))).await.expect("room");
+    drop(events);
+    let run = Run::new(stop, Arc::new(Notify::new()), None);
+    let result = run.until_over(receiver, Signals { interrupt, marks }, None, &mut sink).await;
+    assert_eq!(result.expect_err("no end was sent").exit, Exit::Internal);
+    // What was seen until then is printed all the same.
+    assert!(seen.borrow().snapshots == 1 && seen.borrow().ended);
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ pub(super) fn drops(expected: &Expectation, kernel: &Kernel, seen: &Histogram, w
         let ours = kernel.listeners.iter().find(|row| row.inode == listener.inode);
         let seen_of = |drops: &Drops| drops.attributed + drops.explained + listener.residual;
         let read = |row: &&Row| row.sk_drops.kernel;
-        // What a listener that has closed loses may be its namespace's.
+        // What a listener lost while it was closed may be its namespace's.
         let mut late = 0;
         if let Some(ours) = ours.filter(|ours| ours.closed)
             && let Some(unlisted) = unlisted.get_mut(&listener.netns)

@@ -38,3 +38,31 @@ pub(in crate::selftest) fn aborted(arena: &mut Arena, stack: Stack) -> Result<Ex
         .connections(2, 0)
         .accept_queue(1, 8)]))
 }
+
+/// Three clients got their SYN+ACK; then the listener is shut. Of two clients the
+/// network says that they cannot be reached: their requests are the listener's
+/// all the same. It listens again, and the third gets in.
+pub(in crate::selftest) fn aborted_after_shutdown(arena: &mut Arena) -> Result<Expectation> {
+    let listener = arena.listen(Listen::on(8080, 8))?;
+    arena.begin()?;
+    let mut clients = half_open(arena, &listener, 3, false)?;
+    let mut expected = Expected::on(&listener);
+    let mut spared = clients.split_off(2);
+    listener.shut()?;
+    for client in &clients {
+        refused(arena, &listener, || client.unreachable())?;
+        expected = expected.told(Reason::RequestAborted, None, client.address());
+    }
+    listener.relisten(8)?;
+    for client in &mut spared {
+        client.ack()?;
+    }
+    wait("the spared client in the accept queue", || Ok(listener.accept_queue()? == 1))?;
+    Ok(Expectation::exactly([expected
+        .packets(Reason::RequestAborted, 2)
+        .sk_drops(2)
+        .syns(3)
+        .established(1)
+        .connections(2, 0)
+        .accept_queue(1, 8)]))
+}

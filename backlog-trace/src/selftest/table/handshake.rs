@@ -67,7 +67,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "ack"],
         live: true,
-        fresh: true,
+        fresh: false,
         play: ack::experiment,
     },
     Scenario {
@@ -141,6 +141,15 @@ pub(super) const ROWS: &[Scenario] = &[
         live: false,
         fresh: false,
         play: |arena| request::aborted(arena, V6),
+    },
+    Scenario {
+        name: "request_aborted_shut",
+        shows: "half-open requests of a listener that was shut, removed by an ICMP error; it listens again",
+        needs: &[Tun],
+        hooks: &["syn", "request!tracepoint"],
+        live: true,
+        fresh: false,
+        play: request::aborted_after_shutdown,
     },
     Scenario {
         name: "ack_deferred",

@@ -30,8 +30,6 @@ mod tests {
             );
             assert!(!scenario.shows.ends_with('.') && !scenario.shows.is_empty(), "{name}");
             assert!(!scenario.hooks.is_empty(), "{name}");
-            // What waits for a request is attached for these alone.
-            assert!(scenario.fresh || !scenario.hooks.contains(&"causes"), "{name}");
         }
     }
 }

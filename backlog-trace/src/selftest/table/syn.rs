@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Cookies],
         hooks: &["syn"],
         live: true,
-        fresh: true,
+        fresh: false,
         play: |arena| syn::queue_full(arena, V4),
     },
     Scenario {
@@ -103,7 +103,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun],
         hooks: &["syn", "causes"],
         live: true,
-        fresh: true,
+        fresh: false,
         play: |arena| addressed::from_nowhere(arena, V4),
     },
     Scenario {
@@ -112,7 +112,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Ipv6],
         hooks: &["syn", "causes"],
         live: true,
-        fresh: true,
+        fresh: false,
         play: |arena| addressed::from_nowhere(arena, V6),
     },
     Scenario {
@@ -121,7 +121,7 @@ pub(super) const ROWS: &[Scenario] = &[
         needs: &[Tun, Twins],
         hooks: &["syn", "ack", "causes"],
         live: false,
-        fresh: true,
+        fresh: false,
         play: twins::at_once,
     },
 ];
