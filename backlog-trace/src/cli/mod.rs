@@ -15,7 +15,7 @@ pub mod record;
 pub mod report;
 pub mod selftest;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -74,11 +74,20 @@ pub fn main() -> ExitCode {
         .filter_level(log::LevelFilter::Warn)
         .filter_module("backlog_trace_ebpf", log::LevelFilter::Trace)
         .parse_env("BACKLOG_TRACE_LOG")
+        .format(log_line)
         .init();
     match run(&cli) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => failed(&failure),
     }
+}
+
+/// A warning of ours is talk like any other; the rest is for who looks for a fault.
+fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
+    if record.level() <= log::Level::Warn && record.target().starts_with("backlog_trace::") {
+        return writeln!(to, "backlog-trace: {}", record.args());
+    }
+    writeln!(to, "[{} {} {}] {}", to.timestamp(), record.level(), record.target(), record.args())
 }
 
 fn failed(failure: &Failure) -> ExitCode {

@@ -1,6 +1,7 @@
 //! Loading the compiled kernel side: globals, map sizes, nothing attached yet.
 
 use aya::{Ebpf, EbpfLoader};
+use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::limits::MAX_CPUS;
 
@@ -26,6 +27,14 @@ const FEWEST_ROWS: usize = 128;
 
 /// Rows beyond which a larger array gains nothing.
 const MOST_ROWS: usize = 4096;
+
+/// Memory that the baselines of namespaces may take in the kernel. They are
+/// kept per possible CPU, and those of namespaces that are gone stay: a host
+/// that starts containers all day needs room for all of them.
+const BASELINES_BYTES: usize = 8 << 20;
+
+/// Namespaces beyond which each look at their counters would take too long.
+const MOST_NAMESPACES: usize = 4096;
 
 /// What the sizes of the maps follow from.
 #[derive(Clone, Copy, Debug)]
@@ -81,9 +90,12 @@ impl Sizes {
         self.rows() + self.spilled()
     }
 
-    /// Room for namespaces: twice what exists now, and some.
-    fn netns_room(self) -> u32 {
-        entries(2 * self.namespaces + 64)
+    /// Room for namespaces: what the memory allows, and at least twice what
+    /// exists now and some.
+    pub(super) fn netns_room(self) -> u32 {
+        let baseline = size_of::<Baseline>() * self.cpus as usize;
+        let room = (BASELINES_BYTES / baseline.max(1)).min(MOST_NAMESPACES);
+        entries(room.max(2 * self.namespaces + 64))
     }
 }
 
@@ -163,6 +175,14 @@ mod tests {
         check(1024, 10, 128, 128);
         check(1024, 1000, 128, 2000);
         check(2, 10_000, 4096, 20_000);
+    }
+
+    #[test]
+    fn room_for_namespaces() {
+        for (cpus, namespaces, room) in [(2, 1, 4096), (64, 1, 303), (1024, 1, 66), (1024, 40, 144)] {
+            let sizes = Sizes { cpus, listeners: 0, namespaces };
+            assert_eq!(sizes.netns_room(), room, "{cpus} CPUs, {namespaces} namespaces");
+        }
     }
 
     #[test]

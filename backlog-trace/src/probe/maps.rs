@@ -95,6 +95,11 @@ impl Maps {
             .map_err(|error| unreadable("namespaces", &error))
     }
 
+    /// The slot that the next namespace is to get.
+    pub(super) fn next_slot(&self) -> Result<u32> {
+        self.progress.get(&1, 0).map_err(|error| unreadable("progress", &error))
+    }
+
     /// What was counted, by key, of the listeners whose keys are given, and the
     /// slot of each one's namespace once it is known.
     pub(super) fn counts(

@@ -47,6 +47,8 @@ struct Watch {
     book: Book,
     queues: Queues,
     known: snapshot::Known,
+    /// Room for namespaces; `None` once it is said that there is no more.
+    netns_room: Option<u32>,
     events: Events,
     seen: u64,
     interval: Duration,
@@ -103,6 +105,7 @@ impl Watch {
             book,
             queues: Queues::new(Counted::by(&hooks)),
             known: snapshot::Known::default(),
+            netns_room: Some(sizes.netns_room()),
             events,
             seen: 0,
             interval: settings.snapshot_every,
@@ -213,6 +216,19 @@ impl Watch {
             source::monotonic,
         )?;
         self.send(Event::Snapshot(Arc::new(snapshot))).await;
+        self.say_where_there_is_no_room()
+    }
+
+    /// Namespaces that come after the last one that has room are not judged.
+    fn say_where_there_is_no_room(&mut self) -> Result<()> {
+        let Some(room) = self.netns_room else { return Ok(()) };
+        if self.maps.next_slot()? >= room {
+            self.netns_room = None;
+            log::warn!(
+                "{room} network namespaces had listeners since the start, and there is no room for more: \
+                 what is lost in those that come now is not counted; start again to see them"
+            );
+        }
         Ok(())
     }
 
