@@ -97,7 +97,7 @@ fn failed(failure: &Failure) -> ExitCode {
 
 /// Prints help, the version, or what is wrong with the command line.
 fn said_by_clap(error: &clap::Error) -> ExitCode {
-    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    let printed = error.print().and_then(|()| io::stdout().flush());
     match printed.err().and_then(|error| output::failure(&error)) {
         // Where standard error takes nothing, the code has to do.
         Some(failure) if !error.use_stderr() => failed(&failure),
