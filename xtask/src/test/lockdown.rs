@@ -1,6 +1,8 @@
 //! Each kernel once more under each state of lockdown, which only its command
 //! line can set: one test program, which says what must hold.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Duration;
 
 use super::native::Program;
@@ -30,7 +32,11 @@ pub(super) fn run(qemu: &Qemu, kernel: &Prepared, programs: &[Program], files: &
     if !programs.iter().any(|program| program.name == PROGRAM) {
         return Vec::new();
     }
-    STATES.iter().map(|state| boot(qemu, kernel, files, state)).collect()
+    // At once: nothing in them is a matter of time.
+    thread::scope(|scope| {
+        let guests = STATES.map(|state| scope.spawn(move || boot(qemu, kernel, files, state)));
+        guests.map(|guest| guest.join().unwrap_or_else(|panic| resume_unwind(panic))).into()
+    })
 }
 
 fn boot(qemu: &Qemu, kernel: &Prepared, files: &[GuestFile], state: &str) -> Verdict {
