@@ -92,6 +92,12 @@ impl Book {
         self.listeners(&changed)
     }
 
+    /// The same as thoroughly as the first time.
+    pub fn search(&mut self) -> Vec<Arc<Listener>> {
+        self.looked_deep = false;
+        self.refresh()
+    }
+
     /// The same for one namespace, looking for it, once, where it is not known yet.
     pub fn refresh_namespace(&mut self, netns: u32) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();

@@ -77,7 +77,7 @@ impl Watch {
         let extents = Extents::find()?;
 
         let mut book = Book::new();
-        let known = book.refresh();
+        let mut known = book.refresh();
         let sizes = Sizes::now(&book, known.len())?;
         let mut ebpf = load::load(&layout, &extents, settings, sizes, &facts)?;
         let online = CpuList::online()?;
@@ -88,6 +88,9 @@ impl Watch {
             attach::attach_all(&mut ebpf, &kernel, &rungs, settings.causes)
         };
         attach::require(&hooks)?;
+        // A namespace that came since, and whose listener opened before the listen hook
+        // was there, is known to nobody yet.
+        known.extend(book.search());
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
         if hooks.iter().any(|tried| tried.hook.name == "accept" && tried.rung() == Some(Rung::Kprobe)) {
             baselines::walk_accept_queues(&mut ebpf, &btf, book.namespaces(), &facts)?;

@@ -246,6 +246,29 @@ impl Arena {
             self.enter(0)?;
             self.observer = Some(observer?);
         }
+        self.count_from_here()
+    }
+
+    /// The same, and does something while the tool attaches: after it has
+    /// looked for namespaces for the first time.
+    pub(super) fn begin_while<T>(&mut self, meanwhile: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.watch == Watch::Nobody || self.observer.is_some() {
+            let done = meanwhile(self)?;
+            return self.begin().map(|()| done);
+        }
+        self.origin.0.enter()?;
+        let starting = Observer::spawn(&self.settings, self.watch == Watch::Events);
+        let starting = starting.and_then(|mut starting| starting.until_loading().map(|()| starting));
+        self.enter(0)?;
+        let starting = starting?;
+        // What is made from now on may be found late.
+        self.began = true;
+        let done = meanwhile(self)?;
+        self.observer = Some(starting.attached()?);
+        self.count_from_here().map(|()| done)
+    }
+
+    fn count_from_here(&mut self) -> Result<()> {
         for number in 0..self.networks.len() {
             let counters = self.counters_of(number)?;
             if let Some(network) = self.networks.get_mut(number) {

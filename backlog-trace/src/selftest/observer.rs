@@ -40,9 +40,45 @@ struct Tool {
     answer: &'static str,
 }
 
+/// The tool while it attaches.
+pub(super) struct Starting {
+    observer: Observer,
+    hist_ready: File,
+    live_ready: Option<File>,
+}
+
+impl Starting {
+    /// Waits until it makes its maps: by then it has looked for namespaces, and
+    /// nothing is attached yet. Where it makes none, until it is attached.
+    pub(super) fn until_loading(&mut self) -> Result<()> {
+        let descriptors = format!("/proc/{}/fd", self.observer.hist.child.pid());
+        let is_map = |entry: std::fs::DirEntry| {
+            std::fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().contains("bpf-map"))
+        };
+        wait_for(&mut self.observer.hist.child, || {
+            std::fs::read_dir(&descriptors).into_iter().flatten().flatten().any(is_map)
+                || is_written(&self.hist_ready)
+        })
+    }
+
+    /// Waits until all is attached.
+    pub(super) fn attached(mut self) -> Result<Observer> {
+        wait_for(&mut self.observer.hist.child, || is_written(&self.hist_ready))?;
+        if let (Some(live), Some(ready)) = (&mut self.observer.live, &self.live_ready) {
+            wait_for(&mut live.child, || is_written(ready))?;
+        }
+        Ok(self.observer)
+    }
+}
+
 impl Observer {
     /// Starts the tool in this thread's namespace and waits until it is attached.
     pub(super) fn start(settings: &Settings, live: bool) -> Result<Self> {
+        Self::spawn(settings, live)?.attached()
+    }
+
+    /// Starts the tool in this thread's namespace.
+    pub(super) fn spawn(settings: &Settings, live: bool) -> Result<Starting> {
         let start = |command: &str, answer: &'static str| -> Result<(Tool, File)> {
             let ready = child::memory("ready")?;
             let mut tool = Command::new("/proc/self/exe");
@@ -60,13 +96,9 @@ impl Observer {
             let child = Child::spawn_with(&mut tool, command, stdin, None)?;
             Ok((Tool { child, read: 0, answer }, ready))
         };
-        let (mut hist, hist_ready) = start("hist", "histogram")?;
-        let mut live = if live { Some(start("live", "summary")?) } else { None };
-        attached(&mut hist.child, &hist_ready)?;
-        if let Some((live, ready)) = &mut live {
-            attached(&mut live.child, ready)?;
-        }
-        Ok(Self { hist, live: live.map(|(live, _)| live), causes: settings.causes })
+        let (hist, hist_ready) = start("hist", "histogram")?;
+        let (live, live_ready) = live.then(|| start("live", "summary")).transpose()?.unzip();
+        Ok(Starting { observer: Self { hist, live, causes: settings.causes }, hist_ready, live_ready })
     }
 
     /// What was seen since it was asked last, or since it started.
@@ -121,9 +153,14 @@ fn parse(hist: &str, live: Option<&str>) -> Result<Seen> {
     Ok(Seen { histogram, events })
 }
 
-fn attached(tool: &mut Child, ready: &File) -> Result<()> {
+fn is_written(ready: &File) -> bool {
+    ready.metadata().is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// Waits for something that the tool does at its start.
+fn wait_for(tool: &mut Child, done: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    while ready.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+    while !done() {
         if tool.ended()?.is_some() || Instant::now() >= deadline {
             return Err(Failure::new(
                 Exit::Internal,

@@ -53,6 +53,21 @@ pub(in crate::selftest) fn two_namespaces(arena: &mut Arena) -> Result<Expectati
     Ok(Expectation::exactly([lost, served]))
 }
 
+/// Namespaces that come one after another while the tool attaches, each with a
+/// listener that overflows once it has.
+pub(in crate::selftest) fn namespaces_meanwhile(arena: &mut Arena) -> Result<Expectation> {
+    let open = |arena: &mut Arena| {
+        let network = arena.add_network()?;
+        arena.listen_in(network, Listen::on(8080, 1))
+    };
+    let idle = arena.listen(Listen::on(8080, 128))?;
+    let [a, b, c, d] =
+        arena.begin_while(|arena| Ok([open(arena)?, open(arena)?, open(arena)?, open(arena)?]))?;
+    let served = serve(arena, &idle)?;
+    let mut lose = |listener: &ListenerSocket| overflow(arena, listener, 3);
+    Ok(Expectation::exactly([lose(&a)?, lose(&b)?, lose(&c)?, lose(&d)?, served]))
+}
+
 /// A namespace is gone before another one is made, to which the kernel gives
 /// the inode number that has become free: what was lost in the one is not
 /// counted to the other. Where it gets another number, both hold all the same.

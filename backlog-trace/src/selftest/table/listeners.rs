@@ -44,6 +44,15 @@ pub(super) const ROWS: &[Scenario] = &[
         play: listeners::two_namespaces,
     },
     Scenario {
+        name: "namespaces_meanwhile",
+        shows: "namespaces that come while the tool attaches, each with a listener that overflows",
+        needs: &[Tun],
+        hooks: &["syn"],
+        live: false,
+        fresh: true,
+        play: listeners::namespaces_meanwhile,
+    },
+    Scenario {
         name: "namespace_again",
         shows: "a namespace that goes away and another one that mostly gets its number; both overflow",
         needs: &[Tun],
