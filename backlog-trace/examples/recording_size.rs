@@ -85,7 +85,12 @@ fn second(number: u64) -> Event {
             if id == 0 {
                 totals.reasons[Reason::SynAcceptQueueFull] = number * 93;
             }
-            ListenerCounts { id, totals, sk_drops: Some(number * 93 * u64::from(id == 0)) }
+            ListenerCounts {
+                id,
+                totals,
+                sk_drops: Some(number * 93 * u64::from(id == 0)),
+                ..ListenerCounts::default()
+            }
         })
         .collect();
     let namespaces = vec![NamespaceCounts { netns: 4_026_531_840, ..NamespaceCounts::default() }];
@@ -94,6 +99,7 @@ fn second(number: u64) -> Event {
         time,
         listeners,
         namespaces,
+        retired: Vec::new(),
         details_seen: number * 93,
         details_missed: 0,
     }))

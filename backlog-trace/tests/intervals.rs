@@ -77,6 +77,7 @@ fn count(snapshot: &mut Snapshot, step: &Step, all: &mut Reasons) {
             id: step.listener,
             totals: Totals { limit: 128, ..Totals::default() },
             sk_drops: Some(0),
+            ..ListenerCounts::default()
         });
     }
     let counts = snapshot.listeners.iter_mut().find(|counts| counts.id == step.listener).unwrap();

@@ -102,6 +102,28 @@ pub struct ListenerCounts {
     /// How far the kernel's own `sk_drops` of the socket moved since the
     /// observation began; `None` once the socket is closed and was not read.
     pub sk_drops: Option<u64>,
+    /// `totals.sk_drops` as it was before the kernel's value was read; `totals`
+    /// are of after that. `None`: no packet came in between. They differ only
+    /// while packets are being handled at that moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sk_drops_before: Option<u64>,
+    /// Connections that waited in its accept queue when the observation began,
+    /// and that wait now: what makes `established` differ from `accepted`.
+    /// `None` where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<[u32; 2]>,
+}
+
+impl ListenerCounts {
+    /// What the kernel's `sk_drops` has and no packet accounts for (negative:
+    /// what was seen and the kernel did not count). 0 where it is not known.
+    pub fn unaccounted(&self) -> i64 {
+        let Some(kernel) = self.sk_drops else { return 0 };
+        let after = self.totals.sk_drops;
+        let before = self.sk_drops_before.unwrap_or(after).min(after);
+        let rest = i128::from(kernel) - i128::from(kernel.clamp(before, after));
+        i64::try_from(rest).unwrap_or(i64::MAX)
+    }
 }
 
 /// One namespace's share of a snapshot.
@@ -134,16 +156,21 @@ impl NamespaceCounts {
     }
 }
 
-/// The counts plane at one instant.
+/// The counts plane at one instant: what has changed since the last snapshot.
+/// Its counts are absolute all the same, since the observation began; a
+/// listener or a namespace that is not in it stands where it stood.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
     /// When (`CLOCK_MONOTONIC`, ns).
     pub time: u64,
-    /// Every listener that counted anything so far.
+    /// Every listener that counted anything since the last snapshot.
     pub listeners: Vec<ListenerCounts>,
-    /// Every namespace that has listeners.
+    /// Every namespace whose counters, or what was attributed of them, moved.
     pub namespaces: Vec<NamespaceCounts>,
+    /// Listeners that have closed and of which nothing comes any more, by
+    /// number: their last counts are in this snapshot or an earlier one.
+    pub retired: Vec<u32>,
     /// Details received so far.
     pub details_seen: u64,
     /// Details that found no room in the ring buffer so far.

@@ -71,6 +71,7 @@ impl Ledger {
                 id: *id,
                 totals: entry.totals.clone(),
                 sk_drops: moved(entry),
+                ..ListenerCounts::default()
             })
             .collect()
     }

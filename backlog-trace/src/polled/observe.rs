@@ -243,6 +243,7 @@ impl Watch {
             time: monotonic(),
             listeners: self.ledger.counts(),
             namespaces: namespaces.into_values().collect(),
+            retired: Vec::new(),
             details_seen: self.seen,
             details_missed: 0,
         };

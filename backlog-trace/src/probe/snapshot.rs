@@ -52,6 +52,7 @@ pub(super) fn take(
                 time: time(),
                 listeners,
                 namespaces,
+                retired: Vec::new(),
                 details_seen: seen,
                 details_missed: missed,
             });
@@ -208,6 +209,7 @@ fn listeners(reading: &Reading, book: &Book, queues: &Queues) -> Vec<ListenerCou
         id,
         totals: queues.complete(id, totals, book),
         sk_drops: queues.drops_moved(id, totals.sk_drops, book),
+        ..ListenerCounts::default()
     };
     reading.listeners.iter().map(counts).collect()
 }

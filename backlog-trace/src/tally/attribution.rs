@@ -62,6 +62,16 @@ impl Attribution {
         out.extend(held.map(|detail| Attributed { who: Who::unknown(&detail), detail }));
     }
 
+    /// Nothing comes of this listener any more.
+    pub fn forget(&mut self, id: u32) {
+        let Some(listener) = self.listeners.remove(&id) else { return };
+        for key in &listener.keys {
+            if self.by_key.get(key) == Some(&id) {
+                self.by_key.remove(key);
+            }
+        }
+    }
+
     /// The listener with this number in the book.
     pub fn listener(&self, id: u32) -> Option<&Arc<Listener>> {
         self.listeners.get(&id)

@@ -6,7 +6,7 @@
 use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
 use backlog_trace_common::reason::{Reason, Stage};
 
-use crate::event::{NamespaceCounts, Reasons, Totals};
+use crate::event::{ListenerCounts, NamespaceCounts, Reasons, Totals};
 
 /// One namespace's balance over a stretch of time; arrays are in the order of
 /// [`backlog_trace_common::counter::ALL`].
@@ -49,16 +49,34 @@ pub struct SocketDrops {
     pub unaccounted: Option<i64>,
 }
 
-/// Balances of every namespace between two snapshots' shares.
-pub fn audit_namespaces(now: &[NamespaceCounts], base: &[NamespaceCounts]) -> Vec<NamespaceAudit> {
+impl SocketDrops {
+    /// Of two sockets together; what only one of them knows counts for both.
+    pub fn plus(self, other: Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (None, None) => None,
+            _ => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
+        };
+        let rest = match (self.unaccounted, other.unaccounted) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
+        };
+        Self {
+            kernel: sum(self.kernel, other.kernel),
+            attributed: self.attributed.saturating_add(other.attributed),
+            explained: self.explained.saturating_add(other.explained),
+            unaccounted: rest,
+        }
+    }
+}
+
+/// The balance of every namespace between two readings; `None`: it was not
+/// there at the first.
+pub fn audit_namespaces<'a>(
+    namespaces: impl Iterator<Item = (&'a NamespaceCounts, Option<&'a NamespaceCounts>)>,
+) -> Vec<NamespaceAudit> {
     let nothing = NamespaceCounts::default();
-    let mut audits: Vec<NamespaceAudit> = now
-        .iter()
-        .map(|now| {
-            let base = base.iter().find(|base| base.netns == now.netns).unwrap_or(&nothing);
-            audit_namespace(now, base)
-        })
-        .collect();
+    let mut audits: Vec<NamespaceAudit> =
+        namespaces.map(|(now, base)| audit_namespace(now, base.unwrap_or(&nothing))).collect();
     audits.sort_by_key(|audit| audit.netns);
     audits
 }
@@ -86,17 +104,24 @@ fn attributed(counts: &NamespaceCounts, counter: Counter) -> u64 {
     at(&counts.kernel).clamp(at(low), at(high).max(at(low)))
 }
 
-/// Balance of one listener's `sk_drops` between two readings.
-pub fn audit_socket(now: (&Totals, Option<u64>), base: (&Totals, Option<u64>)) -> SocketDrops {
-    let attributed = lost(now.0).saturating_sub(lost(base.0));
-    let seen = now.0.sk_drops.saturating_sub(base.0.sk_drops);
-    let explained = seen.saturating_sub(attributed);
-    let kernel = now.1.map(|now| now.saturating_sub(base.1.unwrap_or(0)));
-    let unaccounted = kernel.map(|kernel| {
-        let rest = i128::from(kernel) - i128::from(attributed) - i128::from(explained);
-        i64::try_from(rest).unwrap_or(i64::MAX)
-    });
-    SocketDrops { kernel, attributed, explained, unaccounted }
+/// Balance of one listener's `sk_drops` between two readings. What was seen at
+/// the instant that the kernel's was read follows from the readings around it:
+/// see [`ListenerCounts::sk_drops_before`].
+pub fn audit_socket(now: &ListenerCounts, base: &ListenerCounts) -> SocketDrops {
+    let lost = lost(&now.totals).saturating_sub(lost(&base.totals));
+    let Some(kernel) = now.sk_drops.map(|now| now.saturating_sub(base.sk_drops.unwrap_or(0))) else {
+        let seen = now.totals.sk_drops.saturating_sub(base.totals.sk_drops);
+        return SocketDrops {
+            kernel: None,
+            attributed: lost,
+            explained: seen.saturating_sub(lost),
+            unaccounted: None,
+        };
+    };
+    let rest = now.unaccounted().saturating_sub(base.unaccounted());
+    let seen = u64::try_from(i128::from(kernel) - i128::from(rest)).unwrap_or(0);
+    let attributed = lost.min(seen);
+    SocketDrops { kernel: Some(kernel), attributed, explained: seen - attributed, unaccounted: Some(rest) }
 }
 
 /// Additions to `sk_drops` that belong to losses: never more than were seen.
@@ -149,7 +174,34 @@ mod tests {
     fn check_socket(reasons: &[(Reason, u64)], seen: u64, kernel: Option<u64>, expected: SocketDrops) {
         let mut totals = Totals { sk_drops: seen, ..Totals::default() };
         reasons.iter().for_each(|(reason, count)| totals.reasons[*reason] = *count);
-        assert_eq!(audit_socket((&totals, kernel), (&Totals::default(), None)), expected);
+        let now = ListenerCounts { totals, sk_drops: kernel, ..ListenerCounts::default() };
+        assert_eq!(audit_socket(&now, &ListenerCounts::default()), expected);
+    }
+
+    /// SYNs that were refused, each one addition: by the readings before and
+    /// after that of the kernel's counter, at both ends of an interval.
+    #[track_caller]
+    fn check_interval(base: [u64; 3], now: [u64; 3], kernel: u64, attributed: u64, rest: i64) {
+        let counts = |[before, kernel, after]: [u64; 3]| {
+            let mut totals = Totals { sk_drops: after, ..Totals::default() };
+            totals.reasons[Reason::SynAcceptQueueFull] = after;
+            let sk_drops_before = Some(before);
+            ListenerCounts { totals, sk_drops: Some(kernel), sk_drops_before, ..ListenerCounts::default() }
+        };
+        let drops = audit_socket(&counts(now), &counts(base));
+        assert_eq!(
+            (drops.kernel, drops.attributed, drops.unaccounted),
+            (Some(kernel), attributed, Some(rest))
+        );
+    }
+
+    #[test]
+    fn packets_that_come_while_a_socket_is_read_are_no_rest() {
+        check_interval([0, 0, 0], [200, 200, 200], 200, 200, 0);
+        check_interval([10, 12, 15], [210, 211, 215], 199, 199, 0);
+        check_interval([10, 12, 15], [210, 216, 215], 204, 200, 1);
+        check_interval([10, 9, 15], [210, 211, 215], 202, 200, 1);
+        check_interval([0, 0, 0], [210, 205, 215], 205, 210, -5);
     }
 
     #[test]
@@ -179,20 +231,20 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(now: NamespaceCounts, base: NamespaceCounts, expected: (u64, u64, i64)) {
-        let audits = audit_namespaces(&[now], &[base]);
+    fn check(now: &NamespaceCounts, base: &NamespaceCounts, expected: (u64, u64, i64)) {
+        let audits = audit_namespaces([(now, Some(base))].into_iter());
         let audit = audits.first().expect("one namespace");
         assert_eq!((audit.kernel[0], audit.attributed[0], audit.unaccounted[0]), expected);
     }
 
     #[test]
     fn namespace_balances() {
-        check(namespace(315, 315, 315), namespace(0, 0, 0), (315, 315, 0));
-        check(namespace(315, 313, 317), namespace(0, 0, 0), (315, 315, 0));
-        check(namespace(315, 310, 312), namespace(0, 0, 0), (315, 312, 3));
-        check(namespace(315, 316, 318), namespace(0, 0, 0), (315, 316, -1));
-        check(namespace(315, 315, 315), namespace(300, 299, 299), (15, 16, -1));
-        check(namespace(9, 7, 3), namespace(0, 0, 0), (9, 7, 2));
+        check(&namespace(315, 315, 315), &namespace(0, 0, 0), (315, 315, 0));
+        check(&namespace(315, 313, 317), &namespace(0, 0, 0), (315, 315, 0));
+        check(&namespace(315, 310, 312), &namespace(0, 0, 0), (315, 312, 3));
+        check(&namespace(315, 316, 318), &namespace(0, 0, 0), (315, 316, -1));
+        check(&namespace(315, 315, 315), &namespace(300, 299, 299), (15, 16, -1));
+        check(&namespace(9, 7, 3), &namespace(0, 0, 0), (9, 7, 2));
     }
 
     /// Kernel, attributed: attributed and left over.
@@ -209,7 +261,7 @@ mod tests {
             attributed: [counts(ours); 2],
             unlisted: Reasons::default(),
         };
-        let audits = audit_namespaces(&[now], &[]);
+        let audits = audit_namespaces([(&now, None)].into_iter());
         let at = Counter::SynRetrans.index();
         assert_eq!((audits[0].attributed[at], audits[0].unaccounted[at]), expected);
     }
@@ -224,7 +276,8 @@ mod tests {
     #[test]
     fn a_namespace_that_appears_later_starts_at_nothing_and_order_is_by_number() {
         let other = NamespaceCounts { netns: 9, ..namespace(4, 4, 4) };
-        let audits = audit_namespaces(&[other, namespace(315, 315, 315)], &[namespace(300, 300, 300)]);
+        let (now, base) = (namespace(315, 315, 315), namespace(300, 300, 300));
+        let audits = audit_namespaces([(&other, None), (&now, Some(&base))].into_iter());
         let seen: Vec<(u32, u64)> = audits.iter().map(|audit| (audit.netns, audit.kernel[0])).collect();
         assert_eq!(seen, [(5, 15), (9, 4)]);
         assert!(audits.iter().all(NamespaceAudit::balances));

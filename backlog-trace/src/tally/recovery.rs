@@ -17,6 +17,14 @@ impl Recoveries {
         self.count += 1;
     }
 
+    /// Adds another listener's.
+    pub fn merge(&mut self, other: &Self) {
+        for (us, count) in &other.times {
+            *self.times.entry(*us).or_default() += count;
+        }
+        self.count += other.count;
+    }
+
     /// How many there are.
     pub const fn count(&self) -> u64 {
         self.count

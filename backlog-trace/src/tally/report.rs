@@ -38,6 +38,9 @@ pub struct ListenerReport {
     pub totals: Totals,
     /// Limit of both queues.
     pub limit: u32,
+    /// Connections that waited in its accept queue when the stretch began and
+    /// when it ended: finished + the first = accepted + the second.
+    pub waiting: Option<[u32; 2]>,
     /// Connections behind the losses.
     pub connections: ConnectionCounts,
     /// Its `sk_drops`.
@@ -63,6 +66,15 @@ pub struct ConnectionCounts {
 }
 
 impl ConnectionCounts {
+    /// Adds another listener's.
+    pub fn add(&mut self, other: &Self) {
+        self.lost += other.lost;
+        self.recovered.merge(&other.recovered);
+        self.believed += other.believed;
+        self.sent_data += other.sent_data;
+        self.not_followed += other.not_followed;
+    }
+
     /// Connections that have not come back so far.
     pub const fn not_back(&self) -> u64 {
         self.lost.saturating_sub(self.recovered.count()).saturating_sub(self.not_followed)

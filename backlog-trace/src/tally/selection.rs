@@ -48,6 +48,7 @@ impl Selection {
                 v6only: false,
                 closed: true,
             }),
+            Who::Closed { .. } => self.listeners.is_empty(),
         }
     }
 

@@ -1,16 +1,17 @@
 //! The state that events build up, and the reports that can be read from it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use backlog_trace_common::detail::{Detail, Kind, Outcome};
 use backlog_trace_common::reason::{Class, Reason, Stage};
 
-use crate::event::{Event, ListenerCounts, Session, Snapshot};
+use crate::event::{Event, Session};
 
+use super::plane::{Moved, Plane, Stretch};
 use super::{
-    Attributed, Attribution, ConnectionCounts, Connections, DetailCounts, Encounter, ListenerReport, Peer,
-    Report, Selection, Series, Who, audit_namespaces, audit_socket, since, union,
+    Attributed, Attribution, ConnectionCounts, Connections, Encounter, ListenerReport, Peer, Report,
+    Selection, Series, Who,
 };
 
 /// Everything observed so far.
@@ -21,9 +22,9 @@ pub struct Tally {
     attribution: Attribution,
     connections: Connections,
     accounts: HashMap<u32, Account>,
-    latest: Arc<Snapshot>,
-    /// The snapshot that the current interval began with.
-    base: Arc<Snapshot>,
+    /// Of listeners that are not named any more.
+    folded: Account,
+    plane: Plane,
     finished: bool,
 }
 
@@ -51,7 +52,9 @@ impl Tally {
             Event::Details(arrived) => self.attribution.place(arrived, &mut details),
             Event::Snapshot(snapshot) => {
                 self.attribution.release(&mut details);
-                self.latest = Arc::clone(snapshot);
+                for id in self.plane.take(snapshot) {
+                    self.fold(id);
+                }
             }
             Event::Mark => {}
             Event::Finished => {
@@ -71,9 +74,14 @@ impl Tally {
         self.session.as_ref()
     }
 
-    /// The counts plane as last seen.
-    pub fn latest(&self) -> &Snapshot {
-        &self.latest
+    /// When the counts were last seen (`CLOCK_MONOTONIC`, ns).
+    pub const fn time(&self) -> u64 {
+        self.plane.time()
+    }
+
+    /// Details that found no room in the ring buffer so far.
+    pub const fn missed(&self) -> u64 {
+        self.plane.details(Stretch::Whole).missed
     }
 
     /// Unix time in ns of a `CLOCK_MONOTONIC` stamp.
@@ -84,35 +92,47 @@ impl Tally {
         )
     }
 
-    /// Whether anything was counted since the interval began.
-    pub fn has_interval(&self) -> bool {
-        self.latest.time > self.base.time
+    /// Whether a snapshot was taken since the interval began.
+    pub const fn has_interval(&self) -> bool {
+        self.plane.time() > self.plane.began(Stretch::Interval)
     }
 
     /// Reports the current interval and begins the next one.
     pub fn cut(&mut self) -> Report {
-        let report = self.report(&self.base, false, |account| (account.interval.clone(), None));
-        self.base = Arc::clone(&self.latest);
+        let report = self.report(Stretch::Interval);
+        self.plane.cut();
         self.accounts.values_mut().for_each(|account| account.interval = ConnectionCounts::default());
+        self.folded.interval = ConnectionCounts::default();
         report
     }
 
     /// Reports the whole run so far.
     pub fn whole(&self) -> Report {
-        let nothing = Snapshot { time: self.start_time(), ..Snapshot::default() };
-        self.report(&nothing, true, |account| (account.whole.clone(), Some(account.series.clone())))
+        self.report(Stretch::Whole)
     }
 
     fn start(&mut self, session: &Arc<Session>) {
-        self.base = Arc::new(Snapshot { time: session.start, ..Snapshot::default() });
-        if self.latest.time == 0 {
-            self.latest = Arc::clone(&self.base);
-        }
+        self.plane.begin(session.start);
         self.session = Some(Arc::clone(session));
     }
 
-    fn start_time(&self) -> u64 {
-        self.session.as_ref().map_or(self.latest.time, |session| session.start)
+    /// A closed listener is not named any more: what is known of its clients
+    /// goes where its counts went.
+    fn fold(&mut self, id: u32) {
+        if let Some(account) = self.accounts.remove(&id) {
+            self.folded.whole.add(&account.whole);
+            self.folded.interval.add(&account.interval);
+        }
+        self.attribution.forget(id);
+    }
+
+    /// What details tell of a listener, also of one that is not named any more.
+    fn account(&mut self, listener: u32) -> &mut Account {
+        if self.attribution.listener(listener).is_some() {
+            self.accounts.entry(listener).or_default()
+        } else {
+            &mut self.folded
+        }
     }
 
     fn selects(&self, item: &Attributed) -> bool {
@@ -126,11 +146,7 @@ impl Tally {
         match (Kind::from_number(item.detail.kind), reason_of(&item.detail)) {
             (Some(Kind::Reason), Some(reason)) if reason.row().class == Class::Loss => {
                 let second = self.unix_ns(item.detail.time).div_euclid(1_000_000_000);
-                self.accounts
-                    .entry(listener)
-                    .or_default()
-                    .series
-                    .add(second, 1 + u64::from(item.detail.more));
+                self.account(listener).series.add(second, 1 + u64::from(item.detail.more));
                 if let Some(peer) = peer {
                     self.count_lost(listener, peer, item.detail.time);
                     if dropped_in_silence(reason, &item.detail) {
@@ -142,7 +158,7 @@ impl Tally {
                 let took =
                     peer.and_then(|peer| self.connections.established(listener, peer, item.detail.time));
                 if let Some(took) = took {
-                    let account = self.accounts.entry(listener).or_default();
+                    let account = self.account(listener);
                     account.whole.recovered.add(took / 1000);
                     account.interval.recovered.add(took / 1000);
                 }
@@ -154,12 +170,12 @@ impl Tally {
     fn count_lost(&mut self, listener: u32, peer: Peer, time: u64) {
         let (encounter, forgotten) = self.connections.lost(listener, peer, time);
         if encounter == Encounter::First {
-            let account = self.accounts.entry(listener).or_default();
+            let account = self.account(listener);
             account.whole.lost += 1;
             account.interval.lost += 1;
         }
         if let Some(forgotten) = forgotten {
-            let account = self.accounts.entry(forgotten).or_default();
+            let account = self.account(forgotten);
             account.whole.not_followed += 1;
             account.interval.not_followed += 1;
         }
@@ -167,60 +183,38 @@ impl Tally {
 
     fn count_belief(&mut self, listener: u32, peer: Peer, carried_data: bool) {
         let new = self.connections.dropped_in_silence(listener, peer, carried_data);
-        let account = self.accounts.entry(listener).or_default();
+        let account = self.account(listener);
         for counts in [&mut account.whole, &mut account.interval] {
             counts.believed += u64::from(new.believes);
             counts.sent_data += u64::from(new.sent_data);
         }
     }
 
-    fn report(
-        &self,
-        base: &Snapshot,
-        is_final: bool,
-        from_details: impl Fn(&Account) -> (ConnectionCounts, Option<Series>),
-    ) -> Report {
-        let (now_counts, base_counts) = (by_listener(&self.latest), by_listener(base));
-        let nothing = ListenerCounts::default();
-        let mut ids: Vec<u32> = now_counts.keys().chain(self.accounts.keys()).copied().collect();
+    fn report(&self, stretch: Stretch) -> Report {
+        let mut ids = self.plane.ids(stretch);
+        ids.extend(self.accounts.keys());
         ids.sort_unstable();
         ids.dedup();
-        let mut listeners: Vec<ListenerReport> = ids
-            .into_iter()
-            .filter_map(|id| {
-                let now = now_counts.get(&id).unwrap_or(&nothing);
-                let base = base_counts.get(&id).unwrap_or(&nothing);
-                let (connections, series) = self.accounts.get(&id).map(&from_details).unwrap_or_default();
-                self.report_listener(id, now, base, connections, series)
-            })
-            .collect();
+        let mut listeners: Vec<ListenerReport> =
+            ids.into_iter().filter_map(|id| self.report_listener(id, stretch)).collect();
         listeners.sort_by_cached_key(|report| {
             let address = report.who.known().map(|listener| (listener.address, listener.id));
             (std::cmp::Reverse(report.packets(Class::Loss)), report.who.netns(), report.who.port(), address)
         });
+        listeners.extend(self.report_folded(stretch));
         Report {
             session: self.session.clone(),
-            is_final,
+            is_final: stretch == Stretch::Whole,
             complete: self.finished,
-            from: base.time,
-            to: self.latest.time,
+            from: self.plane.began(stretch),
+            to: self.plane.time(),
             listeners,
-            audit: audit_namespaces(&self.latest.namespaces, &base.namespaces),
-            details: DetailCounts {
-                seen: self.latest.details_seen.saturating_sub(base.details_seen),
-                missed: self.latest.details_missed.saturating_sub(base.details_missed),
-            },
+            audit: self.plane.audit(stretch),
+            details: self.plane.details(stretch),
         }
     }
 
-    fn report_listener(
-        &self,
-        id: u32,
-        now: &ListenerCounts,
-        base: &ListenerCounts,
-        connections: ConnectionCounts,
-        series: Option<Series>,
-    ) -> Option<ListenerReport> {
+    fn report_listener(&self, id: u32, stretch: Stretch) -> Option<ListenerReport> {
         let who = self
             .attribution
             .listener(id)
@@ -230,16 +224,43 @@ impl Tally {
         if !self.selection.wants_listener(&who) {
             return None;
         }
-        let mut totals = since(&now.totals, &base.totals);
-        let sk_drops = audit_socket((&now.totals, now.sk_drops), (&base.totals, base.sk_drops));
-        for (reason, _) in
-            now.totals.reasons.iter().filter(|(reason, _)| !self.selection.wants_reason(*reason))
-        {
-            totals.reasons[reason] = 0;
+        let account = self.accounts.get(&id);
+        self.complete(who, self.plane.listener(id, stretch), account, stretch)
+    }
+
+    /// Closed listeners that are not named any more. A filter for listeners
+    /// asks for one that it can name.
+    fn report_folded(&self, stretch: Stretch) -> Option<ListenerReport> {
+        let folded = self.plane.folded(stretch);
+        if folded.listeners == 0 || !self.selection.listeners.is_empty() {
+            return None;
+        }
+        let who = Who::Closed { listeners: folded.listeners };
+        let moved = Moved { totals: folded.totals.clone(), sk_drops: folded.sk_drops, waiting: None };
+        self.complete(who, moved, Some(&self.folded), stretch)
+    }
+
+    fn complete(
+        &self,
+        who: Who,
+        moved: Moved,
+        account: Option<&Account>,
+        stretch: Stretch,
+    ) -> Option<ListenerReport> {
+        let Moved { mut totals, sk_drops, waiting } = moved;
+        for (reason, _) in totals.reasons.clone().iter() {
+            if !self.selection.wants_reason(reason) {
+                totals.reasons[reason] = 0;
+            }
         }
         let limit =
             if totals.limit == 0 { who.known().map_or(0, |listener| listener.limit) } else { totals.limit };
-        let report = ListenerReport { who, totals, limit, connections, sk_drops, series };
+        let (connections, series) = match (account, stretch) {
+            (None, _) => (ConnectionCounts::default(), None),
+            (Some(account), Stretch::Interval) => (account.interval.clone(), None),
+            (Some(account), Stretch::Whole) => (account.whole.clone(), Some(account.series.clone())),
+        };
+        let report = ListenerReport { who, totals, limit, waiting, connections, sk_drops, series };
         let is_asked_for = self.selection.reasons.is_all() || report.totals.reasons.iter().next().is_some();
         (is_asked_for && !report.is_empty()).then_some(report)
     }
@@ -255,19 +276,4 @@ fn reason_of(detail: &Detail) -> Option<Reason> {
 /// Whether the client had its SYN+ACK, and was not told that its answer is lost.
 fn dropped_in_silence(reason: Reason, detail: &Detail) -> bool {
     matches!(reason.row().stage, Stage::Ack | Stage::CookieAck) && detail.outcome == Outcome::Silent as u8
-}
-
-/// Counts by listener; parts of one listener are added up.
-fn by_listener(snapshot: &Snapshot) -> BTreeMap<u32, ListenerCounts> {
-    let mut listeners = BTreeMap::<u32, ListenerCounts>::new();
-    for counts in &snapshot.listeners {
-        listeners
-            .entry(counts.id)
-            .and_modify(|sum| {
-                sum.totals = union(&sum.totals, &counts.totals);
-                sum.sk_drops = sum.sk_drops.or(counts.sk_drops);
-            })
-            .or_insert_with(|| counts.clone());
-    }
-    listeners
 }

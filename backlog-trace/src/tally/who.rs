@@ -21,6 +21,11 @@ pub enum Who {
         /// Socket cookie, where the key carries it.
         cookie: Option<u64>,
     },
+    /// Closed listeners that are not named any more, all in one.
+    Closed {
+        /// How many they are.
+        listeners: u64,
+    },
 }
 
 impl Who {
@@ -38,6 +43,7 @@ impl Who {
         match self {
             Self::Known(listener) => listener.netns,
             Self::Unknown { netns, .. } => *netns,
+            Self::Closed { .. } => 0,
         }
     }
 
@@ -46,6 +52,7 @@ impl Who {
         match self {
             Self::Known(listener) => listener.port,
             Self::Unknown { port, .. } => *port,
+            Self::Closed { .. } => 0,
         }
     }
 
@@ -53,7 +60,7 @@ impl Who {
     pub fn known(&self) -> Option<&Listener> {
         match self {
             Self::Known(listener) => Some(listener),
-            Self::Unknown { .. } => None,
+            Self::Unknown { .. } | Self::Closed { .. } => None,
         }
     }
 }

@@ -30,13 +30,15 @@ pub(super) struct PartRef<'a> {
     details_missed: u64,
     listeners: &'a [ListenerCounts],
     namespaces: &'a [NamespaceCounts],
+    retired: &'a [u32],
 }
 
 /// The parts of a snapshot; `None` where it would take more than [`MAX_PARTS`].
 pub(super) fn parts(snapshot: &Snapshot) -> Option<Vec<PartRef<'_>>> {
     // Named one by one, so that a field added to the snapshot cannot be forgotten here.
-    let Snapshot { time, listeners, namespaces, details_seen, details_missed } = snapshot;
-    let count = listeners.len().max(namespaces.len()).div_ceil(PART).max(1);
+    let Snapshot { time, listeners, namespaces, retired, details_seen, details_missed } = snapshot;
+    let longest = listeners.len().max(namespaces.len()).max(retired.len());
+    let count = longest.div_ceil(PART).max(1);
     let part = |part| PartRef {
         time: *time,
         part,
@@ -45,6 +47,7 @@ pub(super) fn parts(snapshot: &Snapshot) -> Option<Vec<PartRef<'_>>> {
         details_missed: *details_missed,
         listeners: listeners.chunks(PART).nth(part).unwrap_or_default(),
         namespaces: namespaces.chunks(PART).nth(part).unwrap_or_default(),
+        retired: retired.chunks(PART).nth(part).unwrap_or_default(),
     };
     (count <= MAX_PARTS).then(|| (0..count).map(part).collect())
 }
@@ -60,6 +63,7 @@ pub(super) struct Part {
     details_missed: u64,
     listeners: AtMostPart<ListenerCounts>,
     namespaces: AtMostPart<NamespaceCounts>,
+    retired: AtMostPart<u32>,
 }
 
 /// Puts the parts of snapshots together again.
@@ -94,6 +98,7 @@ impl Assembly {
         snapshot.details_missed = part.details_missed;
         snapshot.listeners.extend(part.listeners.0);
         snapshot.namespaces.extend(part.namespaces.0);
+        snapshot.retired.extend(part.retired.0);
         if !part.more {
             return Some(snapshot);
         }
@@ -168,7 +173,8 @@ mod tests {
                 ..NamespaceCounts::default()
             })
             .collect();
-        Snapshot { time: 5, listeners, namespaces, details_seen: 6, details_missed: 7 }
+        let retired = Vec::new();
+        Snapshot { time: 5, listeners, namespaces, retired, details_seen: 6, details_missed: 7 }
     }
 
     fn read(part: &PartRef<'_>) -> Part {
@@ -232,7 +238,13 @@ mod tests {
             accept_wait_us: [u64::MAX; _],
             accept_depth_polled: [u64::MAX; _],
         };
-        let one = ListenerCounts { id: u32::MAX, totals: full, sk_drops: Some(u64::MAX) };
+        let one = ListenerCounts {
+            id: u32::MAX,
+            totals: full,
+            sk_drops: Some(u64::MAX),
+            sk_drops_before: Some(u64::MAX),
+            waiting: Some([u32::MAX; 2]),
+        };
         let namespace = NamespaceCounts {
             netns: u32::MAX,
             kernel: [u64::MAX; _],
@@ -243,6 +255,7 @@ mod tests {
             time: u64::MAX,
             listeners: vec![one; PART],
             namespaces: vec![namespace; PART],
+            retired: vec![u32::MAX; PART],
             details_seen: u64::MAX,
             details_missed: u64::MAX,
         };

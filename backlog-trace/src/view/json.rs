@@ -27,6 +27,9 @@ pub(super) struct ListenerPart<'a> {
     inode: Option<u64>,
     owners: &'a [Owner],
     cgroup: Option<&'a str>,
+    /// How many closed listeners this is, where they are not named any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_listeners: Option<u64>,
 }
 
 impl<'a> ListenerPart<'a> {
@@ -40,6 +43,7 @@ impl<'a> ListenerPart<'a> {
                 inode: Some(listener.inode),
                 owners: &listener.owners,
                 cgroup: listener.cgroup.as_deref(),
+                closed_listeners: None,
             },
             Who::Unknown { netns, port, cookie } => Self {
                 netns: *netns,
@@ -49,6 +53,17 @@ impl<'a> ListenerPart<'a> {
                 inode: None,
                 owners: &[],
                 cgroup: None,
+                closed_listeners: None,
+            },
+            Who::Closed { listeners } => Self {
+                netns: 0,
+                cookie: None,
+                address: None,
+                port: 0,
+                inode: None,
+                owners: &[],
+                cgroup: None,
+                closed_listeners: Some(*listeners),
             },
         }
     }

@@ -150,7 +150,7 @@ impl<W: Write> LiveText<W> {
     }
 
     fn print_missed(&mut self) -> io::Result<()> {
-        let (time, total) = (self.tally.latest().time, self.tally.latest().details_missed);
+        let (time, total) = (self.tally.time(), self.tally.missed());
         let count = total.saturating_sub(std::mem::replace(&mut self.missed, total));
         if count == 0 {
             return Ok(());

@@ -13,6 +13,7 @@ pub(super) fn listener(who: &Who) -> String {
         Who::Known(listener) => socket(listener.address, listener.port),
         Who::Unknown { port: 0, .. } => "?".to_owned(),
         Who::Unknown { port, .. } => format!("?:{port}"),
+        Who::Closed { listeners } => format!("{listeners} closed listeners, not named one by one"),
     }
 }
 

@@ -217,10 +217,11 @@ fn counts(now: u64, second: u64, seen: &[Detail]) -> Snapshot {
     Snapshot {
         time: now,
         listeners: vec![
-            ListenerCounts { id: 0, totals: nginx, sk_drops: Some(drops) },
-            ListenerCounts { id: 1, totals: prometheus, sk_drops: Some(0) },
+            ListenerCounts { id: 0, totals: nginx, sk_drops: Some(drops), ..ListenerCounts::default() },
+            ListenerCounts { id: 1, totals: prometheus, sk_drops: Some(0), ..ListenerCounts::default() },
         ],
         namespaces: vec![balanced(&reasons)],
+        retired: Vec::new(),
         details_seen: seen.len() as u64,
         details_missed: 0,
     }
@@ -291,8 +292,9 @@ pub(crate) fn oddities(listener: Listener) -> Vec<Event> {
     };
     let snapshot = Snapshot {
         time: START + 2 * SECOND,
-        listeners: vec![ListenerCounts { id: 0, totals, sk_drops: Some(9) }],
+        listeners: vec![ListenerCounts { id: 0, totals, sk_drops: Some(9), ..ListenerCounts::default() }],
         namespaces: vec![other, unbalanced, idle],
+        retired: Vec::new(),
         details_seen: 10,
         details_missed: 12,
     };

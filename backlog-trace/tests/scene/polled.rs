@@ -46,10 +46,16 @@ pub(crate) fn overload() -> Vec<Event> {
     let snapshot = Snapshot {
         time: START + 2 * SECOND,
         listeners: vec![
-            ListenerCounts { id: 0, totals, sk_drops: Some(345) },
-            ListenerCounts { id: 1, totals: Totals::default(), sk_drops: Some(2) },
+            ListenerCounts { id: 0, totals, sk_drops: Some(345), ..ListenerCounts::default() },
+            ListenerCounts {
+                id: 1,
+                totals: Totals::default(),
+                sk_drops: Some(2),
+                ..ListenerCounts::default()
+            },
         ],
         namespaces: vec![balance],
+        retired: Vec::new(),
         details_seen: 4,
         details_missed: 0,
     };

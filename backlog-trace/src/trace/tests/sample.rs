@@ -178,8 +178,9 @@ pub(super) fn snapshot(time: u64) -> Snapshot {
     let totals = Totals { syns: 500 + time, established: 185, limit: 128, ..Totals::default() };
     Snapshot {
         time,
-        listeners: vec![ListenerCounts { id: 0, totals, sk_drops: Some(time) }],
+        listeners: vec![ListenerCounts { id: 0, totals, sk_drops: Some(time), ..ListenerCounts::default() }],
         namespaces: vec![NamespaceCounts { netns: 1, ..NamespaceCounts::default() }],
+        retired: Vec::new(),
         details_seen: time,
         details_missed: 0,
     }
@@ -276,8 +277,11 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             accept_wait_us,
             accept_depth_polled: depths[3],
         });
-    let listener = (any::<u32>(), totals, prop::option::of(any::<u64>()))
-        .prop_map(|(id, totals, sk_drops)| ListenerCounts { id, totals, sk_drops });
+    let socket = (prop::option::of(any::<u64>()), prop::option::of(any::<u64>()), any::<Option<[u32; 2]>>());
+    let listener = (any::<u32>(), totals, socket).prop_map(|(id, totals, socket)| {
+        let (sk_drops, sk_drops_before, waiting) = socket;
+        ListenerCounts { id, totals, sk_drops, sk_drops_before, waiting }
+    });
     let namespace = (any::<u32>(), any::<[u64; 6]>(), any::<[[u64; 6]; 2]>(), any::<[u64; 32]>()).prop_map(
         |(netns, kernel, attributed, unlisted)| NamespaceCounts {
             netns,
@@ -286,9 +290,14 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             unlisted: Reasons(unlisted),
         },
     );
-    let lists = (prop::collection::vec(listener, 0..3), prop::collection::vec(namespace, 0..2));
-    (any::<[u64; 3]>(), lists).prop_map(|([time, details_seen, details_missed], (listeners, namespaces))| {
-        Snapshot { time, listeners, namespaces, details_seen, details_missed }
+    let lists = (
+        prop::collection::vec(listener, 0..3),
+        prop::collection::vec(namespace, 0..2),
+        prop::collection::vec(any::<u32>(), 0..3),
+    );
+    (any::<[u64; 3]>(), lists).prop_map(|([time, details_seen, details_missed], lists)| {
+        let (listeners, namespaces, retired) = lists;
+        Snapshot { time, listeners, namespaces, retired, details_seen, details_missed }
     })
 }
 
