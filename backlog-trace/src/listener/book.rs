@@ -165,6 +165,13 @@ impl Book {
         Some(listener.listener.clone())
     }
 
+    /// Forgets a closed listener, once its last counts are sent and nothing
+    /// refers to it by number any more; says whether there was one. A socket
+    /// of which a dump or the kernel side speaks again is a new listener then.
+    pub fn forget(&mut self, id: u32) -> bool {
+        self.rows.forget(id)
+    }
+
     /// The listener of a kernel map's key.
     pub fn by_key(&self, key: u64) -> Option<&Arc<Listener>> {
         self.rows.by_key(key).map(|row| &row.listener)

@@ -181,8 +181,18 @@ impl Rows {
         self.change(id, |listener| listener.closed = true);
         while self.closed.len() > CLOSED_KEPT {
             let Some((_, oldest)) = self.closed.pop_first() else { break };
-            self.forget(oldest);
+            self.remove(oldest);
         }
+        true
+    }
+
+    /// Forgets a closed row with all that leads to it; says whether there was
+    /// one. An open row stays: its socket would be another listener at the
+    /// next dump.
+    pub(super) fn forget(&mut self, id: u32) -> bool {
+        let Some(at) = self.rows.get(&id).and_then(|row| row.closed) else { return false };
+        self.closed.remove(&at);
+        self.remove(id);
         true
     }
 
@@ -284,11 +294,13 @@ impl Rows {
         self.change(id, |listener| listener.closed = false)
     }
 
-    fn forget(&mut self, id: u32) {
+    fn remove(&mut self, id: u32) {
         let Some(row) = self.rows.remove(&id) else { return };
         let listener = row.listener;
         for key in &listener.keys {
-            self.by_key.remove(key);
+            if self.by_key.get(key) == Some(&id) {
+                self.by_key.remove(key);
+            }
         }
         if let Some(cookie) = listener.cookie.filter(|cookie| self.by_cookie.get(cookie) == Some(&id)) {
             self.by_cookie.remove(&cookie);

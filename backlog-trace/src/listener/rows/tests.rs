@@ -186,6 +186,42 @@ fn closed_rows_beyond_the_bound_are_forgotten_oldest_first() {
     assert!(rows.by_key(1).is_none() && rows.by_key(2).is_none() && rows.by_key(3).is_some());
 }
 
+/// All that a row takes room in.
+fn room(rows: &Rows) -> [usize; 6] {
+    let open = rows.open.values().map(BTreeSet::len).sum();
+    [rows.rows.len(), rows.by_key.len(), rows.by_cookie.len(), rows.by_inode.len(), rows.closed.len(), open]
+}
+
+#[test]
+fn a_forgotten_row_leaves_nothing_behind() {
+    let mut rows = Rows::default();
+    for round in 0..3u32 {
+        let (cookie, inode) = (u64::from(round) + 7, 70u32);
+        apply(&mut rows, &[socket(cookie, inode, 80)]);
+        rows.learn(by_inode(inode.into()), &identity(0, inode.into(), 80));
+        rows.learn(ListenerKey::from_cookie(cookie), &identity(cookie, inode.into(), 80));
+        assert!(!rows.forget(round), "it is open");
+        apply(&mut rows, &[]);
+        assert!(rows.forget(round));
+        assert!(!rows.forget(round), "it is gone");
+        assert_eq!(room(&rows), [0; 6]);
+    }
+    // The socket of a forgotten row is another listener.
+    assert_eq!(apply(&mut rows, &[socket(7, 70, 80)]), [3]);
+}
+
+#[test]
+fn what_leads_to_a_later_row_outlives_an_earlier_one() {
+    let mut rows = Rows::default();
+    apply(&mut rows, &[socket(7, 70, 80)]);
+    apply(&mut rows, &[]);
+    // The same inode number, another socket.
+    apply(&mut rows, &[socket(8, 70, 80)]);
+    rows.forget(0);
+    assert_eq!(room(&rows), [1, 0, 1, 1, 0, 1]);
+    assert!(apply(&mut rows, &[socket(8, 70, 80)]).is_empty());
+}
+
 #[test]
 fn hostile_names_and_families_are_taken_as_they_are() {
     assert_eq!(name(&[0xff; 16]).chars().count(), 16);
