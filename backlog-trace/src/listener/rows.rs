@@ -15,9 +15,9 @@ use backlog_trace_common::key::ListenerKey;
 use super::entry::{Listener, Owner};
 use super::message::Socket;
 
-/// Closed listeners that are kept; beyond it the one that closed first is
-/// forgotten, with its keys.
-pub const CLOSED_KEPT: usize = 65_536;
+/// Closed listeners that are kept where nobody has them forgotten; beyond it
+/// the one that closed first is, with its keys.
+pub const CLOSED_KEPT: usize = 4096;
 
 /// What the latest dump said of a listener's queue and losses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
