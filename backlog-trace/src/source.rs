@@ -55,11 +55,15 @@ pub struct Begun {
 
 /// Begins an observation, which runs until `stop` is done.
 ///
+/// `begin` is no future: nobody reads the events before it has returned, so
+/// waiting there for room among them would be for ever (1,022 listeners filled
+/// the channel). What it has to send first, [`Watch::run`] sends.
+///
 /// # Errors
 /// That of `begin`, or there is no thread to be had.
 pub(crate) async fn start<W: Watch>(
     stop: impl Future<Output = ()> + Send + 'static,
-    begin: impl AsyncFnOnce(Events) -> Result<W> + Send + 'static,
+    begin: impl FnOnce(Events) -> Result<W> + Send + 'static,
 ) -> Result<Begun> {
     let (go, told) = oneshot::channel();
     let (events, receiver) = mpsc::channel(QUEUE);
@@ -85,7 +89,7 @@ pub(crate) async fn start<W: Watch>(
 }
 
 fn thread<W: Watch>(
-    begin: impl AsyncFnOnce(Events) -> Result<W>,
+    begin: impl FnOnce(Events) -> Result<W>,
     events: &Events,
     begun: oneshot::Sender<Result<()>>,
     told: oneshot::Receiver<()>,
@@ -100,7 +104,7 @@ fn thread<W: Watch>(
         }
     };
     runtime.block_on(async {
-        let mut watch = match begin(events.clone()).await {
+        let mut watch = match begin(events.clone()) {
             Ok(watch) => watch,
             Err(failure) => {
                 let _ = begun.send(Err(failure));

@@ -15,7 +15,7 @@ use super::account::{Account, Given};
 use super::hooks;
 use super::ledger::Ledger;
 use super::reading::{Reading, losses};
-use crate::event::{Event, NamespaceCounts, Snapshot};
+use crate::event::{Event, NamespaceCounts, Session, Snapshot};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::listener::{Book, Counters, Depth, Listener};
@@ -46,8 +46,7 @@ pub async fn observe(
     why: Option<String>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Begun> {
-    let begin = async move |events| Watch::begin(snapshot_every, why.as_deref(), events).await;
-    source::start(stop, begin).await
+    source::start(stop, move |events| Watch::begin(snapshot_every, why.as_deref(), events)).await
 }
 
 /// Everything that is known while polling.
@@ -61,12 +60,18 @@ struct Watch {
     known: BTreeSet<u32>,
     cpus: u64,
     events: Events,
+    /// What it sends first: the session and the listeners that it found.
+    opening: Option<(Session, Vec<Arc<Listener>>)>,
     seen: u64,
     snapshot_every: Duration,
 }
 
 impl source::Watch for Watch {
     async fn run(&mut self, mut stopped: oneshot::Receiver<()>, asked: &Notify) -> Result<()> {
+        if let Some((session, listeners)) = self.opening.take() {
+            self.send(Event::Started(Arc::new(session))).await;
+            self.announce(listeners).await;
+        }
         let mut snapshots = tokio::time::interval(self.snapshot_every);
         snapshots.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut rest = POLL.min(self.snapshot_every);
@@ -107,7 +112,7 @@ impl source::Watch for Watch {
 }
 
 impl Watch {
-    async fn begin(snapshot_every: Duration, why: Option<&str>, events: Events) -> Result<Self> {
+    fn begin(snapshot_every: Duration, why: Option<&str>, events: Events) -> Result<Self> {
         let mut watch = Self {
             book: Book::new(),
             accounts: BTreeMap::new(),
@@ -116,17 +121,17 @@ impl Watch {
             known: BTreeSet::new(),
             cpus: CpuList::online().map_or(1, |online| online.count() as u64),
             events,
+            opening: None,
             seen: 0,
             snapshot_every,
         };
-        let listeners = watch.book.refresh();
+        let mut listeners = watch.book.refresh();
         let namespaces = watch.namespaces();
-        let mut news = Vec::new();
         let mut failed = None;
         for netns in namespaces {
             match watch.weigh(netns, &Counters::default()) {
                 Ok((reading, changed)) => {
-                    news.extend(changed);
+                    listeners.extend(changed);
                     watch.take(netns, &reading, false);
                 }
                 Err(error) => failed = Some(error),
@@ -136,9 +141,7 @@ impl Watch {
             return Err(unable(failed));
         }
         watch.known = watch.book.iter().filter(|listener| !listener.closed).map(|open| open.id).collect();
-        watch.send(Event::Started(Arc::new(session(hooks(why))))).await;
-        watch.announce(listeners).await;
-        watch.announce(news).await;
+        watch.opening = Some((session(hooks(why)), listeners));
         Ok(watch)
     }
 

@@ -20,7 +20,7 @@ use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
 use super::{attach, baselines, kernel_log, load, search, snapshot};
-use crate::event::{Event, HookState, Rung};
+use crate::event::{Event, HookState, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
@@ -36,7 +36,7 @@ use crate::source::{self, Begun, Events};
 /// What the user must change before anything can be observed: privileges, the
 /// kernel, a file that cannot be written.
 pub async fn observe(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> Result<Begun> {
-    source::start(stop, async move |events| Watch::begin(&settings, events).await).await
+    source::start(stop, move |events| Watch::begin(&settings, events)).await
 }
 
 /// Everything that is open while observing. Dropping it detaches.
@@ -50,12 +50,18 @@ struct Watch {
     /// Room for namespaces; `None` once it is said that there is no more.
     netns_room: Option<u32>,
     events: Events,
+    /// What it sends first: the session and the listeners that it found.
+    opening: Option<(Session, Vec<Arc<Listener>>)>,
     seen: u64,
     interval: Duration,
 }
 
 impl source::Watch for Watch {
     async fn run(&mut self, stopped: oneshot::Receiver<()>, asked: &Notify) -> Result<()> {
+        if let Some((session, listeners)) = self.opening.take() {
+            self.send(Event::Started(Arc::new(session))).await;
+            self.announce(listeners).await;
+        }
         self.observe(stopped, asked).await
     }
 
@@ -65,7 +71,7 @@ impl source::Watch for Watch {
 }
 
 impl Watch {
-    async fn begin(settings: &Settings, events: Events) -> Result<Self> {
+    fn begin(settings: &Settings, events: Events) -> Result<Self> {
         let rungs = ladder::rungs(settings.rung)?;
         let facts = preflight::require()?;
         let types = Btf::from_sys_fs()?;
@@ -110,16 +116,13 @@ impl Watch {
             known: snapshot::Known::default(),
             netns_room: Some(sizes.netns_room()),
             events,
+            opening: Some((source::session(hooks.iter().map(HookState::from).collect()), known)),
             seen: 0,
             interval: settings.snapshot_every,
         };
         if settings.kernel_log != log::LevelFilter::Off {
             kernel_log::forward(&mut watch.ebpf)?;
         }
-        watch
-            .send(Event::Started(Arc::new(source::session(hooks.iter().map(HookState::from).collect()))))
-            .await;
-        watch.announce(known).await;
         Ok(watch)
     }
 
