@@ -9,6 +9,12 @@ use crate::counter::COUNTERS;
 use crate::evidence::EVIDENCE;
 use crate::reason::REASON_SLOTS;
 
+/// [`Baseline::active`] of a namespace that user space could not enter: each
+/// CPU begins with the first packet that it sees, which is not judged. What
+/// CPUs that saw none yet had counted by then is not known, so such a
+/// namespace has no audit.
+pub const BY_PACKET: u32 = 2;
+
 /// One CPU's counters of one namespace. Baselines lie in an array, at the
 /// namespace's slot times the number of CPUs plus the CPU; once it is active,
 /// only its CPU writes it.
@@ -21,10 +27,14 @@ use crate::reason::REASON_SLOTS;
 pub struct Baseline {
     /// Kernel address of this CPU's `struct linux_mib` of this namespace.
     pub address: u64,
-    /// 1 once `start` and `last` are set: packets are judged from then on.
+    /// Not 0 once `start` and `last` are set: packets are judged from then on.
+    /// [`BY_PACKET`] where the namespace was met by a packet.
     pub active: u32,
     /// The network namespace's inode number (`net->ns.inum`).
     pub netns: u32,
+    /// When the namespace got its slot (`CLOCK_MONOTONIC`, ns): of two with one
+    /// inode number the later one has it now.
+    pub born: u64,
     /// Where the counters stood when the observation of this CPU began.
     pub start: [u64; COUNTERS],
     /// Where they stood when they were last read.
@@ -44,4 +54,4 @@ pub struct Baseline {
     pub unlisted_cookies_made: u64,
 }
 
-const _: () = assert!(size_of::<Baseline>() == 24 + 2 * 8 * COUNTERS + 8 * EVIDENCE + 8 * REASON_SLOTS + 16);
+const _: () = assert!(size_of::<Baseline>() == 32 + 2 * 8 * COUNTERS + 8 * EVIDENCE + 8 * REASON_SLOTS + 16);

@@ -4,11 +4,15 @@
 //! user space adds them up. A row is found by the low bits of its listener's
 //! key in an array, which costs a tenth of a hash lookup; a listener whose
 //! place is taken by another one has its row in a hash map.
+//!
+//! A row begins where the judging of its namespace has begun on its CPU, so
+//! that everything in it covers one stretch. It ends when user space has folded
+//! what it holds, after the listener has closed.
 
 use crate::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS};
 use crate::reason::REASON_SLOTS;
 
-/// One CPU's counts of one listener, since the tool attached.
+/// One CPU's counts of one listener, since judging began on that CPU.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 #[cfg_attr(
@@ -30,16 +34,16 @@ pub struct Counts {
     pub syn_queue_max: u32,
     /// The limit of both queues when this CPU last looked.
     pub limit: u32,
-    /// The listener's `sk_drops` when a handshake last finished on this CPU.
-    pub drops_at_ack: u32,
     /// The listener's network namespace and port, for its details.
     pub netns: u32,
     /// See `netns`; host order.
     pub port: u32,
     /// The CPU whose row this is.
     pub cpu: u32,
-    /// Slot of the listener's namespace plus one; 0: not looked up yet.
+    /// Slot of the listener's namespace.
     pub netns_slot: u32,
+    /// Keeps what follows aligned without hidden padding.
+    pub reserved: u32,
     /// SYNs handled by the listener.
     pub syns: u64,
     /// Connections put into the accept queue, where the hook on final ACKs sees
@@ -56,9 +60,6 @@ pub struct Counts {
     pub cookies_wanted_lost: u64,
     /// SYNs that were lost although a cookie was made.
     pub cookies_made_lost: u64,
-    /// When this CPU last noticed that `sk_drops` had moved
-    /// (`CLOCK_MONOTONIC`, ns; 0: never).
-    pub last_loss: u64,
     /// Occurrences per reason.
     pub reasons: [u64; REASON_SLOTS],
     /// Accept queue length when a SYN arrived.
@@ -72,4 +73,4 @@ pub struct Counts {
 }
 
 const _: () =
-    assert!(size_of::<Counts>() == 48 + 8 * 8 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));
+    assert!(size_of::<Counts>() == 48 + 8 * 7 + 8 * (REASON_SLOTS + 3 * DEPTH_BUCKETS + WAIT_BUCKETS));

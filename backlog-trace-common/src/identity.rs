@@ -56,6 +56,11 @@ pub struct Identity {
     /// can have listened again. They were reset, or moved to another member of
     /// its group.
     pub left_unaccepted: u32,
+    /// Finished connections that it took over from another member of its
+    /// group, which closed (reuseport_migrate_sock(), 5.14 and later).
+    pub taken_over: u32,
+    /// Slot of its namespace plus one; 0: none was known when it was met.
+    pub netns_slot: u32,
     /// Keeps the size a multiple of eight without hidden padding.
     pub reserved: u32,
     /// Of a member of a group on the tracepoint rung: what has been charged to
@@ -63,4 +68,4 @@ pub struct Identity {
     pub charged: u64,
 }
 
-const _: () = assert!(size_of::<Identity>() == 144);
+const _: () = assert!(size_of::<Identity>() == 152);

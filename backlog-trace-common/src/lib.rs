@@ -14,5 +14,6 @@ pub mod evidence;
 pub mod identity;
 pub mod key;
 pub mod limits;
+pub mod progress;
 pub mod reason;
 pub mod verdict;

@@ -14,27 +14,34 @@
 //! - A namespace that gets its first listener later: nothing can bump its
 //!   counters before listen() returns, so the listen hook sets them for all
 //!   CPUs.
+//! - A namespace with listeners that user space could not enter: each CPU sets
+//!   its own at the end of the first packet's hook, where no other packet is
+//!   half-way through on it. That packet is in the starting value.
 
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_seq_write};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use backlog_trace_common::baseline::Baseline;
+use backlog_trace_common::baseline::{BY_PACKET, Baseline};
 use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::evidence::{EVIDENCE, Evidence};
+use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::MAX_CPUS;
+use backlog_trace_common::progress::{NEXT_SLOT, SETTLING, WALKED};
 
-use crate::counts::{self, Place};
 use crate::globals::{
     CPUS, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
     MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENDROPS,
     MIB_LISTENOVERFLOWS, MIB_SYNRETRANS, NETNS_ROOM, OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM,
     OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
 };
-use crate::maps::{BASELINES, CPU_OFFSETS, CPU_PROBE, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
-use crate::mib;
+use crate::identity::{self, Place};
+use crate::maps::{
+    BASELINES, CPU_OFFSETS, CPU_PROBE, FREE_SLOTS, IDENTITIES, NETNS_SLOTS, NEW_IDENTITY, PROGRESS, SLOT_OWNERS,
+};
+use crate::{key, mib};
 use crate::read::{Memory, Ptr, Typed, copy, slot};
 
 /// `TCP_LISTEN`.
@@ -82,13 +89,14 @@ pub fn activate(ctx: RawTracePointContext) -> i32 {
     // SAFETY: no arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     if let Some(baseline) = at(slot as u32, cpu) {
-        start(baseline);
+        start(baseline, 1);
     }
     0
 }
 
 /// Walks the sockets of one namespace when user space reads the iterator:
-/// every listener gets its identity, its namespace a slot.
+/// every listener gets its identity, its namespace a slot. How each listener
+/// stands now is written out as an [`Identity`].
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/tcp")]
 pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
@@ -102,9 +110,32 @@ pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
     }
     if let Some(tcp) = Typed::tcp_sock(sk) {
         enroll::<Typed>(tcp);
-        counts::meet::<Typed>(tcp, counts::key::<Typed>(tcp), None, Place::Listen);
+        let key = key::of::<Typed>(tcp);
+        identity::meet::<Typed>(tcp, key, None, Place::Walk);
+        if let Some(now) = NEW_IDENTITY.get_ptr_mut(Place::Walk as u32) {
+            // SAFETY: this CPU's scratch value, filled in by meet().
+            unsafe { settle(key, (*now).drops) };
+            let meta = slot::<0>(ctx) as Ptr;
+            // struct bpf_iter_meta begins with its seq_file (5.8 and later).
+            let seq: Ptr = Typed::load(meta, 0);
+            // SAFETY: a typed pointer and a live map value.
+            unsafe { bpf_seq_write(seq.cast_mut().cast(), now.cast(), size_of::<Identity>() as u32) };
+        }
     }
     0
+}
+
+/// Once judging has begun, what members of a group lost before is nobody's
+/// any more: see `tracepoints::group`.
+#[inline(always)]
+fn settle(key: u64, drops: u32) {
+    if PROGRESS.get(SETTLING).is_none_or(|settling| *settling == 0) {
+        return;
+    }
+    if let Some(identity) = IDENTITIES.get_ptr_mut(key) {
+        // SAFETY: a live map value.
+        unsafe { (*identity).drops = drops.wrapping_sub((*identity).charged as u32) };
+    }
 }
 
 /// One baseline.
@@ -121,8 +152,7 @@ pub fn enroll<M: Memory>(tcp: Ptr) {
     if mib::find::<M>(tcp).is_some() {
         return;
     }
-    let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
-    let key = if cookie != 0 { cookie } else { mib::by_inode::<M>(net) };
+    let key = name::<M>(net);
     let Some(slot) = take_slot(key) else { return };
     let Some(first) = at(slot, 0) else { return };
     // A typed pointer cannot be added to a number; through map memory it
@@ -133,7 +163,7 @@ pub fn enroll<M: Memory>(tcp: Ptr) {
         place.write_volatile(M::load(net, OFF_NET_MIB.load()));
         place.read_volatile()
     };
-    let late = PROGRESS.get(0).is_some_and(|walked| *walked == 1);
+    let late = walked();
     let cpus = CPUS.load();
     let mut cpu = 0u32;
     while cpu < MAX_CPUS {
@@ -143,14 +173,106 @@ pub fn enroll<M: Memory>(tcp: Ptr) {
         prepare(slot, cpu, netns, mib, late);
         cpu += 1;
     }
-    let _ = NETNS_SLOTS.insert(key, slot, u64::from(BPF_NOEXIST));
+    enter(key, slot);
 }
 
-/// A slot that no other namespace has. Two namespaces that reach for the same
+/// Enters a namespace under its slot. Where another CPU was faster, the slot
+/// goes back.
+#[inline(always)]
+fn enter(key: u64, slot: u32) -> bool {
+    let entered = NETNS_SLOTS.insert(key, slot, u64::from(BPF_NOEXIST)).is_ok();
+    if !entered {
+        let _ = SLOT_OWNERS.remove(slot);
+        let _ = FREE_SLOTS.push(slot, 0);
+    }
+    entered
+}
+
+/// Whether every listener that was open at the start has been walked.
+#[inline(always)]
+fn walked() -> bool {
+    PROGRESS.get(WALKED).is_some_and(|walked| *walked == 1)
+}
+
+/// The slot of a listener's namespace, where packets are judged on this CPU.
+#[inline(always)]
+pub fn judged<M: Memory>(tcp: Ptr, is_packet: bool) -> Option<u32> {
+    judged_in::<M>(M::load(tcp, OFF_SKC_NET.load()), is_packet)
+}
+
+/// The slot of a namespace, where packets are judged on this CPU. Where they
+/// are not yet, this packet's hook begins it: the packet itself is in the
+/// starting value.
+#[inline(always)]
+pub fn judged_in<M: Memory>(net: Ptr, is_packet: bool) -> Option<u32> {
+    let slot = match mib::slot_of::<M>(net) {
+        Some(slot) => slot,
+        None if is_packet && walked() => enroll_by_packet::<M>(net)?,
+        None => return None,
+    };
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let baseline = at(slot, cpu)?;
+    // SAFETY: a live map value.
+    if unsafe { (*baseline).active } != 0 {
+        return Some(slot);
+    }
+    if is_packet && walked() {
+        begin_here::<M>(net, baseline, cpu);
+    }
+    None
+}
+
+/// Gives a namespace a slot that no walk and no listen hook has met.
+#[inline(always)]
+fn enroll_by_packet<M: Memory>(net: Ptr) -> Option<u32> {
+    let key = name::<M>(net);
+    let slot = take_slot(key)?;
+    if enter(key, slot) { Some(slot) } else { None }
+}
+
+/// What a namespace is known by.
+#[inline(always)]
+fn name<M: Memory>(net: Ptr) -> u64 {
+    let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
+    if cookie != 0 { cookie } else { mib::by_inode::<M>(net) }
+}
+
+/// Begins the judging of a namespace on this CPU.
+#[inline(always)]
+fn begin_here<M: Memory>(net: Ptr, baseline: *mut Baseline, cpu: u32) {
+    let Some(offset) = CPU_OFFSETS.get(cpu) else { return };
+    // SAFETY: a live map value that only this CPU writes now. Through map
+    // memory, the typed pointer becomes a number that can be added to.
+    unsafe {
+        if (*baseline).address != 0 {
+            start(baseline, 1);
+            return;
+        }
+        if *offset == 0 {
+            return;
+        }
+        (*baseline).netns = M::load(net, OFF_NET_INUM.load());
+        (*baseline).born = bpf_ktime_get_ns();
+        let place = &raw mut (*baseline).address;
+        place.write_volatile(M::load(net, OFF_NET_MIB.load()));
+        place.write_volatile(place.read_volatile().wrapping_add(*offset));
+        start(baseline, BY_PACKET);
+    }
+}
+
+/// A slot that no other namespace has: one that was given back, or the next.
+/// Two namespaces that reach for the same
 /// one at the same time are told apart by who enters its name first.
 #[inline(always)]
 fn take_slot(key: u64) -> Option<u32> {
-    let hint = PROGRESS.get_ptr_mut(1)?;
+    if let Ok(Some(slot)) = FREE_SLOTS.pop()
+        && slot < NETNS_ROOM.load()
+    {
+        let _ = SLOT_OWNERS.insert(slot, key, u64::from(BPF_NOEXIST));
+        return Some(slot);
+    }
+    let hint = PROGRESS.get_ptr_mut(NEXT_SLOT)?;
     let mut tries = 0;
     while tries < TRIES {
         // SAFETY: a live map value; a lost update only costs another try.
@@ -179,17 +301,18 @@ fn prepare(slot: u32, cpu: u32, netns: u32, mib: u64, late: bool) -> u32 {
     // SAFETY: a live map value of a slot that is not active yet.
     unsafe {
         (*baseline).netns = netns;
+        (*baseline).born = bpf_ktime_get_ns();
         (*baseline).address = mib.wrapping_add(*offset);
     }
     if late {
-        start(baseline);
+        start(baseline, 1);
     }
     1
 }
 
 /// Sets the starting values from the counters as they stand.
 #[inline(always)]
-fn start(baseline: *mut Baseline) {
+fn start(baseline: *mut Baseline, active: u32) {
     // SAFETY: a live map value; see the module's head for why nothing moves
     // the counters meanwhile.
     unsafe {
@@ -210,7 +333,7 @@ fn start(baseline: *mut Baseline) {
         stand(baseline, Evidence::FastopenPassiveFail, address, MIB_FASTOPENPASSIVEFAIL.load());
         stand(baseline, Evidence::FastopenListenOverflow, address, MIB_FASTOPENLISTENOVERFLOW.load());
         copy(&raw mut (*baseline).cookies_received, address + 8 * u64::from(MIB_COOKIESRECV.load()));
-        (&raw mut (*baseline).active).write_volatile(1);
+        (&raw mut (*baseline).active).write_volatile(active);
     }
 }
 

@@ -9,12 +9,13 @@ use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 
-use crate::counts::INET6;
+use crate::identity::INET6;
 use crate::globals::{
     OFF_ACCEPT_QUEUE_QLEN, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_DATA,
     OFF_SKB_HEAD, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
     OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_V6_DADDR,
 };
+use crate::lost_lately;
 use crate::maps::{DETAILS, MISSED};
 use crate::read::{Memory, Ptr, copy};
 
@@ -168,15 +169,18 @@ pub unsafe fn prepare<M: Memory>(detail: *mut Detail, tcp: Ptr, row: *mut Counts
     fill::<M>(detail, Head { key, netns, port, cpu, limit, queues: Queues::of::<M>(tcp) }, what, peer);
 }
 
-/// Writes a prepared record.
+/// Writes a prepared record of this reason.
 ///
 /// # Safety
 /// `prepared` must be a live map value.
 #[inline(always)]
-pub unsafe fn send(prepared: *const Detail) {
+pub unsafe fn send(prepared: *const Detail, reason: Reason) {
     let Some(mut entry) = DETAILS.reserve::<Detail>(0) else { return missed() };
     // SAFETY: the caller's promise; the entry is as large.
-    unsafe { entry.as_mut_ptr().write(prepared.read()) };
+    unsafe {
+        entry.as_mut_ptr().write(prepared.read());
+        lost_lately::note(reason, (*prepared).netns, u32::from((*prepared).port), (*prepared).time);
+    }
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
@@ -190,8 +194,20 @@ fn missed() {
 
 #[inline(always)]
 fn write<M: Memory>(head: Head, what: What, peer: Peer) {
-    let Some(mut entry) = DETAILS.reserve::<Detail>(0) else { return missed() };
+    let reason = matches!(what.kind, Kind::Reason).then_some((what.reason, head.netns, head.port));
+    let Some(mut entry) = DETAILS.reserve::<Detail>(0) else {
+        // The client's own way is not followed, that of others is.
+        if let Some((reason, netns, port)) = reason {
+            // SAFETY: no arguments.
+            lost_lately::note(reason, netns, port, unsafe { bpf_ktime_get_ns() });
+        }
+        return missed();
+    };
     fill::<M>(entry.as_mut_ptr(), head, what, peer);
+    if let Some((reason, netns, port)) = reason {
+        // SAFETY: the entry has just been filled in.
+        lost_lately::note(reason, netns, port, unsafe { (*entry.as_mut_ptr()).time });
+    }
     // User space polls at a steady pace: a wake-up per record would cost more
     // than the record.
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));

@@ -2,14 +2,15 @@
 //! sets them from the number of listeners, namespaces and CPUs.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, Queue, RingBuf};
 use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
-use backlog_trace_common::detail::Detail;
 use backlog_trace_common::identity::Identity;
-use backlog_trace_common::limits::{MAX_CPUS, RING_BYTES};
+use backlog_trace_common::limits::{FORGOTTEN_AT_ONCE, LOST_LATELY_PLACES, MAX_CPUS, RING_BYTES};
+use backlog_trace_common::progress;
 
 use crate::hooks::expiry::Expiring;
+use crate::hooks::request::Aborting;
 use crate::kprobes::calls::Calls;
 use crate::tracepoints::packet::Segment;
 use crate::tracepoints::queued::Queued;
@@ -40,12 +41,31 @@ pub static SLOT_OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(64, 0);
 #[map]
 pub static BASELINES: Array<Baseline> = Array::with_max_entries(64, 0);
 
-/// [0]: 1 once every listener that was open at the start has been walked.
-/// [1]: the slot that was given out last, a hint.
-/// [2]: listeners that a search did not find.
-/// [3]: hooks that programs of another one carry: see [`crate::tracepoints`].
+/// How far the observation is: see [`backlog_trace_common::progress`].
 #[map]
-pub static PROGRESS: Array<u32> = Array::with_max_entries(4, 0);
+pub static PROGRESS: Array<u32> = Array::with_max_entries(progress::PLACES, 0);
+
+/// Slots of namespaces that are gone, given back by user space.
+#[map]
+pub static FREE_SLOTS: Queue<u32> = Queue::with_max_entries(64, 0);
+
+/// Identities that each CPU entered: tells user space that there are some that
+/// no detail has told of.
+#[map]
+pub static MET: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Keys whose rows the program [`crate::counts::forget`] gives back.
+#[map]
+pub static FORGOTTEN: Array<u64> = Array::with_max_entries(FORGOTTEN_AT_ONCE, 0);
+
+/// When a listener of a namespace and port last lost something
+/// (`CLOCK_MONOTONIC`, ns): see [`crate::lost_lately`].
+#[map]
+pub static LOST_LATELY: Array<u64> = Array::with_max_entries(LOST_LATELY_PLACES, 0);
+
+/// 1 once any listener lost something.
+#[map]
+pub static LOST_EVER: Array<u32> = Array::with_max_entries(1, 0);
 
 /// 1 once a listener was met whose namespace has tcp_syncookies at 2.
 #[map]
@@ -78,7 +98,7 @@ pub static CLOSED_KEYS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024
 
 /// A request that is about to be aborted: see [`crate::hooks`].
 #[map]
-pub static ABORTING: PerCpuArray<Detail> = PerCpuArray::with_max_entries(1, 0);
+pub static ABORTING: PerCpuArray<Aborting> = PerCpuArray::with_max_entries(1, 0);
 
 /// Why the SYN that is being handled is refused: see [`crate::hooks::causes`].
 #[map]
@@ -103,7 +123,7 @@ pub static QUEUED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 /// Too large for the stack: an identity under construction, one for each
 /// [`crate::counts::Place`] that can interrupt another.
 #[map]
-pub static NEW_IDENTITY: PerCpuArray<Identity> = PerCpuArray::with_max_entries(3, 0);
+pub static NEW_IDENTITY: PerCpuArray<Identity> = PerCpuArray::with_max_entries(4, 0);
 
 /// The request that this CPU queued last: see [`crate::tracepoints::queued`].
 #[map]

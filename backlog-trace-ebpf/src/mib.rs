@@ -20,35 +20,18 @@ use crate::globals::{
 use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy, mask};
 
-/// The baseline of this CPU for the socket's namespace; `None` while the
-/// observation of it has not begun. The row remembers the namespace's slot.
+/// The baseline of this CPU for a row's namespace.
 ///
 /// # Safety
-/// `row` must be this CPU's live map value.
+/// `row` must be this CPU's live map value, claimed by a listener.
 #[inline(always)]
-pub unsafe fn baseline<M: Memory>(tcp: Ptr, row: *mut Counts) -> Option<*mut Baseline> {
+pub unsafe fn baseline(row: *mut Counts) -> Option<*mut Baseline> {
     // SAFETY: the caller's promise.
-    unsafe {
-        let mut slot = (*row).netns_slot;
-        if slot == 0 {
-            slot = find::<M>(tcp)? + 1;
-            (*row).netns_slot = slot;
-        }
-        of_slot(slot - 1)
-    }
+    of_slot(unsafe { (*row).netns_slot })
 }
 
-/// The baseline of a slot that a row remembers.
-///
-/// # Safety
-/// `row` must be this CPU's live map value.
-#[inline(always)]
-pub unsafe fn remembered(row: *mut Counts) -> Option<*mut Baseline> {
-    // SAFETY: the caller's promise.
-    of_slot(unsafe { (*row).netns_slot }.checked_sub(1)?)
-}
-
-/// The same for a listener that has no row.
+/// The baseline of this CPU for the namespace of a listener that has no row;
+/// `None` while it is not judged.
 #[inline(always)]
 pub fn baseline_without_row<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
     of_slot(find::<M>(tcp)?)
@@ -64,16 +47,6 @@ pub fn catch_up<M: Memory>(tcp: Ptr) {
         cookies_failed(baseline);
         fastopen(baseline);
     }
-}
-
-/// Where the row's namespace is known otherwise.
-///
-/// # Safety
-/// `row` must be this CPU's live map value.
-#[inline(always)]
-pub unsafe fn remember(row: *mut Counts, slot: u32) {
-    // SAFETY: the caller's promise.
-    unsafe { (*row).netns_slot = slot + 1 };
 }
 
 /// The slot of a socket's namespace.
@@ -170,14 +143,14 @@ fn pair(address: u64, index: u32) -> ([u64; 2], u64) {
     (pair, read)
 }
 
-/// Reads where TCPSynRetrans stands: no verdict is made of it, but it is all
-/// that is left to hold the count against when the namespace is gone.
+/// How far TCPSynRetrans moved. No verdict is made of it, but it is all that is
+/// left to hold the count against when the namespace is gone.
 #[inline(always)]
-pub fn note_retransmits(baseline: *mut Baseline) {
+pub fn retransmits(baseline: *mut Baseline) -> u64 {
     // SAFETY: as in [`delta`].
     let (address, last) = unsafe { ((*baseline).address, &mut (*baseline).last) };
     let (value, read) = one(address, MIB_SYNRETRANS.load());
-    moved(&mut last[Counter::SynRetrans.index()], value, read);
+    moved(&mut last[Counter::SynRetrans.index()], value, read)
 }
 
 /// How far EmbryonicRsts moved: read wherever tcp_check_req() returned no

@@ -4,30 +4,25 @@
 use core::ffi::c_void;
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use backlog_trace_common::counter::Counter;
-use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Aftermath};
 
 use super::{causes, syn};
 use crate::baseline::LISTEN;
-use crate::counts::{self, Place, bump};
+use crate::counts::{self, bump};
 use crate::details::{self, Client, Peer, Queues, What};
 use crate::globals::{
-    ARGS_CHECK_REQ, OFF_CB_END_SEQ, OFF_CB_FLAGS, OFF_CB_SEQ, OFF_SHINFO_GSO_SEGS, OFF_SK_DROPS, OFF_SKB_CB,
+    ARGS_CHECK_REQ, OFF_CB_END_SEQ, OFF_CB_FLAGS, OFF_CB_SEQ, OFF_SHINFO_GSO_SEGS, OFF_SKB_CB,
     OFF_SKB_END, OFF_SKB_HEAD, OFF_SKC_NODE_PPREV, OFF_SKC_STATE,
 };
+use crate::identity::Place;
+use crate::lost_lately;
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, copy, returned, slot, untyped_slot};
-
-/// How long after a loss finished handshakes are told one by one, so that
-/// user space can say which refused clients got in after all: beyond the
-/// last SYN retry of a client with tcp_syn_retries 6 (127 s).
-const FOLLOW_NS: u64 = 130_000_000_000;
 
 /// tcp_check_req(sk, skb, req, fastopen, req_stolen[, drop_reason])
 #[fexit]
@@ -81,8 +76,8 @@ pub fn checked<M: Memory>(sk: Ptr, child: u64, packet: &impl Packet) -> i32 {
     }
     if child != 0 {
         // How many handshakes finish follows from accept() and the queue's
-        // length; one is looked at only where the listener has lost something.
-        if M::load::<u32>(sk, OFF_SK_DROPS.load()) == 0 {
+        // length; one is looked at only where its port has lost something.
+        if !lost_lately::at::<M>(sk) {
             return 0;
         }
         let Some(tcp) = M::tcp_sock(sk) else { return 0 };
@@ -105,57 +100,28 @@ pub fn queued<M: Memory>(tcp: Ptr, client: Client, known: bool) -> i32 {
             (*row).accept_queue_max = queues.accept;
         }
         if syn::cookies_possible::<M>(tcp)
-            && let Some(baseline) = mib::baseline::<M>(tcp, row)
+            && let Some(baseline) = mib::baseline(row)
             && mib::cookie_received(baseline)
         {
             (*row).established_by_cookie += 1;
         }
-        if known && worth_telling::<M>(tcp, row) {
+        if known && lost_lately::at::<M>(tcp) {
             details::tell::<M>(tcp, row, queues, What::kind(Kind::Established), Peer::Known(client));
         }
     }
     0
 }
 
-/// A child socket was queued at a listener that has lost something.
+/// A child socket was queued at a listener whose port has lost something lately:
+/// it may be a refused client's that got in after all.
 #[inline(always)]
 fn established<M: Memory>(tcp: Ptr, req: Ptr) -> i32 {
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
-        if worth_telling::<M>(tcp, row) {
-            details::tell::<M>(
-                tcp,
-                row,
-                Queues::of::<M>(tcp),
-                What::kind(Kind::Established),
-                Peer::Request(req),
-            );
-        }
+        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), What::kind(Kind::Established), Peer::Request(req));
     }
     0
-}
-
-/// Whether the listener lost something lately, so that a finished handshake
-/// may be a refused client's that got in after all.
-///
-/// # Safety
-/// `row` must be this CPU's live map value.
-#[inline(always)]
-pub unsafe fn worth_telling<M: Memory>(tcp: Ptr, row: *mut Counts) -> bool {
-    let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
-    if drops == 0 {
-        return false;
-    }
-    // SAFETY: the caller's promise; the helper takes no arguments.
-    unsafe {
-        let now = bpf_ktime_get_ns();
-        if drops != (*row).drops_at_ack {
-            (*row).drops_at_ack = drops;
-            (*row).last_loss = now;
-        }
-        now - (*row).last_loss < FOLLOW_NS
-    }
 }
 
 /// No child: refused, or dropped for a reason that loses nothing.
@@ -207,7 +173,7 @@ pub fn dropped<M: Memory>(
         // looked up again.
         let segments = if looked_up_again { 0 } else { segments::<M>(skb) };
         (*row).sk_drops += u64::from(segments);
-        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return segments };
+        let Some(baseline) = mib::baseline(row) else { return segments };
         let delta = mib::delta(baseline, false);
         let Some(reason) = verdict::ack(&delta, &mib::resets(baseline), after) else { return segments };
         let drops = delta.of(Counter::ListenDrops);

@@ -12,7 +12,8 @@ use aya_ebpf::programs::FExitContext;
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 
-use crate::counts::{self, Place, bump};
+use crate::counts::{self, bump};
+use crate::identity::Place;
 use crate::details::{self, Peer, Queues, What};
 use crate::globals::{ABSENT, ARGS_HASH_ADD, ARGS_REQSK_ALLOC, ARGS_ROUTE_REQ_V6, CAUSES};
 use crate::maps::CAUSE;

@@ -13,13 +13,14 @@ use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::detail::Kind;
 use backlog_trace_common::identity::Identity;
 
-use crate::counts::{self, Place};
 use crate::details::{self, What};
 use crate::globals::{
     ABSENT, MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SKC_NET,
     OFF_SKC_REUSEPORT, OFF_SYSCTL_MIGRATE_REQ, SHIFT_SKC_REUSEPORT,
 };
+use crate::identity::{self, Place};
 use crate::maps::IDENTITIES;
+use crate::key;
 use crate::read::{Memory, Ptr, Typed, slot};
 
 /// inet_csk_listen_stop(sk): close, shutdown, disconnect, ss -K. Both queue
@@ -27,7 +28,7 @@ use crate::read::{Memory, Ptr, Typed, slot};
 #[fentry]
 pub fn close(ctx: FEntryContext) -> i32 {
     let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
-    aya_log_ebpf::debug!(&ctx, "listener closes: socket key {}", counts::key::<Typed>(tcp));
+    aya_log_ebpf::debug!(&ctx, "listener closes: socket key {}", key::of::<Typed>(tcp));
     closing::<Typed>(tcp, true)
 }
 
@@ -51,11 +52,11 @@ pub fn unaccepted(ctx: FEntryContext) -> i32 {
 /// one by one as they are reset.
 #[inline(always)]
 pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
-    counts::remember_closed::<M>(tcp);
-    let key = counts::key::<M>(tcp);
-    counts::meet::<M>(tcp, key, None, Place::Listen);
+    key::remember_closed::<M>(tcp);
+    let key = key::of::<M>(tcp);
+    identity::meet::<M>(tcp, key, None, Place::Listen);
     // All that a listener met may have been before it got its cookie.
-    let before = counts::key_without_cookie::<M>(tcp);
+    let before = key::without_cookie::<M>(tcp);
     if before != key {
         mark::<M>(tcp, before);
     }
@@ -81,7 +82,7 @@ pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
 /// It has closed.
 #[inline(always)]
 pub fn closed<M: Memory>(tcp: Ptr) -> i32 {
-    if let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<M>(tcp)) {
+    if let Some(identity) = IDENTITIES.get_ptr_mut(key::of::<M>(tcp)) {
         // SAFETY: a live map value; the socket is locked by who closes it.
         unsafe { (*identity).closing = 0 };
     }
@@ -93,7 +94,7 @@ pub fn closed<M: Memory>(tcp: Ptr) -> i32 {
 /// first. So the current thread tells the two callers apart.
 #[inline(always)]
 pub fn forgotten<M: Memory>(tcp: Ptr) -> i32 {
-    if let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<M>(tcp)) {
+    if let Some(identity) = IDENTITIES.get_ptr_mut(key::of::<M>(tcp)) {
         // SAFETY: a live map value that only the closing thread writes now;
         // the helper takes no arguments.
         unsafe {

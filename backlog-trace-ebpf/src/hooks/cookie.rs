@@ -15,10 +15,12 @@ use backlog_trace_common::detail::{Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict;
 
-use super::ack::{payload, worth_telling};
+use super::ack::payload;
 use super::causes;
-use crate::counts::{self, Place, bump};
+use crate::counts::{self, bump};
 use crate::details::{self, Peer, Queues, What};
+use crate::identity::Place;
+use crate::lost_lately;
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, slot};
 
@@ -75,13 +77,13 @@ pub fn handled<M: Memory>(tcp: Ptr, skb: Ptr, checked: Checked, client: Peer) ->
         let what = match checked {
             Checked::Child => {
                 (*row).established_by_cookie += 1;
-                if !worth_telling::<M>(tcp, row) {
+                if !lost_lately::at::<M>(tcp) {
                     return 0;
                 }
                 What::kind(Kind::Established)
             }
             Checked::NotValid => {
-                let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
+                let Some(baseline) = mib::baseline(row) else { return 0 };
                 if mib::cookies_failed(baseline) == 0 {
                     return 0;
                 }
@@ -107,7 +109,7 @@ pub fn dropped<M: Memory>(tcp: Ptr, skb: Ptr, client: Peer) -> u32 {
     };
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
-        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return 0 };
+        let Some(baseline) = mib::baseline(row) else { return 0 };
         let delta = mib::delta(baseline, false);
         let reason = verdict::cookie_ack(&delta);
         let drops = delta.of(Counter::ListenDrops);

@@ -13,7 +13,8 @@ use backlog_trace_common::reason::Reason;
 
 use super::causes;
 use crate::baseline::LISTEN;
-use crate::counts::{self, Place, bump};
+use crate::counts::{self, bump};
+use crate::identity::Place;
 use crate::details::{self, Peer, What};
 use crate::globals::{
     MIB_MIGRATEREQSUCCESS, OFF_DEFER_ACCEPT, OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_NUM_TIMEOUT,
@@ -67,8 +68,7 @@ pub fn begins(timer: u64) {
             return;
         }
         let Some((_, row)) = counts::of::<Probed>(tcp, Place::Packet) else { return };
-        // So that the row remembers its namespace's slot.
-        let baseline = mib::baseline::<Probed>(tcp, row);
+        let baseline = mib::baseline(row);
         let migrated = baseline.and_then(|baseline| mib::standing(baseline, MIB_MIGRATEREQSUCCESS.load()));
         (*expiring).migrated = migrated.unwrap_or(0);
         (*expiring).timeouts = Probed::load(req, OFF_REQ_NUM_TIMEOUT.load());
@@ -122,7 +122,7 @@ pub fn done() {
             return;
         }
         bump(&raw mut (*row).reasons, Reason::SynackExpired.index());
-        details::send(&raw const (*expiring).detail);
+        details::send(&raw const (*expiring).detail, Reason::SynackExpired);
     }
 }
 
@@ -140,7 +140,7 @@ unsafe fn left_behind(expiring: *const Expiring, key: u64) -> bool {
             return false;
         }
         let Some(row) = counts::existing(key) else { return false };
-        let Some(baseline) = mib::remembered(row) else { return false };
+        let Some(baseline) = mib::baseline(row) else { return false };
         mib::standing(baseline, MIB_MIGRATEREQSUCCESS.load()) == Some((*expiring).migrated)
     }
 }

@@ -9,9 +9,10 @@ use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::detail::Kind;
 
 use crate::baseline;
-use crate::counts::{self, Caller, Place};
 use crate::details::{self, What};
 use crate::globals::ARGS_LISTEN_START;
+use crate::identity::{self, Caller, Place};
+use crate::key;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 
 /// inet_csk_listen_start(sk[, backlog]), before any client can reach the
@@ -43,16 +44,16 @@ pub fn listen_done(ctx: FExitContext) -> i32 {
         return 0;
     }
     let Some(tcp) = Typed::tcp_sock(slot::<0>(raw) as Ptr) else { return 0 };
-    aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", counts::key::<Typed>(tcp));
+    aya_log_ebpf::debug!(&ctx, "listen(): socket key {}", key::of::<Typed>(tcp));
     opened::<Typed>(tcp, Caller::current(&ctx))
 }
 
 /// listen() succeeded, in the caller's context.
 #[inline(always)]
 pub fn opened<M: Memory>(tcp: Ptr, caller: Caller) -> i32 {
-    let key = counts::key::<M>(tcp);
-    counts::meet::<M>(tcp, key, Some(caller), Place::Listen);
-    counts::reopen::<M>(tcp, key);
+    let key = key::of::<M>(tcp);
+    identity::meet::<M>(tcp, key, Some(caller), Place::Listen);
+    identity::reopen::<M>(tcp, key);
     details::tell_without_row::<M>(tcp, key, What::kind(Kind::Opened));
     0
 }

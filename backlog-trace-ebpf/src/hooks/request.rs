@@ -10,15 +10,26 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::counter::Counter;
-use backlog_trace_common::detail::Outcome;
+use backlog_trace_common::detail::{Detail, Outcome};
 use backlog_trace_common::reason::Reason;
 
-use crate::counts::{self, Place, bump};
+use crate::counts::{self, bump};
+use crate::identity::Place;
 use crate::details::{self, Peer, What};
 use crate::globals::OFF_SKC_LISTENER;
+use crate::baseline;
 use crate::maps::ABORTING;
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr, slot};
+
+/// A request that is about to be aborted.
+#[repr(C)]
+pub struct Aborting {
+    /// What is told if it is; no listener: that one has no row.
+    detail: Detail,
+    /// Slot of its namespace plus one; 0: it is not judged.
+    slot: u64,
+}
 
 /// tcp_req_err(sk, seq, abort): the socket is the request.
 #[fentry]
@@ -41,17 +52,18 @@ pub fn about_to_abort<M: Memory>(req: Ptr) {
     // SAFETY: this CPU's live map value. ICMP errors are handled with the
     // bottom half off, so nothing comes in between entry and exit.
     unsafe {
-        (*aborting).listener = 0;
+        (*aborting).detail.listener = 0;
+        (*aborting).slot = 0;
         let listener: Ptr = M::load(req, OFF_SKC_LISTENER.load());
         if listener.is_null() {
             return;
         }
         let Some(tcp) = M::tcp_sock(listener) else { return };
+        let Some(slot) = baseline::judged::<M>(tcp, true) else { return };
+        (*aborting).slot = u64::from(slot) + 1;
         let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return };
-        // So that the row remembers its namespace's slot.
-        let _ = mib::baseline::<M>(tcp, row);
         let what = What::reason(Reason::RequestAborted, Outcome::None);
-        details::prepare::<M>(aborting, tcp, row, what, Peer::Request(req));
+        details::prepare::<M>(&raw mut (*aborting).detail, tcp, row, what, Peer::Request(req));
     }
 }
 
@@ -61,17 +73,18 @@ pub fn aborted() {
     let Some(aborting) = ABORTING.get_ptr_mut(0) else { return };
     // SAFETY: as above; `row` is this CPU's live map value.
     unsafe {
-        let key = (*aborting).listener;
-        if key == 0 {
-            return;
-        }
-        let Some(row) = counts::existing(key) else { return };
-        let Some(baseline) = mib::remembered(row) else { return };
+        let Some(slot) = (*aborting).slot.checked_sub(1) else { return };
+        let Some(baseline) = mib::of_slot(slot as u32) else { return };
         if mib::delta(baseline, false).of(Counter::ListenDrops) == 0 {
             return;
         }
+        let reason = Reason::RequestAborted;
+        let Some(row) = counts::existing((*aborting).detail.listener) else {
+            bump(&raw mut (*baseline).unlisted, reason.index());
+            return;
+        };
         (*row).sk_drops += 1;
-        bump(&raw mut (*row).reasons, Reason::RequestAborted.index());
-        details::send(aborting);
+        bump(&raw mut (*row).reasons, reason.index());
+        details::send(&raw const (*aborting).detail, reason);
     }
 }

@@ -16,7 +16,8 @@ use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Alone, Delta, Signs};
 
 use super::causes;
-use crate::counts::{self, Place, bump};
+use crate::counts::{self, bump};
+use crate::identity::Place;
 use crate::details::{self, IPV4, Peer, Queues, What};
 use crate::globals::{
     ABSENT, OFF_FASTOPEN_MAX_QLEN, OFF_RT6_FLAGS, OFF_RTABLE_FLAGS, OFF_SK_DROPS, OFF_SKB_PROTOCOL,
@@ -159,7 +160,7 @@ struct Read {
 unsafe fn judge<M: Memory>(tcp: Ptr, row: *mut Counts, client: Peer, read: Read, queues: Queues) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
-        let Some(baseline) = mib::baseline::<M>(tcp, row) else { return false };
+        let Some(baseline) = mib::baseline(row) else { return false };
         let delta = mib::delta(baseline, read.cookies);
         let signs = if read.fastopen { mib::fastopen(baseline) } else { Signs::default() };
         pronounce::<M>(tcp, row, client, &delta, &signs, || not_unicast::<M>(&client), queues)

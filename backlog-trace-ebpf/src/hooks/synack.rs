@@ -10,7 +10,8 @@ use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::Reason;
 
 use crate::baseline::LISTEN;
-use crate::counts::{self, Place, bump};
+use crate::counts::{self, bump};
+use crate::identity::Place;
 use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
     OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_TIMER_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
@@ -39,12 +40,12 @@ pub fn synack(ctx: BtfTracePointContext) -> i32 {
 fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
     let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     // SAFETY: `row` is this CPU's live map value.
-    let Some(baseline) = (unsafe { mib::baseline::<M>(tcp, row) }) else {
-        // TCPSynRetrans is not held against the count yet.
+    let Some(baseline) = (unsafe { mib::baseline(row) }) else { return 0 };
+    // tcp_rtx_synack() has counted this one already (5.10 to 7.2). If judging
+    // began between that and the tracepoint, it is in the starting value.
+    if mib::retransmits(baseline) == 0 {
         return 0;
-    };
-    // It has counted this one already (tcp_rtx_synack(), 5.10 to 7.2).
-    mib::note_retransmits(baseline);
+    }
     let acked: u8 = M::load(request, OFF_IREQ_ACKED.load());
     // The timer is taken off its list before its handler runs
     // (expire_timers() -> detach_timer(), all versions), and is on it while a
@@ -71,10 +72,11 @@ fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
 /// As for a SYN without a row: counted for the namespace.
 #[inline(always)]
 fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
-    if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
+    if let Some(baseline) = mib::baseline_without_row::<M>(tcp)
+        && mib::retransmits(baseline) != 0
+    {
         // SAFETY: a live map value that only this CPU writes.
         bump(unsafe { &raw mut (*baseline).unlisted }, Reason::SynackRetransmit.index());
-        mib::note_retransmits(baseline);
     }
     0
 }

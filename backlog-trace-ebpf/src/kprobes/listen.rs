@@ -6,7 +6,7 @@ use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use super::callers;
 use super::registers::{Entry, Exit};
 use crate::baseline;
-use crate::counts::Caller;
+use crate::identity::Caller;
 use crate::hooks::listen;
 use crate::read::{Memory, Probed, Ptr};
 

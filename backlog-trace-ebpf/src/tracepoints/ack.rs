@@ -4,10 +4,10 @@ use backlog_trace_common::verdict::Aftermath;
 
 use super::group;
 use crate::baseline::LISTEN;
-use crate::counts;
 use crate::details::Peer;
 use crate::globals::{DROP_TCP_CSUM, OFF_SKC_NET, OFF_SKC_STATE, OFF_SYSCTL_ABORT_ON_OVERFLOW};
 use crate::hooks::ack::{self, Dropped};
+use crate::key;
 use crate::read::{Memory, Ptr, Typed};
 
 /// A packet for a listener or for a handshake of it is dropped in tcp_v4_rcv()
@@ -40,7 +40,7 @@ fn charge(packet: Dropped, reset: impl FnOnce() -> bool) -> i32 {
     // closed listener is not told from a packet that lost nothing.
     let after = || Aftermath { unlinked: false, listening: true };
     let added = ack::dropped::<Typed>(packet, after, reset, Peer::packet::<Typed>(skb));
-    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
+    group::charge::<Typed>(tcp, key::of::<Typed>(tcp), added);
     0
 }
 
@@ -49,7 +49,7 @@ fn charge(packet: Dropped, reset: impl FnOnce() -> bool) -> i32 {
 #[inline(always)]
 pub fn stray(tcp: Ptr, skb: Ptr) -> i32 {
     if listens(tcp) {
-        group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), ack::segments::<Typed>(skb));
+        group::charge::<Typed>(tcp, key::of::<Typed>(tcp), ack::segments::<Typed>(skb));
     }
     0
 }

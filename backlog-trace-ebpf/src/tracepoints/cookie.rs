@@ -1,9 +1,9 @@
 //! The final ACK of a handshake kept in a cookie, where it is dropped.
 
 use super::group;
-use crate::counts;
 use crate::details::Peer;
 use crate::hooks::cookie;
+use crate::key;
 use crate::read::{Ptr, Typed};
 
 /// A packet with a valid cookie is dropped in cookie_v4_check() or
@@ -12,6 +12,6 @@ use crate::read::{Ptr, Typed};
 #[inline(always)]
 pub fn dropped(tcp: Ptr, skb: Ptr) -> i32 {
     let added = cookie::dropped::<Typed>(tcp, skb, Peer::packet::<Typed>(skb));
-    group::charge::<Typed>(tcp, counts::key::<Typed>(tcp), added);
+    group::charge::<Typed>(tcp, key::of::<Typed>(tcp), added);
     0
 }

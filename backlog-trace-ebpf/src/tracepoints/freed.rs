@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use backlog_trace_common::progress::{CARRIED, CARRIES_COOKIE, CARRIES_REQUEST};
 
 use super::twin::{Pair, content, judges};
 use super::{ack, cookie, request, syn};
@@ -14,10 +15,6 @@ use crate::globals::{
 };
 use crate::maps::PROGRESS;
 use crate::read::{Memory, Ptr, Typed, slot};
-
-/// Bits of `PROGRESS[3]`: hooks that are carried here.
-const CARRIES_REQUEST: u32 = 1;
-const CARRIES_COOKIE: u32 = 2;
 
 /// consume_skb(skb, location)
 #[btf_tracepoint]
@@ -108,5 +105,5 @@ fn within(at: Extent, location: u64) -> bool {
 /// User space says so once everything is attached.
 #[inline(always)]
 fn carries(hook: u32) -> bool {
-    PROGRESS.get(3).is_some_and(|carried| *carried & hook != 0)
+    PROGRESS.get(CARRIED).is_some_and(|carried| *carried & hook != 0)
 }

@@ -7,8 +7,8 @@
 //! CPUs lose packets of one group in the same moment, each charges a member
 //! that lost one, not necessarily its own packet's.
 
-use crate::counts;
 use crate::globals::{OFF_REUSE_NUM, OFF_REUSE_SOCKS, OFF_SK_DROPS, OFF_SK_REUSEPORT_CB};
+use crate::key;
 use crate::maps::IDENTITIES;
 use crate::read::{Memory, Probed, Ptr};
 
@@ -41,7 +41,7 @@ const TRIES: u32 = 4;
 /// Charges one to a member if it has lost more than it was charged with.
 #[inline(always)]
 fn lost_more(sk: Ptr) -> bool {
-    let Some(identity) = IDENTITIES.get_ptr_mut(counts::key::<Probed>(sk)) else { return false };
+    let Some(identity) = IDENTITIES.get_ptr_mut(key::of::<Probed>(sk)) else { return false };
     // SAFETY: a live map value; every CPU changes `charged` atomically.
     let (start, charged) = unsafe { ((*identity).drops, &raw mut (*identity).charged) };
     for _ in 0..TRIES {

@@ -9,7 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use super::queued;
 use crate::baseline::{self, LISTEN};
-use crate::counts::Caller;
+use crate::identity::Caller;
 use crate::hooks::{close, listen};
 use crate::read::{Memory, Ptr, Typed, slot};
 

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 
 use super::packet::Segment;
 use crate::baseline::LISTEN;
-use crate::counts::INET6;
+use crate::identity::INET6;
 use crate::globals::{
     ABSENT, BYTES_BUCKET, OFF_BUCKET_HEAD, OFF_HASHINFO_LHASH2, OFF_HASHINFO_LHASH2_MASK, OFF_LISTEN_NODE,
     OFF_NET_HASH_MIX, OFF_NET_HASHINFO, OFF_SK_REUSEPORT_CB, OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY,

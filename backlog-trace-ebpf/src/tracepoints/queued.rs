@@ -13,7 +13,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use super::packet::Segment;
 use super::twin::{Pair, judges};
 use crate::baseline::LISTEN;
-use crate::counts::INET6;
+use crate::identity::INET6;
 use crate::details::Client;
 use crate::globals::{
     AT_REQSK_TIMER, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,

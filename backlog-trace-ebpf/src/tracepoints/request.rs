@@ -7,7 +7,9 @@ use backlog_trace_common::reason::Reason;
 
 use super::packet::{self, Segment};
 use super::{group, lookup};
-use crate::counts::{self, Place, bump};
+use crate::baseline;
+use crate::counts::{self, bump};
+use crate::identity::Place;
 use crate::details::{self, Peer, Queues, What};
 use crate::maps::SEGMENT;
 use crate::mib;
@@ -18,7 +20,7 @@ use crate::read::{Probed, Ptr, Typed};
 #[inline(always)]
 pub fn consumed(skb: Ptr) -> i32 {
     let Some(net) = packet::net::<Typed>(skb) else { return 0 };
-    let Some(baseline) = mib::slot_of::<Probed>(net as Ptr).and_then(mib::of_slot) else { return 0 };
+    let Some(baseline) = baseline::judged_in::<Probed>(net as Ptr, true).and_then(mib::of_slot) else { return 0 };
     if mib::delta(baseline, false).of(Counter::ListenDrops) == 0 {
         return 0;
     }
@@ -39,7 +41,7 @@ pub extern "C" fn request_removed(at: u32) -> i32 {
     let segment = unsafe { &*segment };
     let Some(slot) = mib::slot_of::<Probed>(segment.net as Ptr) else { return 0 };
     let reason = Reason::RequestAborted;
-    if of_listener(segment, slot, reason).is_none()
+    if of_listener(segment, reason).is_none()
         && let Some(baseline) = mib::of_slot(slot)
     {
         // SAFETY: this CPU's live map value.
@@ -50,7 +52,7 @@ pub extern "C" fn request_removed(at: u32) -> i32 {
 
 /// Counts and tells it for its listener; `None`: that is not known.
 #[inline(always)]
-fn of_listener(segment: &Segment, slot: u32, reason: Reason) -> Option<()> {
+fn of_listener(segment: &Segment, reason: Reason) -> Option<()> {
     let listener = if segment.group != 0 { group::loser(segment.group) } else { segment.listener };
     if listener == 0 {
         return None;
@@ -60,7 +62,6 @@ fn of_listener(segment: &Segment, slot: u32, reason: Reason) -> Option<()> {
     let what = What::reason(reason, Outcome::None);
     // SAFETY: `row` is this CPU's live map value.
     unsafe {
-        mib::remember(row, slot);
         (*row).sk_drops += 1;
         bump(&raw mut (*row).reasons, reason.index());
         details::tell::<Probed>(sk, row, Queues::of::<Probed>(sk), what, Peer::Known(segment.client()));

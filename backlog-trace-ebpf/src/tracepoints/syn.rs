@@ -6,7 +6,9 @@ use backlog_trace_common::verdict::{Delta, Signs};
 
 use super::packet::{self, Segment};
 use super::{group, lookup, queued};
-use crate::counts::{self, Place};
+use crate::baseline;
+use crate::counts;
+use crate::identity::Place;
 use crate::details::{Peer, Queues};
 use crate::globals::OFF_SK_DROPS;
 use crate::hooks::syn;
@@ -39,12 +41,10 @@ pub extern "C" fn syn_handled(at: u32) -> i32 {
     let Some(segment) = SEGMENT.get_ptr_mut(at) else { return 0 };
     // SAFETY: this CPU's live map value.
     let segment = unsafe { &*segment };
-    let Some(slot) = mib::slot_of::<Probed>(segment.net as Ptr) else { return 0 };
-    let baseline = mib::of_slot(slot);
-    let delta = baseline.map_or_else(Delta::default, |baseline| mib::delta(baseline, true));
-    if of_listener(segment, slot, baseline, &delta).is_none()
-        && let Some(baseline) = baseline
-    {
+    let Some(slot) = baseline::judged_in::<Probed>(segment.net as Ptr, true) else { return 0 };
+    let Some(baseline) = mib::of_slot(slot) else { return 0 };
+    let delta = mib::delta(baseline, true);
+    if of_listener(segment, baseline, &delta).is_none() {
         syn::charge_namespace(baseline, &delta, &Signs::default());
     }
     0
@@ -52,7 +52,7 @@ pub extern "C" fn syn_handled(at: u32) -> i32 {
 
 /// Counts and tells it for its listener; `None`: that is not known.
 #[inline(always)]
-fn of_listener(segment: &Segment, slot: u32, baseline: Option<*mut Baseline>, delta: &Delta) -> Option<()> {
+fn of_listener(segment: &Segment, baseline: *mut Baseline, delta: &Delta) -> Option<()> {
     // What moved the counters before a SYN that was queued was a packet that no
     // program saw. It is nobody's, and the audit shows it.
     let nothing = Delta::default();
@@ -74,10 +74,9 @@ fn of_listener(segment: &Segment, slot: u32, baseline: Option<*mut Baseline>, de
         if lost && !moved && segment.group == 0 {
             return None;
         }
-        mib::remember(row, slot);
         let queues = Queues::of::<Probed>(sk);
         let client = Peer::Known(segment.client());
-        let signs = baseline.map_or_else(Signs::default, |baseline| syn::fastopen::<Probed>(sk, baseline));
+        let signs = syn::fastopen::<Probed>(sk, baseline);
         let not_unicast = || segment.not_unicast == 1;
         let told = syn::pronounce::<Probed>(sk, row, client, delta, &signs, not_unicast, queues);
         syn::arrived(row, queues, told);

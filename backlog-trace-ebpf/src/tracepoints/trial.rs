@@ -4,9 +4,11 @@
 
 use core::ffi::c_void;
 
+use backlog_trace_common::progress::NOT_FOUND;
+
 use super::lookup;
 use crate::baseline::LISTEN;
-use crate::counts::INET6;
+use crate::identity::INET6;
 use crate::globals::{
     OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR, OFF_SKC_STATE,
     OFF_SKC_V6_RCV_SADDR,
@@ -41,7 +43,7 @@ pub extern "C" fn listeners_found(ctx: *mut c_void) -> i32 {
         }
         lookup::look_up(1);
         if (*segment).listener == 0
-            && let Some(unfound) = PROGRESS.get_ptr_mut(2)
+            && let Some(unfound) = PROGRESS.get_ptr_mut(NOT_FOUND)
         {
             *unfound += 1;
         }

@@ -9,7 +9,7 @@ use backlog_trace_common::reason::{REASON_SLOTS, Reason, TABLE};
 use serde::{Deserialize, Serialize};
 
 /// Occurrences per reason.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Reasons(pub [u64; REASON_SLOTS]);
 
 impl Reasons {
@@ -47,7 +47,7 @@ impl IndexMut<Reason> for Reasons {
 }
 
 /// What was counted for one listener.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {
     /// SYNs handled.
@@ -92,7 +92,7 @@ fn is_empty(buckets: &[u64; DEPTH_BUCKETS]) -> bool {
 }
 
 /// One listener's share of a snapshot.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListenerCounts {
     /// The listener: [`crate::listener::Listener::id`].
@@ -127,7 +127,7 @@ impl ListenerCounts {
 }
 
 /// One namespace's share of a snapshot.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NamespaceCounts {
     /// The namespace's inode number.
@@ -159,7 +159,7 @@ impl NamespaceCounts {
 /// The counts plane at one instant: what has changed since the last snapshot.
 /// Its counts are absolute all the same, since the observation began; a
 /// listener or a namespace that is not in it stands where it stood.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
     /// When (`CLOCK_MONOTONIC`, ns).

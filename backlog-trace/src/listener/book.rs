@@ -78,18 +78,48 @@ impl Book {
     /// What could not be seen is not an error: [`Self::unseen`] tells.
     pub fn refresh(&mut self) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();
+        self.find_namespaces(&mut changed);
+        self.list_sockets(&mut changed);
+        self.name_owners(&mut changed);
+        self.listeners(&changed)
+    }
+
+    /// The first step of a refresh alone: namespaces that came or went.
+    pub fn discover(&mut self) -> Vec<Arc<Listener>> {
+        let mut changed = BTreeSet::new();
+        self.find_namespaces(&mut changed);
+        self.listeners(&changed)
+    }
+
+    /// The second: the sockets of the namespaces that are known, so that as
+    /// little time as can be goes by while their queues are looked at.
+    pub fn list(&mut self) -> Vec<Arc<Listener>> {
+        let mut changed = BTreeSet::new();
+        self.list_sockets(&mut changed);
+        self.listeners(&changed)
+    }
+
+    /// The third: who owns what, where that is due. It can take seconds.
+    pub fn name(&mut self) -> Vec<Arc<Listener>> {
+        let mut changed = BTreeSet::new();
+        self.name_owners(&mut changed);
+        self.listeners(&changed)
+    }
+
+    fn find_namespaces(&mut self, changed: &mut BTreeSet<u32>) {
         let look = if self.looked_deep { Look::Wide } else { Look::Deep };
         self.looked_deep = true;
         for gone in self.pool.discover(look) {
             changed.extend(self.rows.close_namespace(gone));
         }
+    }
+
+    fn list_sockets(&mut self, changed: &mut BTreeSet<u32>) {
         self.undumped.clear();
         let namespaces: Vec<u32> = self.pool.iter().map(super::Namespace::inode).collect();
         for netns in namespaces {
-            self.dump(netns, &mut changed);
+            self.dump(netns, changed);
         }
-        self.name_owners(&mut changed);
-        self.listeners(&changed)
     }
 
     /// The same as thoroughly as the first time.

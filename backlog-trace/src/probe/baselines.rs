@@ -146,8 +146,10 @@ fn load_walk<'a>(name: &str, ebpf: &'a mut Ebpf, btf: &Btf, facts: &Facts) -> Re
         .ok_or_else(|| Failure::new(Exit::Internal, format!("the kernel side has no program {name}")))?
         .try_into()
         .map_err(|error| Failure::internal(format!("program {name}"), error))?;
-    program.load("tcp", btf).map_err(|error| refused(WALK, &error, facts))?;
-    Ok(program)
+    match program.load("tcp", btf) {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
+        Err(error) => Err(refused(WALK, &error, facts)),
+    }
 }
 
 fn refused(what: &str, error: &ProgramError, facts: &Facts) -> Failure {

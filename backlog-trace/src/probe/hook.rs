@@ -1,5 +1,6 @@
 //! The hooks: what is attached where, and what is lost without it.
 
+use backlog_trace_common::progress::{CARRIES_COOKIE, CARRIES_REQUEST};
 use backlog_trace_common::reason::Reason;
 
 use super::needs::Needs;
@@ -65,7 +66,7 @@ pub struct Carried {
     pub rung: Rung,
     /// By this hook, where it stands on that rung.
     pub by: &'static str,
-    /// Its bit in the kernel side's `PROGRESS[3]`.
+    /// Its bit in [`backlog_trace_common::progress::CARRIED`].
     pub bit: u32,
 }
 
@@ -323,7 +324,7 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
-        carried: Some(Carried { rung: Rung::Tracepoint, by: "ack", bit: 2 }),
+        carried: Some(Carried { rung: Rung::Tracepoint, by: "ack", bit: CARRIES_COOKIE }),
         beside: None,
     },
     Hook {
@@ -383,7 +384,7 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
-        carried: Some(Carried { rung: Rung::Tracepoint, by: "syn", bit: 1 }),
+        carried: Some(Carried { rung: Rung::Tracepoint, by: "syn", bit: CARRIES_REQUEST }),
         beside: None,
     },
     Hook {

@@ -29,8 +29,8 @@ const FEWEST_ROWS: usize = 128;
 const MOST_ROWS: usize = 4096;
 
 /// Memory that the baselines of namespaces may take in the kernel. They are
-/// kept per possible CPU, and those of namespaces that are gone stay: a host
-/// that starts containers all day needs room for all of them.
+/// kept per possible CPU. Those of namespaces that are gone are given back
+/// within seconds, and a host can start hundreds of containers in that time.
 const BASELINES_BYTES: usize = 8 << 20;
 
 /// Namespaces beyond which each look at their counters would take too long.
@@ -72,8 +72,7 @@ impl Sizes {
     }
 
     /// Rows for listeners whose place is taken: what the memory allows, and
-    /// at least twice what is open now, because rows of closed listeners stay
-    /// until the end.
+    /// at least twice what is open now. Rows of closed listeners are given back.
     fn spilled(self) -> u32 {
         let row = size_of::<Counts>() * self.cpus as usize;
         let room = (ROWS_BYTES / row.max(1)).clamp(FEWEST_ROWS, MOST_ROWS);
@@ -86,7 +85,8 @@ impl Sizes {
         8192 + 256 * self.cpus
     }
 
-    fn identities(self) -> u32 {
+    /// Listeners that have room.
+    pub(super) fn identities(self) -> u32 {
         self.rows() + self.spilled()
     }
 
@@ -139,6 +139,7 @@ pub(super) fn load(
         .map_max_entries("QUEUED", sizes.queued())
         .map_max_entries("NETNS_SLOTS", sizes.netns_room())
         .map_max_entries("SLOT_OWNERS", sizes.netns_room())
+        .map_max_entries("FREE_SLOTS", sizes.netns_room())
         .map_max_entries("BASELINES", sizes.netns_room().saturating_mul(sizes.cpus))
         .map_max_entries("DETAILS", ring);
     loader.load(OBJECT).map_err(|error| refusal::failure("eBPF maps", &error, facts))
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn room_for_namespaces() {
-        for (cpus, namespaces, room) in [(2, 1, 4096), (64, 1, 303), (1024, 1, 66), (1024, 40, 144)] {
+        for (cpus, namespaces, room) in [(2, 1, 4096), (64, 1, 297), (1024, 1, 66), (1024, 40, 144)] {
             let sizes = Sizes { cpus, listeners: 0, namespaces };
             assert_eq!(sizes.netns_room(), room, "{cpus} CPUs, {namespaces} namespaces");
         }

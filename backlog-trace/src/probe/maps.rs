@@ -1,13 +1,17 @@
 //! Reading the kernel maps: rows are added up over CPUs here and nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 
-use aya::maps::{Array, HashMap, MapData, PerCpuArray, PerCpuHashMap};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues, Queue};
 use aya::{Ebpf, Pod};
-use backlog_trace_common::baseline::Baseline;
+use backlog_trace_common::baseline::{BY_PACKET, Baseline};
 use backlog_trace_common::counter::COUNTERS;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::identity::Identity;
+use backlog_trace_common::limits::FORGOTTEN_AT_ONCE;
+use backlog_trace_common::progress::{CARRIED, NEXT_SLOT, SETTLING, WALKED};
+use zerocopy::FromZeros;
 
 use super::load::chain;
 use crate::event::{Reasons, Totals};
@@ -37,6 +41,10 @@ pub(super) struct Maps {
     spilled: PerCpuHashMap<MapData, u64, CountsRow>,
     identities: HashMap<MapData, u64, IdentityRow>,
     slots: HashMap<MapData, u64, u32>,
+    slot_owners: HashMap<MapData, u32, u64>,
+    free_slots: Queue<MapData, u32>,
+    met: PerCpuArray<MapData, u64>,
+    forgotten: Array<MapData, u64>,
     baselines: Array<MapData, BaselineRow>,
     progress: Array<MapData, u32>,
     cpus: u32,
@@ -46,8 +54,14 @@ pub(super) struct Maps {
 /// The baselines of one namespace's slot, added up over CPUs.
 #[derive(Clone, Default, Debug)]
 pub(super) struct NamespaceStart {
+    /// What the kernel side knows the namespace by.
+    pub(super) key: u64,
     /// The namespace's inode number.
     pub(super) netns: u32,
+    /// When it got its slot (`CLOCK_MONOTONIC`, ns).
+    pub(super) born: u64,
+    /// It was met by a packet: where its counters stood is not known.
+    pub(super) by_packet: bool,
     /// Where the kernel's counters stood when the observation began.
     pub(super) start: [u64; COUNTERS],
     /// Where they stood when a hook last read them.
@@ -60,6 +74,9 @@ pub(super) struct NamespaceStart {
     pub(super) cookies_made: u64,
 }
 
+/// What was counted, and the slot of the listener's namespace, by key.
+pub(super) type ByKey = BTreeMap<u64, (Totals, u32)>;
+
 impl Maps {
     /// Takes the maps out of the loaded object.
     pub(super) fn take(ebpf: &mut Ebpf, cpus: u32) -> Result<Self> {
@@ -68,6 +85,10 @@ impl Maps {
             counts: taken(ebpf, "COUNTS")?,
             spilled: taken(ebpf, "SPILLED")?,
             slots: taken(ebpf, "NETNS_SLOTS")?,
+            slot_owners: taken(ebpf, "SLOT_OWNERS")?,
+            free_slots: taken(ebpf, "FREE_SLOTS")?,
+            met: taken(ebpf, "MET")?,
+            forgotten: taken(ebpf, "FORGOTTEN")?,
             progress: taken(ebpf, "PROGRESS")?,
             identities: taken(ebpf, "IDENTITIES")?,
             baselines: taken(ebpf, "BASELINES")?,
@@ -78,12 +99,62 @@ impl Maps {
     /// Says that every listener that was open at the start has been walked:
     /// the kernel side starts namespaces that it meets from now on by itself.
     pub(super) fn walked(&mut self) -> Result<()> {
-        self.progress.set(0, 1, 0).map_err(|error| Failure::internal("the progress map", chain(&error)))
+        self.progress.set(WALKED, 1, 0).map_err(|error| Failure::internal("the progress map", chain(&error)))
     }
 
     /// Says which hooks the programs of others carry, by their bits.
     pub(super) fn carry(&mut self, bits: u32) -> Result<()> {
-        self.progress.set(3, bits, 0).map_err(|error| Failure::internal("the progress map", chain(&error)))
+        self.progress
+            .set(CARRIED, bits, 0)
+            .map_err(|error| Failure::internal("the progress map", chain(&error)))
+    }
+
+    /// Says that listeners are walked to see where they stand now that judging
+    /// has begun, or that this is over.
+    pub(super) fn settling(&mut self, on: bool) -> Result<()> {
+        let set = self.progress.set(SETTLING, u32::from(on), 0);
+        set.map_err(|error| Failure::internal("the progress map", chain(&error)))
+    }
+
+    /// How many identities the kernel side has entered so far.
+    pub(super) fn met(&self) -> Result<u64> {
+        let values = self.met.get(&0, 0).map_err(|error| unreadable("identities entered", &error))?;
+        Ok(values.iter().sum())
+    }
+
+    /// Puts keys of closed listeners where the program `forget` finds them: at
+    /// most [`FORGOTTEN_AT_ONCE`].
+    pub(super) fn name_forgotten(&mut self, keys: &[u64]) -> Result<()> {
+        for (at, key) in (0..FORGOTTEN_AT_ONCE).zip(keys) {
+            let set = self.forgotten.set(at, *key, 0);
+            set.map_err(|error| Failure::internal("the map of forgotten listeners", chain(&error)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what is kept of a listener by its key. Its rows in the array
+    /// are given back by the program `forget`.
+    pub(super) fn remove(&mut self, key: u64) -> Result<()> {
+        let gone = |removed: std::result::Result<(), MapError>| match removed {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Failure::internal("a closed listener could not be forgotten", chain(&error))),
+        };
+        gone(self.spilled.remove(&key))?;
+        gone(self.identities.remove(&key))
+    }
+
+    /// Gives the slot of a namespace that is gone to the next one.
+    pub(super) fn free(&mut self, slot: u32, key: u64) -> Result<()> {
+        let failed = |error: MapError| Failure::internal("a namespace could not be forgotten", chain(&error));
+        let blank = BaselineRow(Baseline::new_zeroed());
+        for cpu in 0..self.cpus {
+            let at = slot.saturating_mul(self.cpus).saturating_add(cpu);
+            self.baselines.set(at, blank, 0).map_err(failed)?;
+        }
+        self.slots.remove(&key).map_err(failed)?;
+        self.slot_owners.remove(&slot).map_err(failed)?;
+        self.free_slots.push(slot, 0).map_err(failed)
     }
 
     /// Slots of the namespaces that the kernel side has met.
@@ -97,15 +168,11 @@ impl Maps {
 
     /// The slot that the next namespace is to get.
     pub(super) fn next_slot(&self) -> Result<u32> {
-        self.progress.get(&1, 0).map_err(|error| unreadable("progress", &error))
+        self.progress.get(&NEXT_SLOT, 0).map_err(|error| unreadable("progress", &error))
     }
 
-    /// What was counted, by key, of the listeners whose keys are given, and the
-    /// slot of each one's namespace once it is known.
-    pub(super) fn counts(
-        &self,
-        keys: impl Iterator<Item = u64>,
-    ) -> Result<BTreeMap<u64, (Totals, Option<u32>)>> {
+    /// What was counted for the listeners whose keys are given.
+    pub(super) fn counts(&self, keys: impl Iterator<Item = u64>) -> Result<ByKey> {
         let mut all = BTreeMap::new();
         let mask = u64::from(self.counts.len()).saturating_sub(1);
         let places: BTreeSet<u32> = keys.filter_map(|key| u32::try_from(key & mask).ok()).collect();
@@ -118,6 +185,12 @@ impl Maps {
             add_rows(&mut all, &per_cpu);
         }
         Ok(all)
+    }
+
+    /// Every key that stands for a socket.
+    pub(super) fn keys(&self) -> Result<Vec<u64>> {
+        let keys: std::result::Result<_, _> = self.identities.keys().collect();
+        keys.map_err(|error| unreadable("identities", &error))
     }
 
     /// Which socket each key stands for.
@@ -138,14 +211,17 @@ impl Maps {
     pub(super) fn namespaces(&self) -> Result<BTreeMap<u32, NamespaceStart>> {
         let mut all: BTreeMap<u32, NamespaceStart> = BTreeMap::new();
         for row in &self.slots {
-            let (_, slot) = row.map_err(|error| unreadable("namespaces", &error))?;
+            let (key, slot) = row.map_err(|error| unreadable("namespaces", &error))?;
             let namespace = all.entry(slot).or_default();
+            namespace.key = key;
             for cpu in 0..self.cpus {
                 let at = slot.saturating_mul(self.cpus).saturating_add(cpu);
                 let BaselineRow(baseline) =
                     self.baselines.get(&at, 0).map_err(|error| unreadable("baselines", &error))?;
                 if baseline.active != 0 {
                     namespace.netns = baseline.netns;
+                    namespace.born = baseline.born;
+                    namespace.by_packet |= baseline.active == BY_PACKET;
                     add_each(&mut namespace.start, &baseline.start);
                     add_each(&mut namespace.last, &baseline.last);
                     add_each(&mut namespace.unlisted.0, &baseline.unlisted);
@@ -166,7 +242,7 @@ impl Maps {
 
 fn taken<M>(ebpf: &mut Ebpf, name: &str) -> Result<M>
 where
-    M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
+    M: TryFrom<aya::maps::Map, Error = MapError>,
 {
     let map = ebpf
         .take_map(name)
@@ -174,17 +250,17 @@ where
     M::try_from(map).map_err(|error| Failure::internal(format!("map {name}"), error))
 }
 
-fn unreadable(what: &str, error: &aya::maps::MapError) -> Failure {
+fn unreadable(what: &str, error: &MapError) -> Failure {
     Failure::internal(format!("the map of {what} could not be read"), chain(error))
 }
 
 /// Adds up a place's rows: on each CPU it may belong to another listener.
-fn add_rows(all: &mut BTreeMap<u64, (Totals, Option<u32>)>, per_cpu: &aya::maps::PerCpuValues<CountsRow>) {
+fn add_rows(all: &mut ByKey, per_cpu: &PerCpuValues<CountsRow>) {
     for CountsRow(counts) in per_cpu.iter() {
         if counts.key != 0 {
             let (sums, slot) = all.entry(counts.key).or_default();
             merge(sums, &totals(counts));
-            *slot = counts.netns_slot.checked_sub(1).or(*slot);
+            *slot = counts.netns_slot;
         }
     }
 }

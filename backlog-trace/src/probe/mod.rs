@@ -9,8 +9,14 @@
 //! observing and the command fails with the reason.
 
 mod attach;
+mod balance;
 mod baselines;
+mod begun;
+mod closing;
 mod extents;
+mod flow;
+mod folded;
+mod forget;
 mod hook;
 mod kernel_log;
 mod ladder;
@@ -18,11 +24,14 @@ mod load;
 mod maps;
 mod needs;
 mod observe;
+mod plane;
 mod queues;
+mod reading;
 mod refusal;
 mod ring;
 mod search;
 mod settings;
+mod slots;
 mod snapshot;
 mod switch;
 mod trial;

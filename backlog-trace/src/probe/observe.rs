@@ -2,12 +2,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aya::Ebpf;
-use backlog_trace_common::detail::{Detail, Kind};
-use backlog_trace_common::identity::Identity;
-use backlog_trace_common::key::ListenerKey;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::MissedTickBehavior;
 
@@ -16,10 +12,11 @@ use super::extents::Extents;
 use super::ladder;
 use super::load::Sizes;
 use super::maps::Maps;
+use super::plane::Plane;
 use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
-use super::{attach, baselines, kernel_log, load, search, snapshot};
+use super::{attach, baselines, forget, kernel_log, load, search};
 use crate::event::{Event, HookState, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
@@ -28,6 +25,10 @@ use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight;
 use crate::listener::{Book, Listener};
 use crate::source::{self, Begun, Events};
+
+/// How often the room of closed listeners is given back: each time interrupts
+/// every CPU.
+const FORGET: Duration = Duration::from_millis(100);
 
 /// Attaches and observes until `stop` is done. The events end with
 /// [`Event::Finished`], or with the failure that ended the observation.
@@ -41,16 +42,12 @@ pub async fn observe(settings: Settings, stop: impl Future<Output = ()> + Send +
 
 /// Everything that is open while observing. Dropping it detaches.
 struct Watch {
-    ebpf: Ebpf,
-    maps: Maps,
+    plane: Plane,
     details: Details,
-    book: Book,
-    queues: Queues,
-    known: snapshot::Known,
     /// Room for namespaces; `None` once it is said that there is no more.
     netns_room: Option<u32>,
     events: Events,
-    /// What it sends first: the session and the listeners that it found.
+    /// What is said first.
     opening: Option<(Session, Vec<Arc<Listener>>)>,
     seen: u64,
     interval: Duration,
@@ -66,7 +63,7 @@ impl source::Watch for Watch {
     }
 
     fn works(&mut self) -> bool {
-        self.maps.identities().is_ok()
+        self.plane.works()
     }
 }
 
@@ -102,28 +99,32 @@ impl Watch {
             baselines::walk_accept_queues(&mut ebpf, &btf, book.namespaces(), &facts)?;
         }
         search::check(&mut ebpf, &btf, book.namespaces(), &facts, &hooks)?;
+        forget::load(&mut ebpf, &facts)?;
         let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;
         maps.carry(attach::carried(&hooks))?;
         maps.walked()?;
         baselines::activate(&mut ebpf, &online, &maps.slots()?, &facts)?;
-
-        let mut watch = Self {
-            maps,
-            details: Details::take(&mut ebpf)?,
-            ebpf,
-            book,
-            queues: Queues::new(Counted::by(&hooks)),
-            known: snapshot::Known::default(),
+        let session = source::session(hooks.iter().map(HookState::from).collect());
+        if hooks.iter().any(|tried| tried.hook.name == "syn" && tried.rung() == Some(Rung::Tracepoint)) {
+            maps.settling(true)?;
+            baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
+            maps.settling(false)?;
+        }
+        let details = Details::take(&mut ebpf)?;
+        if settings.kernel_log != log::LevelFilter::Off {
+            kernel_log::forward(&mut ebpf)?;
+        }
+        let mut plane = Plane::new(ebpf, maps, book, Queues::new(Counted::by(&hooks)), sizes.identities());
+        plane.settle()?;
+        Ok(Self {
+            plane,
+            details,
             netns_room: Some(sizes.netns_room()),
             events,
-            opening: Some((source::session(hooks.iter().map(HookState::from).collect()), known)),
+            opening: Some((session, known)),
             seen: 0,
             interval: settings.snapshot_every,
-        };
-        if settings.kernel_log != log::LevelFilter::Off {
-            kernel_log::forward(&mut watch.ebpf)?;
-        }
-        Ok(watch)
+        })
     }
 
     async fn observe(&mut self, mut stopped: oneshot::Receiver<()>, asked: &Notify) -> Result<()> {
@@ -131,96 +132,55 @@ impl Watch {
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut snapshots = tokio::time::interval(self.interval);
         snapshots.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut since_forgotten = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 _ = &mut stopped => break,
                 () = asked.notified() => {
-                    self.drain().await;
-                    self.book.await_owners();
-                    self.snapshot().await?;
+                    self.drain().await?;
+                    self.plane.book.await_owners();
+                    self.snapshot(false).await?;
                     self.send(Event::Mark).await;
                 }
-                _ = snapshots.tick() => self.snapshot().await?,
+                _ = snapshots.tick() => self.snapshot(false).await?,
                 _ = poll.tick() => {}
             }
-            self.drain().await;
+            self.drain().await?;
+            if since_forgotten.elapsed() > FORGET {
+                since_forgotten = Instant::now();
+                let news = self.plane.forget_closed()?;
+                self.announce(news).await;
+            }
             if self.events.is_closed() {
                 return Ok(());
             }
         }
-        self.drain().await;
-        self.book.await_owners();
-        self.snapshot().await?;
+        self.drain().await?;
+        self.plane.book.await_owners();
+        self.snapshot(true).await?;
         self.send(Event::Finished).await;
         Ok(())
     }
 
     /// Passes on what the ring holds, listeners before their details.
-    async fn drain(&mut self) {
+    async fn drain(&mut self) -> Result<()> {
         loop {
             let details = self.details.drain();
             if details.is_empty() {
-                return;
+                return Ok(());
             }
             self.seen += details.len() as u64;
-            let news = self.name(&details);
+            let news = self.plane.name(&details)?;
             self.announce(news).await;
             self.send(Event::Details(details)).await;
         }
     }
 
-    /// Makes sure that the book knows every listener in a batch.
-    fn name(&mut self, details: &[Detail]) -> Vec<Arc<Listener>> {
-        let mut news = Vec::new();
-        for detail in details {
-            let known = self.book.by_key(detail.listener).is_some();
-            let changed = matches!(Kind::from_number(detail.kind), Some(Kind::Opened | Kind::Closed));
-            if known && !changed {
-                continue;
-            }
-            if let Some(identity) = self.maps.identity(detail.listener) {
-                // A new socket gets its cookie and its owners from a look at
-                // its namespace; one that closed meanwhile from the identity.
-                if !known && identity.closed == 0 {
-                    news.extend(self.book.refresh_namespace(identity.netns));
-                }
-                news.extend(self.learn(detail.listener, &identity));
-            }
-        }
-        news
-    }
-
-    /// Joins what the kernel side recorded of a listener with its row.
-    fn learn(&mut self, key: u64, identity: &Identity) -> Vec<Arc<Listener>> {
-        let mut news: Vec<_> = self.book.learn(ListenerKey(key), identity).into_iter().collect();
-        if let Some(listener) = self.book.by_key(key) {
-            let id = listener.id;
-            self.queues.learn(id, key, identity);
-            if identity.closed != 0 {
-                news.extend(self.book.mark_closed(id));
-            }
-        }
-        news
-    }
-
-    async fn snapshot(&mut self) -> Result<()> {
-        let mut news = self.book.refresh();
-        let identities = self.maps.identities()?;
-        for (key, identity) in &identities {
-            news.extend(self.learn(*key, identity));
-        }
-        let keys: Vec<u64> = identities.iter().map(|(key, _)| *key).collect();
+    async fn snapshot(&mut self, is_last: bool) -> Result<()> {
+        let (news, mut snapshot) = self.plane.snapshot(is_last)?;
+        snapshot.details_seen = self.seen;
         self.announce(news).await;
-        let snapshot = snapshot::take(
-            &self.maps,
-            &self.book,
-            &self.queues,
-            &mut self.known,
-            &keys,
-            self.seen,
-            source::monotonic,
-        )?;
         self.send(Event::Snapshot(Arc::new(snapshot))).await;
         self.say_where_there_is_no_room()
     }
@@ -228,7 +188,7 @@ impl Watch {
     /// Namespaces that come after the last one that has room are not judged.
     fn say_where_there_is_no_room(&mut self) -> Result<()> {
         let Some(room) = self.netns_room else { return Ok(()) };
-        if self.maps.next_slot()? >= room {
+        if self.plane.maps.next_slot()? >= room {
             self.netns_room = None;
             log::warn!(
                 "{room} network namespaces had listeners since the start, and there is no room for more: \

@@ -1,20 +1,32 @@
 //! What the kernel keeps in each listening socket itself, and how far it moved
-//! since the observation began: `sk_drops` and the accept queue's length.
+//! since the counting of it began: `sk_drops` and the accept queue's length.
 
 use std::collections::BTreeMap;
 
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::reason::Reason;
 
+use super::begun::Begun;
+use super::flow::{AcceptQueue, Flow};
 use super::ladder::Tried;
-use crate::event::{Rung, Totals};
-use crate::listener::Book;
+use crate::event::{ListenerCounts, Rung, Totals};
+use crate::listener::{Book, Depth};
 
 /// Where a listener stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stood {
     drops: u32,
-    accept_queue: u32,
+    accept_queue: i64,
+}
+
+/// Where a listener stood that was open before the observation: by looks at
+/// its socket since judging has begun.
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    /// `sk_drops` at the first look; `drops` is relative to it.
+    first: u32,
+    drops: Begun,
+    accept_queue: Begun,
 }
 
 /// Every listener that the kernel side has met: what it recorded, by the
@@ -22,7 +34,9 @@ struct Stood {
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     met: BTreeMap<u32, BTreeMap<u64, Identity>>,
+    began: BTreeMap<u32, Began>,
     counted: Counted,
+    flow: Flow,
 }
 
 /// What the kernel side counts one by one; the other of the two follows.
@@ -54,38 +68,97 @@ impl Counted {
 impl Queues {
     /// None yet.
     pub(super) fn new(counted: Counted) -> Self {
-        Self { met: BTreeMap::new(), counted }
+        Self { counted, ..Self::default() }
     }
 
-    /// Takes note of what the kernel side recorded last under a key of a listener.
-    pub(super) fn learn(&mut self, id: u32, key: u64, identity: &Identity) {
-        self.met.entry(id).or_default().insert(key, *identity);
+    /// Takes note of what the kernel side recorded last under a key of a
+    /// listener; says whether the key is new.
+    pub(super) fn learn(&mut self, id: u32, key: u64, identity: &Identity) -> bool {
+        self.met.entry(id).or_default().insert(key, *identity).is_none()
+    }
+
+    /// Nothing comes of it any more.
+    pub(super) fn forget(&mut self, id: u32) {
+        self.met.remove(&id);
+        self.began.remove(&id);
+        self.flow.forget(id);
+    }
+
+    /// Every key.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u64> {
+        self.met.values().flat_map(|keys| keys.keys().copied())
+    }
+
+    /// The keys of one listener.
+    pub(super) fn keys_of(&self, id: u32) -> Vec<u64> {
+        self.met.get(&id).map_or_else(Vec::new, |keys| keys.keys().copied().collect())
+    }
+
+    /// What was recorded of every listener.
+    pub(super) fn identities(&self) -> impl Iterator<Item = &Identity> {
+        self.met.values().flat_map(BTreeMap::values)
+    }
+
+    /// Listeners that were met, by number.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.met.keys().copied()
+    }
+
+    /// A look at a listener that was open before the observation, with what had
+    /// been counted before and after it. The first look is once judging has begun.
+    pub(super) fn look(&mut self, id: u32, depth: Depth, before: &Totals, after: &Totals) {
+        let Some(drops) = depth.drops else { return };
+        let first = self.began.get(&id).map_or(drops, |began| began.first);
+        let moved = drops.wrapping_sub(first).cast_signed();
+        let waiting = i64::from(depth.accept_queue);
+        let look = Began {
+            first,
+            drops: Begun::look(i64::from(moved), before.sk_drops, after.sk_drops),
+            accept_queue: match self.counted {
+                Counted::Accepts => Begun::look_back(waiting, before.accepted, after.accepted),
+                Counted::Handshakes => Begun::look(waiting, before.established, after.established),
+                Counted::Nothing => Begun::look(waiting, 0, 0),
+            },
+        };
+        let began = self.began.entry(id).or_insert(look);
+        began.drops = began.drops.and(look.drops);
+        began.accept_queue = began.accept_queue.and(look.accept_queue);
+    }
+
+    /// Whether another look could tell more of where a listener stood.
+    pub(super) fn is_settled(&self, id: u32) -> bool {
+        self.began
+            .get(&id)
+            .is_none_or(|began| began.drops.known().is_some() && began.accept_queue.known().is_some())
     }
 
     /// Under two keys it was met when it was met first.
     fn start(&self, id: u32) -> Option<Stood> {
+        if let Some(began) = self.began.get(&id) {
+            let drops = u32::try_from(began.drops.at_least().rem_euclid(1 << 32)).unwrap_or(0);
+            return Some(Stood {
+                drops: began.first.wrapping_add(drops),
+                accept_queue: began.accept_queue.at_least(),
+            });
+        }
         let first = self.met.get(&id)?.values().min_by_key(|identity| identity.time)?;
-        Some(Stood { drops: first.drops, accept_queue: first.accept_queue })
+        Some(Stood { drops: first.drops, accept_queue: first.accept_queue.into() })
     }
 
     /// When it closed; `None` while it is open.
-    fn end(&self, id: u32) -> Option<Stood> {
+    fn end(&self, id: u32) -> Option<(u32, u32)> {
         let keys = self.met.get(&id)?.values().filter(|identity| identity.closed != 0);
         let last = keys.max_by_key(|identity| identity.closed)?;
-        Some(Stood { drops: last.closed_drops, accept_queue: last.closed_accept_queue })
+        Some((last.closed_drops, last.closed_accept_queue))
+    }
+
+    fn sum(&self, id: u32, of: impl Fn(&Identity) -> u32) -> u64 {
+        self.met.get(&id).map_or(0, |keys| keys.values().map(|identity| u64::from(of(identity))).sum())
     }
 
     /// Connections that its closing lost.
     fn lost(&self, id: u32) -> u64 {
-        let lost =
-            |identity: &Identity| u64::from(identity.lost_unaccepted) + u64::from(identity.lost_half_open);
-        self.met.get(&id).map_or(0, |keys| keys.values().map(lost).sum())
-    }
-
-    /// Connections that waited in its accept queue when it closed, each time.
-    fn left(&self, id: u32) -> u64 {
-        let left = |identity: &Identity| u64::from(identity.left_unaccepted);
-        self.met.get(&id).map_or(0, |keys| keys.values().map(left).sum())
+        self.sum(id, |identity| identity.lost_unaccepted) + self.sum(id, |identity| identity.lost_half_open)
     }
 
     /// The movement since then: read when it closed, else at the last look at
@@ -94,20 +167,31 @@ impl Queues {
     /// A socket that closed took its counter with it, and it was not the last
     /// word: packets that other CPUs were handling by then moved it, and so do
     /// ICMP errors about its half-open requests (`tcp_req_err()`). What hooks
-    /// saw of that, `seen` additions in all, is then the last word.
-    pub(super) fn drops_moved(&self, id: u32, seen: u64, book: &Book) -> Option<u64> {
+    /// saw of that is then the last word.
+    fn drops_moved(&self, id: u32, before: u64, after: u64, book: &Book) -> Option<u64> {
         let start = self.start(id)?.drops;
         let moved = |now: u32| u64::from(now.wrapping_sub(start));
         match self.end(id) {
-            Some(end) => Some(moved(end.drops).max(seen)),
+            Some((drops, _)) => Some(moved(drops).max(after)),
+            // Where it began is a range still: any value in that fits.
+            None if !self.is_settled(id) => {
+                book.drops(id).map(|now| moved(now).clamp(before.min(after), after))
+            }
             None => book.drops(id).map(moved),
         }
     }
 
-    /// Adds what follows from the accept queue's length: every handshake that
-    /// finished was handed out by accept() since, or waits in the queue, or
-    /// waited there one of the times that the listener closed.
-    pub(super) fn complete(&self, id: u32, totals: &Totals, book: &Book) -> Totals {
+    /// What was counted for a listener, with what follows from the socket: every
+    /// handshake that finished was handed out by accept() since, or waits in the
+    /// queue, or waited there one of the times that the listener closed. `before`
+    /// the book looked at the sockets, so much had been counted.
+    pub(super) fn complete(
+        &mut self,
+        id: u32,
+        before: &Totals,
+        totals: &Totals,
+        book: &Book,
+    ) -> ListenerCounts {
         let mut totals = totals.clone();
         totals.reasons[Reason::ListenerClosed] += self.lost(id);
         let start = self.start(id).map_or(0, |start| start.accept_queue);
@@ -120,16 +204,20 @@ impl Queues {
             totals.limit = listener.limit;
         }
         if let Some(waiting) = waiting {
-            let (left, start) = (u64::from(waiting) + self.left(id), u64::from(start));
-            match self.counted {
-                Counted::Accepts => totals.established = (totals.accepted + left).saturating_sub(start),
-                Counted::Handshakes => totals.accepted = (totals.established + start).saturating_sub(left),
-                Counted::Nothing => {}
-            }
-            let queue = end.map_or(waiting, |end| end.accept_queue);
+            let left = u64::from(waiting) + self.sum(id, |identity| identity.left_unaccepted);
+            let taken_over = self.sum(id, |identity| identity.taken_over);
+            let queue = AcceptQueue { start, left, taken_over };
+            // A queue that is gone has no length that a packet could change.
+            let before = if end.is_some() { &totals.clone() } else { before };
+            self.flow.complete(id, self.counted, queue, before, &mut totals);
+            let queue = end.map_or(waiting, |(_, queue)| queue);
             totals.accept_queue_max = totals.accept_queue_max.max(queue);
         }
-        totals
+        let sk_drops = self.drops_moved(id, before.sk_drops, totals.sk_drops, book);
+        let sk_drops_before =
+            Some(before.sk_drops).filter(|before| *before != totals.sk_drops && end.is_none());
+        let began = u32::try_from(start.max(0)).unwrap_or(u32::MAX);
+        ListenerCounts { id, totals, sk_drops, sk_drops_before, waiting: waiting.map(|now| [began, now]) }
     }
 }
 
@@ -155,7 +243,7 @@ mod tests {
         for (key, identity) in (1..).zip(identities) {
             queues.learn(0, key, identity);
         }
-        assert_eq!(queues.drops_moved(0, seen, &Book::new()), moved);
+        assert_eq!(queues.drops_moved(0, seen, seen, &Book::new()), moved);
     }
 
     #[track_caller]
@@ -170,7 +258,7 @@ mod tests {
         };
         queues.learn(0, 1, &met);
         let totals = Totals { accepted, ..Totals::default() };
-        let complete = queues.complete(0, &totals, &Book::new());
+        let complete = queues.complete(0, &totals, &totals, &Book::new()).totals;
         assert_eq!((complete.established, complete.accept_queue_max), (established, queue.1));
     }
 
@@ -189,7 +277,7 @@ mod tests {
         let again = Identity { left_unaccepted: 4, ..Identity::default() };
         queues.learn(0, 1, &Identity { closed: 9, closed_accept_queue: 1, left_unaccepted: 5, ..again });
         let totals = Totals { accepted: 3, ..Totals::default() };
-        assert_eq!(queues.complete(0, &totals, &Book::new()).established, 8);
+        assert_eq!(queues.complete(0, &totals, &totals, &Book::new()).totals.established, 8);
     }
 
     /// Accepted, by handshakes that were put into the queue since.
@@ -205,7 +293,7 @@ mod tests {
         };
         queues.learn(0, 1, &met);
         let totals = Totals { established, ..Totals::default() };
-        let complete = queues.complete(0, &totals, &Book::new());
+        let complete = queues.complete(0, &totals, &totals, &Book::new()).totals;
         assert_eq!((complete.established, complete.accepted), (established, accepted));
     }
 
@@ -241,7 +329,7 @@ mod tests {
         queues.learn(0, 2, &Identity { lost_unaccepted: 1, ..Identity::default() });
         // The same key again, later.
         queues.learn(0, 2, &Identity { lost_unaccepted: 4, ..Identity::default() });
-        let complete = queues.complete(0, &Totals::default(), &Book::new());
+        let complete = queues.complete(0, &Totals::default(), &Totals::default(), &Book::new()).totals;
         assert_eq!(complete.reasons[Reason::ListenerClosed], 9);
     }
 
@@ -249,7 +337,7 @@ mod tests {
     fn a_socket_that_listens_again_is_open() {
         let mut queues = Queues::default();
         queues.learn(0, 1, &identity(5, 10, Some(14)));
-        assert_eq!(queues.end(0), Some(Stood { drops: 14, accept_queue: 0 }));
+        assert_eq!(queues.end(0), Some((14, 0)));
         queues.learn(0, 1, &identity(5, 10, None));
         assert_eq!(queues.end(0), None);
     }

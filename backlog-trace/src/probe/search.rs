@@ -4,6 +4,7 @@
 
 use aya::maps::{Array, MapData};
 use aya::{Btf, Ebpf};
+use backlog_trace_common::progress::NOT_FOUND;
 
 use super::baselines;
 use super::ladder::Tried;
@@ -30,7 +31,7 @@ pub(super) fn check(
     baselines::walk_found(ebpf, btf, namespaces, facts)?;
     let unfound = ebpf
         .map("PROGRESS")
-        .and_then(|map| Array::<&MapData, u32>::try_from(map).ok()?.get(&UNFOUND, 0).ok())
+        .and_then(|map| Array::<&MapData, u32>::try_from(map).ok()?.get(&NOT_FOUND, 0).ok())
         .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side does not say what it found"))?;
     if unfound == 0 {
         return Ok(());
@@ -41,9 +42,6 @@ pub(super) fn check(
     Err(Failure::new(Exit::KernelUnable, what)
         .advise("please report this together with the output of `uname -a`"))
 }
-
-/// The kernel side's `PROGRESS[2]`.
-const UNFOUND: u32 = 2;
 
 /// Whether its programs have to find out which listener a packet is for.
 fn searches(tried: &Tried) -> bool {
