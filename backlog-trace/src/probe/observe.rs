@@ -138,7 +138,7 @@ impl Watch {
                 biased;
                 _ = &mut stopped => break,
                 () = asked.notified() => {
-                    self.drain().await?;
+                    self.drain().await;
                     self.plane.book.await_owners();
                     self.snapshot(false).await?;
                     self.send(Event::Mark).await;
@@ -146,7 +146,7 @@ impl Watch {
                 _ = snapshots.tick() => self.snapshot(false).await?,
                 _ = poll.tick() => {}
             }
-            self.drain().await?;
+            self.drain().await;
             if since_forgotten.elapsed() > FORGET {
                 since_forgotten = Instant::now();
                 let news = self.plane.forget_closed()?;
@@ -156,7 +156,7 @@ impl Watch {
                 return Ok(());
             }
         }
-        self.drain().await?;
+        self.drain().await;
         self.plane.book.await_owners();
         self.snapshot(true).await?;
         self.send(Event::Finished).await;
@@ -164,14 +164,14 @@ impl Watch {
     }
 
     /// Passes on what the ring holds, listeners before their details.
-    async fn drain(&mut self) -> Result<()> {
+    async fn drain(&mut self) {
         loop {
             let details = self.details.drain();
             if details.is_empty() {
-                return Ok(());
+                return;
             }
             self.seen += details.len() as u64;
-            let news = self.plane.name(&details)?;
+            let news = self.plane.name(&details);
             self.announce(news).await;
             self.send(Event::Details(details)).await;
         }

@@ -80,7 +80,7 @@ impl Plane {
     }
 
     /// Makes sure that the book knows every listener in a batch.
-    pub(super) fn name(&mut self, details: &[Detail]) -> Result<Vec<Arc<Listener>>> {
+    pub(super) fn name(&mut self, details: &[Detail]) -> Vec<Arc<Listener>> {
         let mut news = Vec::new();
         let mut looked_at = HashSet::new();
         for detail in details {
@@ -98,7 +98,7 @@ impl Plane {
                 news.extend(self.learn(detail.listener, &identity));
             }
         }
-        Ok(news)
+        news
     }
 
     /// Looks where the sockets stood when the judging of their packets began.
