@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 /// Rests that are told one by one; of more, how many.
 const TOLD: usize = 8;
 
-/// Reasons that `ListenOverflows` counts.
+/// Reasons that [`COUNTER`] counts.
 const OVERFLOWS: &str = "/accept_queue_full";
+
+/// The kernel's counter of losses to a full accept queue.
+const COUNTER: &str = "ListenOverflows";
 
 /// A line as it came.
 #[derive(Debug, Deserialize)]
@@ -85,9 +88,13 @@ pub(crate) struct Rest {
 /// What is left of a line.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct Reduced {
-    /// Losses to a full accept queue, by listener.
+    /// Losses to a full accept queue of all listeners of this host, of those
+    /// too that are not named any more and so have no namespace.
     pub(crate) lost: u64,
-    /// The same as the audit says that the kernel counted them.
+    /// The same as the audit says that the kernel counted them, less what it
+    /// says that is unattributed in namespaces that are not the workload's.
+    pub(crate) attributable: i64,
+    /// What of it was counted in the workload's namespaces.
     pub(crate) overflows: u64,
     /// Rests in the workload's namespaces.
     pub(crate) rests: Vec<Rest>,
@@ -120,8 +127,9 @@ impl Line {
         let more_rests = rests.len().saturating_sub(TOLD);
         rests.truncate(TOLD);
         Reduced {
-            lost: listeners().map(|line| of_overflows(&line.packets)).sum(),
-            overflows: audits().filter_map(|audit| audit.kernel.get("ListenOverflows")).sum(),
+            lost: self.listeners.iter().map(|line| of_overflows(&line.packets)).sum(),
+            attributable: self.audit.iter().map(|audit| audit.attributable(is_ours(audit.netns))).sum(),
+            overflows: audits().map(AuditLine::overflows).sum(),
             rests,
             more_rests,
             foreign_rests: self
@@ -139,6 +147,15 @@ impl Line {
 }
 
 impl AuditLine {
+    fn overflows(&self) -> u64 {
+        self.kernel.get(COUNTER).copied().unwrap_or(0)
+    }
+
+    fn attributable(&self, is_ours: bool) -> i64 {
+        let rest = self.unaccounted.get(COUNTER).filter(|_| !is_ours).copied().unwrap_or(0);
+        i64::try_from(self.overflows()).unwrap_or(i64::MAX).saturating_sub(rest)
+    }
+
     fn rests(&self) -> impl Iterator<Item = Rest> + '_ {
         let rest = |(counter, by): (&String, &i64)| Rest { netns: self.netns, of: counter.clone(), by: *by };
         self.unaccounted.iter().filter(|(_, by)| **by != 0).map(rest)
@@ -188,7 +205,9 @@ mod tests {
         let reduced = line().reduce(|netns| netns == 7);
         let rest = |of: &str, by| Rest { netns: 7, of: of.to_owned(), by };
         assert_eq!(reduced.rests, [rest("ListenDrops", -3), rest("sk_drops of 127.0.0.1:80", 2)]);
-        assert_eq!((reduced.lost, reduced.overflows, reduced.unlisted, reduced.missed), (10, 12, 2, 2));
+        assert_eq!((reduced.overflows, reduced.unlisted, reduced.missed), (12, 2, 2));
+        // Of the 900 in the other namespace 800 are nobody's.
+        assert_eq!((reduced.lost, reduced.attributable), (110, 112));
         assert_eq!((reduced.foreign_rests, reduced.more_rests), (1, 0));
         assert_eq!((reduced.listeners, reduced.namespaces), (3, 2));
     }

@@ -134,11 +134,8 @@ fn said(workload: &Workload, rung: Option<&str>, observed: &Observed) -> bool {
     }
     let run = observed.run.clone().unwrap_or_default();
     let did = format!(
-        "{} listeners opened and closed, {} namespaces came and went, {} SYNs lost, {} by listener",
-        run.closed,
-        run.gone,
-        run.counted,
-        observed.intervals.iter().map(|interval| interval.lost).sum::<u64>(),
+        "{} listeners opened and closed, {} namespaces came and went, {} SYNs lost",
+        run.closed, run.gone, run.counted,
     );
     if faults.is_empty() {
         println!("holds: {did}\n");

@@ -56,9 +56,12 @@ pub(super) struct Interval {
     pub(super) cpu_ms: u64,
     /// By what the hook on SYNs is attached.
     pub(super) rung: Option<String>,
-    /// Losses to a full accept queue, by listener.
+    /// Losses to a full accept queue of all listeners of the host.
     pub(super) lost: u64,
-    /// The same as the tool says that the kernel counted them.
+    /// The same as the tool says that the kernel counted them, but for what is
+    /// unattributed in namespaces that are not the workload's.
+    pub(super) attributable: i64,
+    /// What of it was counted in the workload's namespaces.
     pub(super) overflows: u64,
     pub(super) rests: Vec<Rest>,
     /// Rests that are not among these.

@@ -115,29 +115,36 @@ fn sums(observed: &Observed, account: Account) -> Vec<String> {
     let Some(run) = &observed.run else {
         return vec!["the tool printed no result of the whole run".to_owned()];
     };
-    let lost: u64 = observed.intervals.iter().map(|interval| interval.lost).sum();
     let overflows: u64 = observed.intervals.iter().map(|interval| interval.overflows).sum();
-    let agrees = |said: u64, is: u64| said == is || account == Account::Bounded && said < is;
+    let lost: u64 = observed.intervals.iter().map(|interval| interval.lost).sum();
+    let attributable: i64 = observed.intervals.iter().map(|interval| interval.attributable).sum();
+    let agrees = |said: u64, is: i64| {
+        i64::try_from(said).is_ok_and(|said| said == is || account == Account::Bounded && said < is)
+    };
     check(run.refused > 0 && run.closed > 0 && run.gone > 0, "the workload did nothing".to_owned());
     check(
         run.refused == run.counted,
         format!("the workload had {} SYNs refused, and the kernel counted {}", run.refused, run.counted),
     );
     check(
-        agrees(overflows, run.counted),
-        format!("in all intervals the audit has {overflows} losses, and the kernel counted {}", run.counted),
+        overflows == run.counted,
+        format!("the audits of all intervals have {overflows} losses, the kernel's counters {}", run.counted),
     );
     check(
-        agrees(lost, run.counted),
-        format!("in all intervals listeners have {lost} losses, and the kernel counted {}", run.counted),
-    );
-    check(
-        agrees(run.lost, run.main_counted) && agrees(run.overflows, run.main_counted),
+        run.overflows == run.main_counted,
         format!(
-            "in the namespace that was there all the while the whole run has {} losses and the audit {}, \
-             and the kernel counted {}",
-            run.lost, run.overflows, run.main_counted
+            "the whole run's audit has {} losses in the namespace that was there all the while, \
+             the kernel's counters {}",
+            run.overflows, run.main_counted
         ),
+    );
+    check(
+        agrees(lost, attributable),
+        format!("the listeners of all intervals have {lost} losses, their audits {attributable}"),
+    );
+    check(
+        agrees(run.lost, run.attributable),
+        format!("the whole run's listeners have {} losses, its audit {}", run.lost, run.attributable),
     );
     faults
 }
