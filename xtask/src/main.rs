@@ -22,6 +22,7 @@ mod kernels;
 mod objcopy;
 mod object_facts;
 mod record;
+mod soak;
 mod stable_identity;
 mod step;
 mod test;
@@ -47,6 +48,7 @@ enum Command {
     Dist(dist::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    Soak(soak::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Dist(arguments) => dist::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };
     match result {

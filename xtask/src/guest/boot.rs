@@ -56,6 +56,14 @@ pub(crate) struct Outcome {
 /// When the guest's kernel is in trouble, the time is over, or QEMU fails.
 /// A command that fails is no error but a status.
 pub(crate) fn run(qemu: &Qemu, guest: &Guest<'_>) -> Result<Outcome> {
+    hear(qemu, guest, &mut |_| {})
+}
+
+/// The same, and passes on each line of the command's output as it comes.
+///
+/// # Errors
+/// As above.
+pub(crate) fn hear(qemu: &Qemu, guest: &Guest<'_>, heard: &mut dyn FnMut(&str)) -> Result<Outcome> {
     let place = scratch()?;
     let token = format!("backlog-trace-exit-{}", unique());
     let archive = initramfs::build(guest.kernel, guest.files, Some(&guest.command), &token)?;
@@ -71,12 +79,15 @@ pub(crate) fn run(qemu: &Qemu, guest: &Guest<'_>) -> Result<Outcome> {
         Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let output = child.0.stdout.take().context("QEMU's output was not connected")?;
     let errors = child.0.stderr.take().context("QEMU's error output was not connected")?;
-    let channel = collect(output, guest.live.then(|| token.clone()));
-    let said = collect(errors, None);
-    let ended = wait(&mut child.0, &console, guest);
+    let (lines, told) = mpsc::channel();
+    let channel = collect(output, guest.live.then(|| token.clone()), Some(lines));
+    let said = collect(errors, None, None);
+    let ended =
+        wait(&mut child.0, &console, guest, &mut || told.try_iter().for_each(|line: String| heard(&line)));
     // Ends QEMU where it still runs, so that the readers end too.
     drop(child);
     let channel = channel.recv().unwrap_or_default();
+    told.try_iter().for_each(|line| heard(&line));
     let said = String::from_utf8_lossy(&said.recv().unwrap_or_default()).into_owned();
     let console = read_console(&console);
     let failed = |why: &str| {
@@ -150,11 +161,12 @@ impl Drop for Running {
     }
 }
 
-fn wait(child: &mut Child, console: &Path, guest: &Guest<'_>) -> Result<()> {
+fn wait(child: &mut Child, console: &Path, guest: &Guest<'_>, listen: &mut dyn FnMut()) -> Result<()> {
     let started = Instant::now();
     let mut shown = 0;
     loop {
         let ended = child.try_wait()?;
+        listen();
         let text = read_console(console);
         if guest.live
             && let Some(new) = text.get(shown..)
@@ -182,17 +194,24 @@ fn read_console(file: &Path) -> String {
 }
 
 /// Reads a stream to its end in a thread of its own; shows it on the way up to
-/// the line with the token.
-fn collect(mut stream: impl std::io::Read + Send + 'static, show: Option<String>) -> mpsc::Receiver<Vec<u8>> {
+/// the line with the token, and passes each line on to whoever listens.
+fn collect(
+    mut stream: impl std::io::Read + Send + 'static,
+    show: Option<String>,
+    lines: Option<mpsc::Sender<String>>,
+) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut all = Vec::new();
-        let mut shown = 0;
+        let (mut shown, mut told) = (0, 0);
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = stream.read(&mut buffer) {
             all.extend_from_slice(buffer.get(..count).unwrap_or_default());
             if let Some(token) = &show {
                 shown = show_whole_lines(&all, shown, token);
+            }
+            if let Some(lines) = &lines {
+                told = tell_whole_lines(&all, told, lines);
             }
         }
         // The receiver waits unless the run has failed already.
@@ -214,6 +233,17 @@ fn show_whole_lines(all: &[u8], shown: usize, token: &str) -> usize {
     }
     let _ = out.flush();
     shown + end + 1
+}
+
+fn tell_whole_lines(all: &[u8], told: usize, lines: &mpsc::Sender<String>) -> usize {
+    let new = all.get(told..).unwrap_or_default();
+    let Some(end) = new.iter().rposition(|&byte| byte == b'\n') else { return told };
+    let whole = new.get(..end).unwrap_or_default();
+    for line in whole.split(|&byte| byte == b'\n') {
+        // Whoever listens may have failed.
+        let _ = lines.send(String::from_utf8_lossy(line).replace('\r', ""));
+    }
+    told + end + 1
 }
 
 fn scratch() -> Result<tempfile::TempDir> {
