@@ -63,7 +63,10 @@ pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
     if let Some(identity) = mark::<M>(tcp, key) {
         // SAFETY: a live map value; the socket is locked by who closes it.
         unsafe {
-            (*identity).closing = bpf_get_current_pid_tgid();
+            // Where nothing counts one by one, nothing tells the end either.
+            if one_by_one {
+                (*identity).closing = bpf_get_current_pid_tgid();
+            }
             (*identity).left_unaccepted += (*identity).closed_accept_queue;
             if may_migrate::<M>(tcp) {
                 (*identity).migrates = 1;

@@ -17,7 +17,7 @@ use super::message::Socket;
 
 /// Closed listeners that are kept where nobody has them forgotten; beyond it
 /// the one that closed first is, with its keys.
-pub const CLOSED_KEPT: usize = 4096;
+pub const CLOSED_KEPT: usize = 16_384;
 
 /// What the latest dump said of a listener's queue and losses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

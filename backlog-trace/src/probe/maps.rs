@@ -187,6 +187,21 @@ impl Maps {
         Ok(all)
     }
 
+    /// The rows of one key, by the slot of the listener's namespace.
+    pub(super) fn rows_of(&self, key: u64) -> Result<Option<(u32, Totals)>> {
+        let mut all = BTreeMap::new();
+        let mask = u64::from(self.counts.len()).saturating_sub(1);
+        let place = u32::try_from(key & mask).unwrap_or(0);
+        let per_cpu = self.counts.get(&place, 0).map_err(|error| unreadable("counts", &error))?;
+        add_rows(&mut all, &per_cpu);
+        match self.spilled.get(&key, 0) {
+            Ok(per_cpu) => add_rows(&mut all, &per_cpu),
+            Err(MapError::KeyNotFound) => {}
+            Err(error) => return Err(unreadable("counts", &error)),
+        }
+        Ok(all.remove(&key).map(|(totals, slot)| (slot, totals)))
+    }
+
     /// Every key that stands for a socket.
     pub(super) fn keys(&self) -> Result<Vec<u64>> {
         let keys: std::result::Result<_, _> = self.identities.keys().collect();

@@ -20,7 +20,7 @@ use super::snapshot::{Readings, Snapshots};
 use super::{forget, slots};
 use crate::event::{Snapshot, Totals};
 use crate::failure::Result;
-use crate::listener::{Book, Listener};
+use crate::listener::{Book, CLOSED_KEPT, Listener};
 use crate::source;
 
 /// How often everything is read again while packets arrive between the
@@ -66,7 +66,7 @@ impl Plane {
             learned: 0,
             missed: 0,
             closed_at: HashSet::new(),
-            room: rows as usize / 4,
+            room: (rows as usize / 4).min(CLOSED_KEPT / 2),
         }
     }
 
@@ -130,6 +130,7 @@ impl Plane {
 
     /// Takes a snapshot; returns what is new in the book as well.
     pub(super) fn snapshot(&mut self, is_last: bool) -> Result<(Vec<Arc<Listener>>, Snapshot)> {
+        let looked = source::monotonic();
         let mut news = self.book.discover();
         news.extend(self.forget_closed()?);
         news.extend(self.learn_new()?);
@@ -142,7 +143,7 @@ impl Plane {
         for id in &snapshot.retired {
             self.book.forget(*id);
         }
-        self.free_slots(&readings.after)?;
+        self.free_slots(&readings.after, looked)?;
         Ok((news, snapshot))
     }
 
@@ -163,13 +164,10 @@ impl Plane {
                 continue;
             }
             let own = self.queues.keys_of(id);
-            let rows: Vec<(u32, Totals)> = self
-                .maps
-                .counts(own.iter().copied())?
-                .into_iter()
-                .filter(|(key, _)| own.contains(key))
-                .map(|(_, (totals, slot))| (slot, totals))
-                .collect();
+            let mut rows: Vec<(u32, Totals)> = Vec::new();
+            for key in &own {
+                rows.extend(self.maps.rows_of(*key)?);
+            }
             let mut totals = Totals::default();
             rows.iter().for_each(|(_, row)| super::maps::merge(&mut totals, row));
             let counts = self.queues.complete(id, &totals, &totals, &self.book);
@@ -218,7 +216,7 @@ impl Plane {
     }
 
     fn read(&self) -> Result<Reading> {
-        Reading::take(&self.maps, &self.book, self.queues.keys(), &self.snapshots.folded)
+        Reading::take(&self.maps, &self.queues, &self.snapshots.folded)
     }
 
     /// Joins what the kernel side recorded of a listener with its row.
@@ -246,8 +244,8 @@ impl Plane {
         }
         let mut news = Vec::new();
         if self.maps.met()? != self.learned {
-            let known: HashSet<u64> = self.queues.keys().collect();
-            for key in self.maps.keys()?.into_iter().filter(|key| !known.contains(key)) {
+            let keys = self.maps.keys()?;
+            for key in keys.into_iter().filter(|key| !self.queues.knows(*key)).collect::<Vec<_>>() {
                 if let Some(identity) = self.maps.identity(key) {
                     news.extend(self.learn(key, &identity));
                 }
@@ -287,11 +285,15 @@ impl Plane {
     }
 
     /// Gives back the slots of namespaces that are gone.
-    fn free_slots(&mut self, reading: &Reading) -> Result<()> {
+    fn free_slots(&mut self, reading: &Reading, looked: u64) -> Result<()> {
+        if self.maps.met()? != self.learned {
+            // A listener that is not known yet may be in any of them.
+            return Ok(());
+        }
         let used = self.queues.identities().filter_map(|identity| identity.netns_slot.checked_sub(1));
         let in_use: BTreeSet<u32> = used.collect();
         let namespaces = self.book.namespaces();
-        let gone = slots::gone(reading, &in_use, |netns| namespaces.exists(netns));
+        let gone = slots::gone(reading, &in_use, looked, |netns| namespaces.exists(netns));
         let keys: BTreeMap<u32, u64> =
             gone.iter().filter_map(|slot| Some((*slot, reading.namespaces.get(slot)?.key))).collect();
         for (slot, key) in keys {

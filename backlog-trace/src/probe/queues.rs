@@ -1,7 +1,7 @@
 //! What the kernel keeps in each listening socket itself, and how far it moved
 //! since the counting of it began: `sk_drops` and the accept queue's length.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::reason::Reason;
@@ -34,6 +34,7 @@ struct Began {
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     met: BTreeMap<u32, BTreeMap<u64, Identity>>,
+    by_key: HashMap<u64, u32>,
     began: BTreeMap<u32, Began>,
     counted: Counted,
     flow: Flow,
@@ -74,19 +75,32 @@ impl Queues {
     /// Takes note of what the kernel side recorded last under a key of a
     /// listener; says whether the key is new.
     pub(super) fn learn(&mut self, id: u32, key: u64, identity: &Identity) -> bool {
+        self.by_key.insert(key, id);
         self.met.entry(id).or_default().insert(key, *identity).is_none()
     }
 
     /// Nothing comes of it any more.
     pub(super) fn forget(&mut self, id: u32) {
-        self.met.remove(&id);
+        for key in self.met.remove(&id).into_iter().flat_map(BTreeMap::into_keys) {
+            self.by_key.remove(&key);
+        }
         self.began.remove(&id);
         self.flow.forget(id);
     }
 
     /// Every key.
     pub(super) fn keys(&self) -> impl Iterator<Item = u64> {
-        self.met.values().flat_map(|keys| keys.keys().copied())
+        self.by_key.keys().copied()
+    }
+
+    /// Whether a key is one of them.
+    pub(super) fn knows(&self, key: u64) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    /// The listener of a key.
+    pub(super) fn id_of(&self, key: u64) -> Option<u32> {
+        self.by_key.get(&key).copied()
     }
 
     /// The keys of one listener.

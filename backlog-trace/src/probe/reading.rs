@@ -7,9 +7,9 @@ use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
 
 use super::folded::Folded;
 use super::maps::{Maps, merge};
+use super::queues::Queues;
 use crate::event::{Reasons, Totals};
 use crate::failure::Result;
-use crate::listener::Book;
 
 /// What is attributed, by kernel counter, as the table of reasons says.
 ///
@@ -67,11 +67,10 @@ impl Namespace {
 }
 
 impl Reading {
-    /// Reads the rows of these keys; what was `folded` counts for its namespace.
+    /// Reads the rows of every listener that was met; what was `folded` counts for its namespace.
     pub(super) fn take(
         maps: &Maps,
-        book: &Book,
-        keys: impl Iterator<Item = u64>,
+        queues: &Queues,
         folded: &Folded,
     ) -> Result<Self> {
         let mut reading = Self::default();
@@ -92,12 +91,12 @@ impl Reading {
             };
             reading.namespaces.insert(slot, namespace);
         }
-        for (key, (totals, slot)) in maps.counts(keys)? {
-            let Some(listener) = book.by_key(key) else { continue };
+        for (key, (totals, slot)) in maps.counts(queues.keys())? {
+            let Some(id) = queues.id_of(key) else { continue };
             if let Some(namespace) = reading.namespaces.get_mut(&slot) {
                 add(&mut namespace.attributed, &attributed_to(&totals));
             }
-            merge(reading.listeners.entry(listener.id).or_default(), &totals);
+            merge(reading.listeners.entry(id).or_default(), &totals);
         }
         Ok(reading)
     }
