@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::begin::begin;
 use super::child::{self, Prepared};
+use super::descriptors::{self, Inherited};
 use super::interrupt::{self, Interrupt, Signals};
 use super::observe::Observe;
 use super::output::{self, hint, talk};
@@ -50,6 +51,7 @@ pub(super) fn run(
     interval: Option<Duration>,
     sink: Sink<'_>,
 ) -> Result<Exit> {
+    let limit = descriptors::raise();
     let command = child::find(&arguments.command, std::env::var_os("PATH").as_deref())?;
     check_names(selection)?;
     let settings = settings(arguments, interval)?;
@@ -58,7 +60,7 @@ pub(super) fn run(
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("cannot start", error))?;
-    runtime.block_on(observe(arguments, settings, command, signals, sink))
+    runtime.block_on(observe(arguments, settings, command.map(|command| (command, limit)), signals, sink))
 }
 
 /// Says which of the named listeners are not there; what cannot come is an error.
@@ -101,7 +103,7 @@ fn snapshot_every(interval: Option<Duration>) -> Duration {
 async fn observe(
     arguments: &Observe,
     settings: probe::Settings,
-    command: Option<Prepared>,
+    command: Option<(Prepared, Inherited)>,
     mut signals: Signals,
     mut sink: Sink<'_>,
 ) -> Result<Exit> {
@@ -124,7 +126,7 @@ async fn observe(
         })?;
     }
     // Before anything is given up, which it would inherit.
-    let child = command.map(|command| command.start(arguments.format)).transpose()?;
+    let child = command.map(|(command, limit)| command.start(arguments.format, &limit)).transpose()?;
     confine::printing(child.is_some())?;
     // An observation that is gone says so by its events.
     let _ = go.send(());

@@ -3,6 +3,7 @@
 mod begin;
 pub mod check;
 mod child;
+mod descriptors;
 mod drive;
 pub mod exit_codes;
 pub mod hist;

@@ -45,6 +45,9 @@ pub struct Book {
     cgroups: cgroup::Ids,
     undumped: Vec<(u32, String)>,
     unread: u32,
+    /// Namespaces in which a listener came, went or changed since their
+    /// limits were looked at.
+    stirred: BTreeSet<u32>,
     /// Namespaces of learned listeners that were looked for in vain.
     sought: HashSet<u32>,
     looked_deep: bool,
@@ -80,6 +83,7 @@ impl Book {
         let mut changed = BTreeSet::new();
         self.find_namespaces(&mut changed);
         self.list_sockets(&mut changed);
+        self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
         self.listeners(&changed)
     }
@@ -99,9 +103,11 @@ impl Book {
         self.listeners(&changed)
     }
 
-    /// The third: who owns what, where that is due. It can take seconds.
+    /// The third: limits of namespaces, and who owns what, where that is due.
+    /// It can take seconds.
     pub fn name(&mut self) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();
+        self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
         self.listeners(&changed)
     }
@@ -138,6 +144,7 @@ impl Book {
         }
         self.undumped.retain(|(undumped, _)| *undumped != netns);
         self.dump(netns, &mut changed);
+        self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
         self.listeners(&changed)
     }
@@ -161,6 +168,7 @@ impl Book {
         if let Some((_, why)) = self.undumped.iter().find(|(undumped, _)| *undumped == netns) {
             return Err(io::Error::other(why.clone()));
         }
+        self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
         Ok((before, after, self.listeners(&changed)))
     }
@@ -258,6 +266,7 @@ impl Book {
             namespaces: refused.chain(self.undumped.iter().cloned()).collect(),
             processes: self.pool.hidden(),
             unread: self.unread,
+            shortage: self.pool.shortage(),
         }
     }
 
@@ -278,8 +287,27 @@ impl Book {
             Ok(sockets)
         });
         match dumped {
-            Ok(sockets) => changed.extend(self.rows.apply(netns, &sockets, namespace.somaxconn())),
+            Ok(sockets) => {
+                let news = self.rows.apply(netns, &sockets, namespace.somaxconn());
+                if !news.is_empty() {
+                    self.stirred.insert(netns);
+                }
+                changed.extend(news);
+            }
             Err(error) => self.undumped.push((netns, format!("cannot list its sockets: {error}"))),
+        }
+    }
+
+    /// Looks at somaxconn again where that is due.
+    fn look_at_limits(&mut self, changed: &mut BTreeSet<u32>) {
+        let stirred = std::mem::take(&mut self.stirred);
+        for namespace in self.pool.iter_mut() {
+            let netns = namespace.inode();
+            if namespace.reread(stirred.contains(&netns)) {
+                let now = namespace.somaxconn();
+                let open = self.rows.open_in(netns).into_iter();
+                changed.extend(open.filter(|id| self.rows.set_somaxconn(*id, now)));
+            }
         }
     }
 

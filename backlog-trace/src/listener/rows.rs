@@ -311,7 +311,7 @@ impl Rows {
         }
     }
 
-    fn open_in(&self, netns: u32) -> Vec<u32> {
+    pub(super) fn open_in(&self, netns: u32) -> Vec<u32> {
         self.open.get(&netns).into_iter().flatten().copied().collect()
     }
 }
