@@ -48,6 +48,8 @@ pub struct Book {
     /// Namespaces in which a listener came, went or changed since their
     /// limits were looked at.
     stirred: BTreeSet<u32>,
+    /// Until when a namespace is not looked at because a listener opened there.
+    namespace_rests: HashMap<u32, Instant>,
     /// Namespaces of learned listeners that were looked for in vain.
     sought: HashSet<u32>,
     looked_deep: bool,
@@ -135,7 +137,15 @@ impl Book {
     }
 
     /// The same for one namespace, looking for it, once, where it is not known yet.
+    ///
+    /// A look takes the longer the more listeners there are (30 ms for 20,000),
+    /// and is followed by a rest: where listeners open all the time, what the
+    /// hook saw of a new one has to do until the next refresh.
     pub fn refresh_namespace(&mut self, netns: u32) -> Vec<Arc<Listener>> {
+        let begin = Instant::now();
+        if self.namespace_rests.get(&netns).is_some_and(|until| begin < *until) {
+            return Vec::new();
+        }
         let mut changed = BTreeSet::new();
         if self.pool.get(netns).is_none() && self.sought.insert(netns) {
             for gone in self.pool.discover(Look::Deep) {
@@ -145,6 +155,9 @@ impl Book {
         self.undumped.retain(|(undumped, _)| *undumped != netns);
         self.dump(netns, &mut changed);
         self.look_at_limits(&mut changed);
+        let now = Instant::now();
+        self.namespace_rests.retain(|_, until| now < *until);
+        self.namespace_rests.insert(netns, now + ((now - begin) * REST).min(LONGEST_REST));
         self.name_owners(&mut changed);
         self.listeners(&changed)
     }
@@ -315,9 +328,8 @@ impl Book {
     fn name_owners(&mut self, changed: &mut BTreeSet<u32>) {
         let open = || self.rows.open().filter(|row| row.listener.inode != 0);
         let young = open().any(|row| row.looks < LOOKS);
-        let known: BTreeSet<&Owner> = open().flat_map(|row| &row.listener.owners).collect();
         let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
-        let is_due = !rests && (young || !known.into_iter().all(is_still));
+        let is_due = !rests && (young || !self.are_still_there());
         if !std::mem::take(&mut self.is_awaited) && !is_due {
             return;
         }
@@ -325,7 +337,6 @@ impl Book {
         let ids: Vec<u32> = open().map(|row| row.listener.id).collect();
         let begin = Instant::now();
         let mut found = holders(&wanted);
-        self.rests_until = Some(Instant::now() + (begin.elapsed() * REST).min(LONGEST_REST));
         self.unread = found.unread;
         let mut of_process = HashMap::new();
         for id in ids {
@@ -343,6 +354,20 @@ impl Book {
                 changed.insert(id);
             }
         }
+        self.rests_until = Some(Instant::now() + (begin.elapsed() * REST).min(LONGEST_REST));
+    }
+
+    /// Whether every known owner is there under the name it had.
+    fn are_still_there(&self) -> bool {
+        let mut known: HashMap<u32, &Owner> = HashMap::new();
+        let open = self.rows.open().filter(|row| row.listener.inode != 0);
+        for owner in open.flat_map(|row| &row.listener.owners) {
+            // One process has one name.
+            if known.insert(owner.pid, owner).is_some_and(|other| other.comm != owner.comm) {
+                return false;
+            }
+        }
+        known.into_values().all(is_still)
     }
 
     /// cgroup of the first owner that has one, else of the socket's creator.
