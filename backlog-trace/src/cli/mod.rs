@@ -15,6 +15,7 @@ mod output;
 pub mod record;
 pub mod report;
 pub mod selftest;
+mod waiting;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -25,6 +25,7 @@ use super::owners::{holders, is_still};
 use super::pool::{Look, Pool, Unseen};
 use super::rows::{Depth, Row, Rows};
 use crate::failure::{Exit, Failure, Result};
+use crate::step::{Step, Steps};
 
 /// How many refreshes look for the owners of a listener, from its first on.
 const LOOKS: u8 = 4;
@@ -40,6 +41,7 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// The book.
 #[derive(Debug, Default)]
 pub struct Book {
+    steps: Steps,
     rows: Rows,
     pool: Pool,
     cgroups: cgroup::Ids,
@@ -69,6 +71,11 @@ impl Book {
     /// An empty book: nothing is looked at before the first refresh.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, and it tells what it is looking at.
+    pub fn telling(steps: Steps) -> Self {
+        Self { steps, ..Self::default() }
     }
 
     /// Somebody is about to read who owns what: the next refresh looks for
@@ -117,6 +124,7 @@ impl Book {
     fn find_namespaces(&mut self, changed: &mut BTreeSet<u32>) {
         let look = if self.looked_deep { Look::Wide } else { Look::Deep };
         self.looked_deep = true;
+        self.steps.begin(Step::Namespaces);
         for gone in self.pool.discover(look) {
             changed.extend(self.rows.close_namespace(gone));
         }
@@ -125,6 +133,7 @@ impl Book {
     fn list_sockets(&mut self, changed: &mut BTreeSet<u32>) {
         self.undumped.clear();
         let namespaces: Vec<u32> = self.pool.iter().map(super::Namespace::inode).collect();
+        self.steps.begin(Step::Sockets(namespaces.len()));
         for netns in namespaces {
             self.dump(netns, changed);
         }
@@ -335,6 +344,7 @@ impl Book {
         }
         let wanted: HashSet<u64> = open().map(|row| row.listener.inode).collect();
         let ids: Vec<u32> = open().map(|row| row.listener.id).collect();
+        self.steps.begin(Step::Owners(ids.len()));
         let begin = Instant::now();
         let mut found = holders(&wanted);
         self.unread = found.unread;
