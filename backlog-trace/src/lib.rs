@@ -16,6 +16,7 @@ pub mod polled;
 pub mod probe;
 pub mod selftest;
 pub mod source;
+pub mod step;
 pub mod tally;
 pub mod trace;
 pub mod view;

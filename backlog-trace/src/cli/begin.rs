@@ -22,14 +22,14 @@ pub(super) async fn begin(
     stopped: oneshot::Receiver<()>,
 ) -> Result<(Begun, Exit)> {
     let stop = repeated(stopped);
-    let (every, rung) = (settings.snapshot_every, settings.rung);
+    let (every, rung, steps) = (settings.snapshot_every, settings.rung, settings.steps.clone());
     if rung == Some(Rung::Counters) {
-        return Ok((polled::observe(every, None, stop()).await?, Exit::Success));
+        return Ok((polled::observe(every, None, steps, stop()).await?, Exit::Success));
     }
     match probe::observe(settings, stop()).await {
         Ok(begun) => Ok((begun, Exit::Success)),
         Err(failure) if rung.is_none() && is_refusal(&failure) => {
-            let begun = polled::observe(every, Some(failure.what.clone()), stop()).await?;
+            let begun = polled::observe(every, Some(failure.what.clone()), steps, stop()).await?;
             talk(format_args!("nothing can be attached: {}", Sanitized(&failure.what)));
             if let Some(advice) = &failure.advice {
                 talk(Sanitized(advice));

@@ -4,12 +4,12 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::{Format, output};
+use super::{Format, descriptors, output};
 use crate::confine;
 use crate::event::Rung;
 use crate::failure::{Exit, Result};
 use crate::probe::{self, Verdict};
-use crate::{polled, view};
+use crate::{listener, polled, view};
 
 const EXAMPLES: &str = "\
 Every program is attached for a moment and taken back; nothing stays.
@@ -39,13 +39,15 @@ pub struct Check {
 /// # Errors
 /// This build lacks the rung, or the output cannot be written.
 pub fn run(arguments: &Check) -> Result<Exit> {
-    let trial = if arguments.rung == Some(Rung::Counters) {
+    descriptors::raise();
+    let mut trial = if arguments.rung == Some(Rung::Counters) {
         polled::trial()
     } else {
         let mut trial = probe::trial(&probe::rungs(arguments.rung)?);
         trial.findings.extend([polled::finding(), confine::finding()]);
         trial
     };
+    trial.findings.push(listener::room_finding());
     let mut out = output::stdout();
     let written = match arguments.format {
         Format::Text => view::check::text(&trial, &mut out),

@@ -11,6 +11,7 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::Format;
+use super::descriptors::Inherited;
 use crate::failure::{Exit, Failure, Result};
 
 /// How long a command has to end by itself after Ctrl-C, which it got too.
@@ -65,15 +66,16 @@ fn not_found(name: &OsStr, exists: bool) -> Failure {
 }
 
 impl Prepared {
-    /// Starts it. With JSON on standard output, its own standard output goes
+    /// Starts it, with the limit on open files that the user had. With JSON on standard output, its own standard output goes
     /// to standard error.
     ///
     /// # Errors
     /// [`Exit::CommandFailed`]: the kernel refuses to run it.
-    pub(super) fn start(&self, format: Format) -> Result<Child> {
+    pub(super) fn start(&self, format: Format, limit: &Inherited) -> Result<Child> {
         let mut command = tokio::process::Command::new(&self.path);
         command.as_std_mut().args(&self.arguments);
         std::os::unix::process::CommandExt::arg0(command.as_std_mut(), &self.name);
+        limit.pass_on(command.as_std_mut());
         if format == Format::Json {
             command.stdout(Stdio::from(std::io::stderr()));
         }

@@ -1,6 +1,7 @@
 //! Runs an observation: from the probe's events to a view, and a recording
 //! where there is one, until it is over for whichever reason comes first.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +12,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::begin::begin;
 use super::child::{self, Prepared};
+use super::descriptors::{self, Inherited};
 use super::interrupt::{self, Interrupt, Signals};
 use super::observe::Observe;
 use super::output::{self, hint, talk};
+use super::waiting;
 use crate::confine::{self, as_invoker};
 use crate::event::{Event, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
-use crate::listener::Book;
+use crate::listener::{Book, Filter};
 use crate::probe;
 use crate::source::{Begun, Sent};
+use crate::step::Steps;
 use crate::tally::Selection;
 use crate::trace::Writer;
 use crate::view::View;
@@ -50,25 +54,33 @@ pub(super) fn run(
     interval: Option<Duration>,
     sink: Sink<'_>,
 ) -> Result<Exit> {
+    let limit = descriptors::raise();
     let command = child::find(&arguments.command, std::env::var_os("PATH").as_deref())?;
-    check_names(selection)?;
     let settings = settings(arguments, interval)?;
+    let named = selection.listeners.clone();
     let signals = interrupt::catch()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("cannot start", error))?;
-    runtime.block_on(observe(arguments, settings, command, signals, sink))
+    runtime.block_on(observe(
+        arguments,
+        settings,
+        named,
+        command.map(|command| (command, limit)),
+        signals,
+        sink,
+    ))
 }
 
 /// Says which of the named listeners are not there; what cannot come is an error.
-fn check_names(selection: &Selection) -> Result<()> {
-    if selection.listeners.is_empty() {
+fn check_names(named: &Filter, steps: Steps) -> Result<()> {
+    if named.is_empty() {
         return Ok(());
     }
-    let mut book = Book::new();
+    let mut book = Book::telling(steps);
     book.refresh();
-    selection.listeners.check(&book)?.iter().for_each(talk);
+    named.check(&book)?.iter().for_each(talk);
     Ok(())
 }
 
@@ -88,6 +100,7 @@ fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Se
         snapshot_every: snapshot_every(interval),
         ring_bytes,
         kernel_log: arguments.kernel_log,
+        steps: Steps::default(),
     })
 }
 
@@ -101,7 +114,8 @@ fn snapshot_every(interval: Option<Duration>) -> Duration {
 async fn observe(
     arguments: &Observe,
     settings: probe::Settings,
-    command: Option<Prepared>,
+    named: Filter,
+    command: Option<(Prepared, Inherited)>,
     mut signals: Signals,
     mut sink: Sink<'_>,
 ) -> Result<Exit> {
@@ -109,22 +123,14 @@ async fn observe(
     let (Begun { events, go, look }, exit) = tokio::select! {
         // Where both are ready, what was attached is worth its final output.
         biased;
-        begun = begin(settings, stopped) => begun?,
+        begun = start(settings, named, arguments.ready_file.clone(), stopped) => begun?,
         _ = &mut signals.interrupt => {
             talk("interrupted before everything was attached: nothing was observed");
             return Ok(Exit::Success);
         }
     };
-    if let Some(file) = &arguments.ready_file {
-        as_invoker(|| {
-            std::fs::write(file, b"\n").map_err(|error| {
-                Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
-                    .advise("name a file in a directory that exists and that you may write to")
-            })
-        })?;
-    }
     // Before anything is given up, which it would inherit.
-    let child = command.map(|command| command.start(arguments.format)).transpose()?;
+    let child = command.map(|(command, limit)| command.start(arguments.format, &limit)).transpose()?;
     confine::printing(child.is_some())?;
     // An observation that is gone says so by its events.
     let _ = go.send(());
@@ -135,6 +141,37 @@ async fn observe(
     let run = Run::new(stop, look, child);
     run.until_over(events, signals, deadline, &mut sink).await?;
     Ok(exit)
+}
+
+/// Begins, and says so where that is asked for; what takes long is named.
+/// Nothing here keeps its thread from hearing signals.
+async fn start(
+    mut settings: probe::Settings,
+    named: Filter,
+    ready_file: Option<PathBuf>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(Begun, Exit)> {
+    let (steps, told) = Steps::watched();
+    settings.steps = steps.clone();
+    let start = async {
+        waiting::aside(move || check_names(&named, steps)).await?;
+        let begun = begin(settings, stopped).await?;
+        if let Some(file) = ready_file {
+            waiting::aside(move || as_invoker(|| say_ready(&file))).await?;
+        }
+        Ok(begun)
+    };
+    tokio::select! {
+        begun = start => begun,
+        never = waiting::name(told) => match never {},
+    }
+}
+
+fn say_ready(file: &Path) -> Result<()> {
+    std::fs::write(file, b"\n").map_err(|error| {
+        Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
+            .advise("name a file in a directory that exists and that you may write to")
+    })
 }
 
 /// An observation that goes on.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::observe::Filters;
-use super::{Format, output};
+use super::{Format, descriptors, output};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::{Book, Filter, Unseen, survey};
 use crate::view;
@@ -29,6 +29,7 @@ pub struct Listeners {
 /// What is filtered for does not exist, this kernel does not list sockets, or
 /// the output cannot be written.
 pub fn run(listeners: &Listeners) -> Result<Exit> {
+    descriptors::raise();
     if let Some(reason) = listeners.filters.reason.first() {
         let what = format!("--reason {} does not apply to 'listeners'", Sanitized(reason));
         return Err(

@@ -3,6 +3,7 @@
 mod begin;
 pub mod check;
 mod child;
+mod descriptors;
 mod drive;
 pub mod exit_codes;
 pub mod hist;
@@ -14,6 +15,7 @@ mod output;
 pub mod record;
 pub mod report;
 pub mod selftest;
+mod waiting;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

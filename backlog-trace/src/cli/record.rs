@@ -45,13 +45,11 @@ pub fn run(arguments: &Record) -> Result<Exit> {
     let view = hist::view(arguments.observe.format, &selection, None, None);
     let observed =
         drive::run(&arguments.observe, &selection, None, Sink { view, recording: Some(recording) });
-    if observed.is_err() {
-        // What failed before is what the user reads.
-        let _ = as_invoker(|| {
-            remove_if_bare(&arguments.output);
-            Ok(())
-        });
-    }
+    // What failed before is what the user reads; where it was interrupted before it began, nothing did.
+    let _ = as_invoker(|| {
+        remove_if_bare(&arguments.output);
+        Ok(())
+    });
     observed
 }
 

@@ -25,6 +25,7 @@ use super::owners::{holders, is_still};
 use super::pool::{Look, Pool, Unseen};
 use super::rows::{Depth, Row, Rows};
 use crate::failure::{Exit, Failure, Result};
+use crate::step::{Step, Steps};
 
 /// How many refreshes look for the owners of a listener, from its first on.
 const LOOKS: u8 = 4;
@@ -40,11 +41,17 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// The book.
 #[derive(Debug, Default)]
 pub struct Book {
+    steps: Steps,
     rows: Rows,
     pool: Pool,
     cgroups: cgroup::Ids,
     undumped: Vec<(u32, String)>,
     unread: u32,
+    /// Namespaces in which a listener came, went or changed since their
+    /// limits were looked at.
+    stirred: BTreeSet<u32>,
+    /// Until when a namespace is not looked at because a listener opened there.
+    namespace_rests: HashMap<u32, Instant>,
     /// Namespaces of learned listeners that were looked for in vain.
     sought: HashSet<u32>,
     looked_deep: bool,
@@ -66,6 +73,11 @@ impl Book {
         Self::default()
     }
 
+    /// The same, and it tells what it is looking at.
+    pub fn telling(steps: Steps) -> Self {
+        Self { steps, ..Self::default() }
+    }
+
     /// Somebody is about to read who owns what: the next refresh looks for
     /// owners, however little time has gone by.
     pub const fn await_owners(&mut self) {
@@ -80,6 +92,7 @@ impl Book {
         let mut changed = BTreeSet::new();
         self.find_namespaces(&mut changed);
         self.list_sockets(&mut changed);
+        self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
         self.listeners(&changed)
     }
@@ -99,9 +112,11 @@ impl Book {
         self.listeners(&changed)
     }
 
-    /// The third: who owns what, where that is due. It can take seconds.
+    /// The third: limits of namespaces, and who owns what, where that is due.
+    /// It can take seconds.
     pub fn name(&mut self) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();
+        self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
         self.listeners(&changed)
     }
@@ -109,6 +124,7 @@ impl Book {
     fn find_namespaces(&mut self, changed: &mut BTreeSet<u32>) {
         let look = if self.looked_deep { Look::Wide } else { Look::Deep };
         self.looked_deep = true;
+        self.steps.begin(Step::Namespaces);
         for gone in self.pool.discover(look) {
             changed.extend(self.rows.close_namespace(gone));
         }
@@ -117,6 +133,7 @@ impl Book {
     fn list_sockets(&mut self, changed: &mut BTreeSet<u32>) {
         self.undumped.clear();
         let namespaces: Vec<u32> = self.pool.iter().map(super::Namespace::inode).collect();
+        self.steps.begin(Step::Sockets(namespaces.len()));
         for netns in namespaces {
             self.dump(netns, changed);
         }
@@ -129,7 +146,15 @@ impl Book {
     }
 
     /// The same for one namespace, looking for it, once, where it is not known yet.
+    ///
+    /// A look takes the longer the more listeners there are (30 ms for 20,000),
+    /// and is followed by a rest: where listeners open all the time, what the
+    /// hook saw of a new one has to do until the next refresh.
     pub fn refresh_namespace(&mut self, netns: u32) -> Vec<Arc<Listener>> {
+        let begin = Instant::now();
+        if self.namespace_rests.get(&netns).is_some_and(|until| begin < *until) {
+            return Vec::new();
+        }
         let mut changed = BTreeSet::new();
         if self.pool.get(netns).is_none() && self.sought.insert(netns) {
             for gone in self.pool.discover(Look::Deep) {
@@ -138,6 +163,10 @@ impl Book {
         }
         self.undumped.retain(|(undumped, _)| *undumped != netns);
         self.dump(netns, &mut changed);
+        self.look_at_limits(&mut changed);
+        let now = Instant::now();
+        self.namespace_rests.retain(|_, until| now < *until);
+        self.namespace_rests.insert(netns, now + ((now - begin) * REST).min(LONGEST_REST));
         self.name_owners(&mut changed);
         self.listeners(&changed)
     }
@@ -161,6 +190,7 @@ impl Book {
         if let Some((_, why)) = self.undumped.iter().find(|(undumped, _)| *undumped == netns) {
             return Err(io::Error::other(why.clone()));
         }
+        self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
         Ok((before, after, self.listeners(&changed)))
     }
@@ -258,6 +288,7 @@ impl Book {
             namespaces: refused.chain(self.undumped.iter().cloned()).collect(),
             processes: self.pool.hidden(),
             unread: self.unread,
+            shortage: self.pool.shortage(),
         }
     }
 
@@ -278,8 +309,27 @@ impl Book {
             Ok(sockets)
         });
         match dumped {
-            Ok(sockets) => changed.extend(self.rows.apply(netns, &sockets, namespace.somaxconn())),
+            Ok(sockets) => {
+                let news = self.rows.apply(netns, &sockets, namespace.somaxconn());
+                if !news.is_empty() {
+                    self.stirred.insert(netns);
+                }
+                changed.extend(news);
+            }
             Err(error) => self.undumped.push((netns, format!("cannot list its sockets: {error}"))),
+        }
+    }
+
+    /// Looks at somaxconn again where that is due.
+    fn look_at_limits(&mut self, changed: &mut BTreeSet<u32>) {
+        let stirred = std::mem::take(&mut self.stirred);
+        for namespace in self.pool.iter_mut() {
+            let netns = namespace.inode();
+            if namespace.reread(stirred.contains(&netns)) {
+                let now = namespace.somaxconn();
+                let open = self.rows.open_in(netns).into_iter();
+                changed.extend(open.filter(|id| self.rows.set_somaxconn(*id, now)));
+            }
         }
     }
 
@@ -287,17 +337,16 @@ impl Book {
     fn name_owners(&mut self, changed: &mut BTreeSet<u32>) {
         let open = || self.rows.open().filter(|row| row.listener.inode != 0);
         let young = open().any(|row| row.looks < LOOKS);
-        let known: BTreeSet<&Owner> = open().flat_map(|row| &row.listener.owners).collect();
         let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
-        let is_due = !rests && (young || !known.into_iter().all(is_still));
+        let is_due = !rests && (young || !self.are_still_there());
         if !std::mem::take(&mut self.is_awaited) && !is_due {
             return;
         }
         let wanted: HashSet<u64> = open().map(|row| row.listener.inode).collect();
         let ids: Vec<u32> = open().map(|row| row.listener.id).collect();
+        self.steps.begin(Step::Owners(ids.len()));
         let begin = Instant::now();
         let mut found = holders(&wanted);
-        self.rests_until = Some(Instant::now() + (begin.elapsed() * REST).min(LONGEST_REST));
         self.unread = found.unread;
         let mut of_process = HashMap::new();
         for id in ids {
@@ -315,6 +364,20 @@ impl Book {
                 changed.insert(id);
             }
         }
+        self.rests_until = Some(Instant::now() + (begin.elapsed() * REST).min(LONGEST_REST));
+    }
+
+    /// Whether every known owner is there under the name it had.
+    fn are_still_there(&self) -> bool {
+        let mut known: HashMap<u32, &Owner> = HashMap::new();
+        let open = self.rows.open().filter(|row| row.listener.inode != 0);
+        for owner in open.flat_map(|row| &row.listener.owners) {
+            // One process has one name.
+            if known.insert(owner.pid, owner).is_some_and(|other| other.comm != owner.comm) {
+                return false;
+            }
+        }
+        known.into_values().all(is_still)
     }
 
     /// cgroup of the first owner that has one, else of the socket's creator.

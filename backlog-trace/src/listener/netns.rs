@@ -6,26 +6,29 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use backlog_trace_common::counter::COUNTERS;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::counters::{self, Counters};
+use super::door::Door;
 use super::sock_diag::SockDiag;
-use super::sysctl::Sysctls;
+use super::sysctl::{self, Sysctls};
+
+/// How long a sysctl that was read stands where no listener comes or changes.
+const SYSCTLS_KEPT: Duration = Duration::from_secs(10);
 
 /// A network namespace that was entered.
 #[derive(Debug)]
 pub struct Namespace {
-    inode: u32,
     serial: u32,
-    place: PathBuf,
-    door: OwnedFd,
-    somaxconn: Option<File>,
+    door: Door,
+    somaxconn: Option<u32>,
+    /// When somaxconn was read.
+    read: Instant,
     netstat: File,
     pub(super) sock_diag: SockDiag,
 }
@@ -39,21 +42,19 @@ impl Namespace {
     /// Whatever the kernel answers to open(), setns() or socket(): mostly
     /// `EPERM`, where CAP_SYS_ADMIN is missing over the namespace's owner.
     pub(super) fn enter(place: &Path, serial: u32) -> io::Result<Self> {
-        let door = File::open(place)?;
-        let inode = u32::try_from(door.metadata()?.ino()).map_err(io::Error::other)?;
-        let door = OwnedFd::from(door);
-        let (sock_diag, netstat, somaxconn) = inside(&door, inode, || {
+        let door = Door::open(place)?;
+        let (sock_diag, netstat, somaxconn) = inside(&door, || {
             // /proc/net is the namespace of the process's main thread; only
             // thread-self is this thread's (proc_net_ns_ops, fs/proc/proc_net.c).
             let netstat = File::open("/proc/thread-self/net/netstat")?;
-            Ok((SockDiag::open()?, netstat, File::open("/proc/sys/net/core/somaxconn").ok()))
+            Ok((SockDiag::open()?, netstat, sysctl::somaxconn()))
         })?;
-        Ok(Self { inode, serial, place: place.to_owned(), door, somaxconn, netstat, sock_diag })
+        Ok(Self { serial, door, somaxconn, read: Instant::now(), netstat, sock_diag })
     }
 
     /// Its inode number, the namespace's identity for as long as it lives.
     pub const fn inode(&self) -> u32 {
-        self.inode
+        self.door.inode()
     }
 
     /// Which of all that were entered it is: the kernel gives the inode number
@@ -64,12 +65,22 @@ impl Namespace {
 
     /// Where it was found.
     pub fn place(&self) -> &Path {
-        &self.place
+        self.door.place()
     }
 
     /// Whether the place where it was found still leads to it.
     pub(super) fn is_still_there(&self) -> bool {
-        std::fs::metadata(&self.place).is_ok_and(|found| found.ino() == u64::from(self.inode))
+        self.door.is_still_there()
+    }
+
+    /// Another place leads to it.
+    pub(super) fn found_at(&mut self, place: &Path) {
+        self.door.found_at(place);
+    }
+
+    /// Holds as few descriptors as it can.
+    pub(super) fn spare(&mut self) {
+        self.door.let_go();
     }
 
     /// Runs `work` on a thread of its own inside the namespace.
@@ -77,20 +88,28 @@ impl Namespace {
     /// # Errors
     /// That of `work`, or why the namespace could not be entered.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        inside(&self.door, self.inode, work)
+        inside(&self.door, work)
     }
 
-    /// `net.core.somaxconn` as it is now.
+    /// `net.core.somaxconn` when it was last read.
+    pub const fn somaxconn(&self) -> Option<u32> {
+        self.somaxconn
+    }
+
+    /// Reads somaxconn again where that was a while ago, or where a listener
+    /// has come or changed since (`is_news`); says whether it is another now.
     ///
-    /// A file under /proc/sys/net is bound to the namespace of the thread that
-    /// looked it up (`net_ctl_header_lookup()`, net/sysctl_net.c), so the open
-    /// file serves from any thread.
-    pub fn somaxconn(&self) -> Option<u32> {
-        let mut text = String::new();
-        let mut file = self.somaxconn.as_ref()?;
-        file.rewind().ok()?;
-        file.take(32).read_to_string(&mut text).ok()?;
-        text.trim().parse().ok()
+    /// The file is open for no longer than that: /proc/sys/net shows the
+    /// namespace of the thread that looks it up (`net_ctl_header_lookup()`,
+    /// net/sysctl_net.c), so a thread is sent inside.
+    pub(super) fn reread(&mut self, is_news: bool) -> bool {
+        if !is_news && self.read.elapsed() < SYSCTLS_KEPT {
+            return false;
+        }
+        self.read = Instant::now();
+        // One that cannot be entered any more is about to be let go of.
+        let Ok(now) = self.run(|| Ok(sysctl::somaxconn())) else { return false };
+        std::mem::replace(&mut self.somaxconn, now) != now
     }
 
     /// The sysctls that decide about its listeners.
@@ -144,13 +163,13 @@ pub(super) const OWN: &str = "/proc/thread-self/ns/net";
 ///
 /// The thread's own namespace is not entered, because that would need
 /// CAP_SYS_ADMIN (`netns_install()`, net/core/net_namespace.c) for nothing.
-fn inside<T: Send>(door: &OwnedFd, inode: u32, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+fn inside<T: Send>(door: &Door, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     thread::scope(|scope| {
         thread::Builder::new()
             .name("netns".to_owned())
             .spawn_scoped(scope, || {
-                if own()? != inode {
-                    move_into_link_name_space(door.as_fd(), Some(LinkNameSpaceType::Network))?;
+                if own()? != door.inode() {
+                    door.enter()?;
                 }
                 work()
             })?

@@ -9,15 +9,23 @@
 //! An open namespace stays alive, so the pool lets go of one as soon as
 //! nothing else leads to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::{Resource, getrlimit};
 
 use super::mountinfo;
 use super::netns::{Namespace, OWN, own};
 use super::process::{links, numbered, pids, read_bounded};
+use super::room::{Room, Shortage};
+use crate::kernel::preflight::{Finding, Grade};
+
+/// Whether it was said that descriptors are short.
+static SAID: AtomicBool = AtomicBool::new(false);
 
 /// How far to look for namespaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +47,8 @@ pub struct Unseen {
     /// Processes whose descriptors could not be read, so that listeners may
     /// have owners that are not named.
     pub unread: u32,
+    /// Namespaces for which there are no descriptors.
+    pub shortage: Option<Shortage>,
 }
 
 /// The namespaces, by inode number.
@@ -46,6 +56,11 @@ pub struct Unseen {
 pub struct Pool {
     entered: BTreeMap<u32, Namespace>,
     refused: BTreeMap<u32, String>,
+    /// Those for which there are no descriptors.
+    left_out: BTreeSet<u32>,
+    shortage: Option<Shortage>,
+    /// Descriptors that were open before the first was entered.
+    others: Option<u64>,
     hidden: u32,
     /// Entered so far.
     serial: u32,
@@ -55,33 +70,74 @@ impl Pool {
     /// Looks for namespaces, enters new ones and lets go of those that are
     /// gone; returns the latter.
     pub(super) fn discover(&mut self, look: Look) -> Vec<u32> {
-        let found = self.search(look);
+        let mut found = self.search(look);
+        let room = self.room();
+        let gone = self.let_go_of_gone(&found);
+        if !room.holds_doors(found.len()) {
+            self.entered.values_mut().for_each(Namespace::spare);
+        }
         self.refused.clear();
-        for (inode, place) in &found {
-            if self.entered.contains_key(inode) {
+        self.left_out.clear();
+        let all = found.len();
+        // The own one first: it has room however little there is.
+        let own = own().ok().and_then(|inode| found.remove_entry(&inode));
+        for (inode, place) in own.into_iter().chain(found) {
+            if self.entered.contains_key(&inode) {
                 continue;
             }
-            match Namespace::enter(place, self.serial) {
+            if self.entered.len() >= room.namespaces() {
+                self.left_out.insert(inode);
+                continue;
+            }
+            match Namespace::enter(&place, self.serial) {
                 // The process left, and its pid or its namespace is another's now.
-                Ok(namespace) if namespace.inode() != *inode => {}
-                Ok(namespace) => {
+                Ok(namespace) if namespace.inode() != inode => {}
+                Ok(mut namespace) => {
+                    if !room.holds_doors(all) {
+                        namespace.spare();
+                    }
                     self.serial += 1;
-                    self.entered.insert(*inode, namespace);
+                    self.entered.insert(inode, namespace);
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
-                    self.refused.insert(*inode, format!("{}: {error}", place.display()));
+                    self.refused.insert(inode, format!("{}: {error}", place.display()));
                 }
             }
         }
-        let gone: Vec<u32> = self
-            .entered
-            .iter()
-            .filter(|(inode, namespace)| !found.contains_key(inode) && !namespace.is_still_there())
-            .map(|(inode, _)| *inode)
-            .collect();
-        self.entered.retain(|inode, _| !gone.contains(inode));
+        self.note_shortage(room.shortage(all, self.left_out.len()));
         gone
+    }
+
+    /// Lets go of those to which nothing leads any more; returns them. The
+    /// others are where they were found now.
+    fn let_go_of_gone(&mut self, found: &BTreeMap<u32, PathBuf>) -> Vec<u32> {
+        let mut gone = Vec::new();
+        for (inode, namespace) in &mut self.entered {
+            match found.get(inode) {
+                Some(place) => namespace.found_at(place),
+                None if !namespace.is_still_there() => gone.push(*inode),
+                _ => {}
+            }
+        }
+        for inode in &gone {
+            self.entered.remove(inode);
+        }
+        gone
+    }
+
+    fn room(&mut self) -> Room {
+        let others = *self.others.get_or_insert_with(|| links("/proc/self/fd", |_, _| {}).unwrap_or(0));
+        // No limit is one that is never reached.
+        Room { limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), others }
+    }
+
+    /// Says it, once in the life of the program.
+    fn note_shortage(&mut self, shortage: Option<Shortage>) {
+        if let Some(shortage) = shortage.filter(|_| !SAID.swap(true, Ordering::Relaxed)) {
+            log::warn!("{shortage}\n  {}", shortage.advice());
+        }
+        self.shortage = shortage;
     }
 
     fn search(&mut self, look: Look) -> BTreeMap<u32, PathBuf> {
@@ -126,13 +182,19 @@ impl Pool {
         self.entered.get(&inode)
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Namespace> {
+        self.entered.values_mut()
+    }
+
     pub(super) fn get_mut(&mut self, inode: u32) -> Option<&mut Namespace> {
         self.entered.get_mut(&inode)
     }
 
     /// Whether it exists, entered or not.
     pub fn exists(&self, inode: u32) -> bool {
-        self.entered.contains_key(&inode) || self.refused.contains_key(&inode)
+        self.entered.contains_key(&inode)
+            || self.refused.contains_key(&inode)
+            || self.left_out.contains(&inode)
     }
 
     /// Namespaces that could not be entered, with the reason.
@@ -140,9 +202,39 @@ impl Pool {
         &self.refused
     }
 
+    /// Namespaces for which there are no descriptors.
+    pub(super) const fn shortage(&self) -> Option<Shortage> {
+        self.shortage
+    }
+
     /// Processes whose namespace could not be seen.
     pub(super) const fn hidden(&self) -> u32 {
         self.hidden
+    }
+}
+
+/// Whether there are descriptors for every namespace: for `check`.
+pub fn room_finding() -> Finding {
+    let subject = "open files";
+    let mut pool = Pool::default();
+    pool.discover(Look::Deep);
+    let room = pool.room();
+    match pool.shortage {
+        None => Finding::fine(
+            subject,
+            format!(
+                "the limit is {}: room for {} network namespaces, of which there are {}",
+                room.limit,
+                room.namespaces(),
+                pool.entered.len() + pool.refused.len()
+            ),
+        ),
+        Some(shortage) => Finding {
+            subject,
+            grade: Grade::Reduced,
+            what: shortage.to_string(),
+            advice: Some(shortage.advice()),
+        },
     }
 }
 

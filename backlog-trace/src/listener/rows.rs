@@ -5,7 +5,7 @@
 //! A row never becomes another socket's: an inode number that comes back with
 //! another cookie makes a new row.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -41,6 +41,8 @@ pub(super) struct Row {
     closed: Option<u64>,
     /// A dump has shown it.
     dumped: bool,
+    /// The last dump of its namespace that showed it.
+    shown: u64,
 }
 
 /// All rows.
@@ -55,6 +57,8 @@ pub(super) struct Rows {
     open: BTreeMap<u32, BTreeSet<u32>>,
     closed: BTreeMap<u64, u32>,
     closings: u64,
+    /// Dumps so far.
+    dumps: u64,
 }
 
 impl Rows {
@@ -63,50 +67,72 @@ impl Rows {
     /// are new or changed.
     pub(super) fn apply(&mut self, netns: u32, dump: &[Socket], somaxconn: Option<u32>) -> Vec<u32> {
         let mut changed = Vec::new();
-        let mut present = HashSet::new();
+        self.dumps += 1;
         for socket in dump {
-            let inode = u64::from(socket.inode);
-            let known = self.known(Some(socket.cookie), netns, inode, socket.port);
+            let known = self.known_socket(netns, socket);
             let id = known.unwrap_or_else(|| self.add(netns));
-            present.insert(id);
             let reopened = self.reopen(id);
-            let different = self.change(id, |listener| {
-                listener.cookie = Some(socket.cookie);
-                listener.inode = inode;
-                listener.address = socket.address;
-                listener.port = socket.port;
-                listener.limit = socket.limit;
-                listener.somaxconn = somaxconn;
-                listener.v6only = socket.v6only;
-            });
+            let different = !self.has(id, socket, somaxconn)
+                && self.change(id, |listener| {
+                    listener.cookie = Some(socket.cookie);
+                    listener.inode = u64::from(socket.inode);
+                    listener.address = socket.address;
+                    listener.port = socket.port;
+                    listener.limit = socket.limit;
+                    listener.somaxconn = somaxconn;
+                    listener.v6only = socket.v6only;
+                });
             if let Some(row) = self.rows.get_mut(&id) {
                 row.depth = Some(Depth { accept_queue: socket.accept_queue, drops: socket.drops });
                 row.cgroup = socket.cgroup.unwrap_or(row.cgroup);
                 row.dumped = true;
+                row.shown = self.dumps;
             }
             if different || reopened || known.is_none() {
                 changed.push(id);
             }
         }
-        for id in self.open_in(netns) {
-            if !present.contains(&id) {
-                self.close(id);
-                changed.push(id);
-            }
+        for id in self.unshown(netns) {
+            self.close(id);
+            changed.push(id);
         }
         changed
     }
 
     /// Whether a dump lacks a socket that was open: worth asking again before
     /// it counts as closed, because a dump in several parts is not atomic.
-    pub(super) fn lacks_any(&self, netns: u32, dump: &[Socket]) -> bool {
-        let present: HashSet<(u64, u64)> =
-            dump.iter().map(|socket| (socket.cookie, u64::from(socket.inode))).collect();
-        let cookies: HashSet<u64> = present.iter().map(|(cookie, _)| *cookie).collect();
-        let inodes: HashSet<u64> = present.iter().map(|(_, inode)| *inode).collect();
-        self.open_in(netns).iter().filter_map(|id| self.rows.get(id)).any(|row| match row.listener.cookie {
-            Some(cookie) => !cookies.contains(&cookie),
-            None => !inodes.contains(&row.listener.inode),
+    pub(super) fn lacks_any(&mut self, netns: u32, dump: &[Socket]) -> bool {
+        self.dumps += 1;
+        for socket in dump {
+            let known = self.known_socket(netns, socket);
+            if let Some(row) = known.and_then(|id| self.rows.get_mut(&id)) {
+                row.shown = self.dumps;
+            }
+        }
+        !self.unshown(netns).is_empty()
+    }
+
+    fn known_socket(&self, netns: u32, socket: &Socket) -> Option<u32> {
+        self.known(Some(socket.cookie), netns, u64::from(socket.inode), socket.port)
+    }
+
+    /// Open rows of a namespace that the last dump did not show.
+    fn unshown(&self, netns: u32) -> Vec<u32> {
+        let is_unshown = |id: &&u32| self.rows.get(id).is_some_and(|row| row.shown != self.dumps);
+        self.open.get(&netns).into_iter().flatten().filter(is_unshown).copied().collect()
+    }
+
+    /// Whether a row says of its socket what a dump does, so that nothing has
+    /// to be copied: on a host with 20,000 listeners almost always.
+    fn has(&self, id: u32, socket: &Socket, somaxconn: Option<u32>) -> bool {
+        self.rows.get(&id).is_some_and(|Row { listener, .. }| {
+            listener.cookie == Some(socket.cookie)
+                && listener.inode == u64::from(socket.inode)
+                && listener.address == socket.address
+                && listener.port == socket.port
+                && listener.limit == socket.limit
+                && listener.somaxconn == somaxconn
+                && listener.v6only == socket.v6only
         })
     }
 
@@ -133,31 +159,45 @@ impl Rows {
         let id = known.unwrap_or_else(|| self.add(identity.netns));
         self.by_key.insert(key.0, id);
         let fresh = known.is_none();
-        let different = self.change(id, |listener| {
-            if !listener.keys.contains(&key.0) {
-                listener.keys.push(key.0);
-            }
-            if listener.cookie.is_none() {
-                listener.cookie = cookie;
-            }
-            if fresh {
-                listener.inode = identity.inode;
-                listener.address = address(identity);
-                listener.port = identity.port;
-                listener.limit = identity.limit;
-            }
-            if listener.owners.is_empty() && identity.pid != 0 {
-                listener.owners = vec![Owner { pid: identity.pid, comm: name(&identity.comm) }];
-            }
-        });
+        let different = !self.knows(id, key, cookie, identity)
+            && self.change(id, |listener| {
+                if !listener.keys.contains(&key.0) {
+                    listener.keys.push(key.0);
+                }
+                if listener.cookie.is_none() {
+                    listener.cookie = cookie;
+                }
+                if fresh {
+                    listener.inode = identity.inode;
+                    listener.address = address(identity);
+                    listener.port = identity.port;
+                    listener.limit = identity.limit;
+                }
+                if listener.owners.is_empty() && identity.pid != 0 {
+                    listener.owners = vec![Owner { pid: identity.pid, comm: name(&identity.comm) }];
+                }
+            });
         if let Some(row) = self.rows.get_mut(&id).filter(|row| row.cgroup == 0) {
             row.cgroup = identity.cgroup;
         }
         (fresh || different).then_some(id)
     }
 
+    /// Whether there is nothing to learn from an identity.
+    fn knows(&self, id: u32, key: ListenerKey, cookie: Option<u64>, identity: &Identity) -> bool {
+        self.rows.get(&id).is_some_and(|Row { listener, .. }| {
+            listener.keys.contains(&key.0)
+                && (listener.cookie.is_some() || cookie.is_none())
+                && (!listener.owners.is_empty() || identity.pid == 0)
+        })
+    }
+
     /// Sets a row's owners and its cgroup; says whether that changed anything.
     pub(super) fn set_owners(&mut self, id: u32, owners: Vec<Owner>, cgroup: Option<String>) -> bool {
+        let has = |row: &Row| row.listener.owners == owners && row.listener.cgroup == cgroup;
+        if self.rows.get(&id).is_some_and(has) {
+            return false;
+        }
         self.change(id, |listener| {
             listener.owners = owners;
             listener.cgroup = cgroup;
@@ -260,6 +300,7 @@ impl Rows {
             looks: 0,
             closed: None,
             dumped: false,
+            shown: 0,
         };
         self.rows.insert(id, row);
         self.open.entry(netns).or_default().insert(id);
@@ -311,7 +352,7 @@ impl Rows {
         }
     }
 
-    fn open_in(&self, netns: u32) -> Vec<u32> {
+    pub(super) fn open_in(&self, netns: u32) -> Vec<u32> {
         self.open.get(&netns).into_iter().flatten().copied().collect()
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use netlink_packet_sock_diag::{AF_INET, AF_INET6};
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -63,14 +64,14 @@ impl SockDiag {
         self.sequence = self.sequence.wrapping_add(1);
         send(&self.socket, &request(family, states, self.sequence), SendFlags::empty())?;
         let (mut sockets, mut flaws) = (Vec::new(), Flaws::default());
-        let mut datagram = vec![0; DATAGRAM];
+        let mut datagram: Vec<u8> = Vec::with_capacity(DATAGRAM);
         loop {
-            let (read_bytes, length) = recv(&self.socket, datagram.as_mut_slice(), RecvFlags::TRUNC)?;
+            datagram.clear();
+            let (read_bytes, length) = recv(&self.socket, spare_capacity(&mut datagram), RecvFlags::TRUNC)?;
             if length > read_bytes {
                 return Err(io::Error::other("the kernel sent more than fits a netlink datagram"));
             }
-            let datagram = datagram.get(..length).unwrap_or_default();
-            match read(datagram, self.sequence, &mut flaws, |socket| sockets.push(socket)) {
+            match read(&datagram, self.sequence, &mut flaws, |socket| sockets.push(socket)) {
                 Progress::More if sockets.len() > MOST => {
                     return Err(io::Error::other("the kernel reports more sockets than it can have"));
                 }

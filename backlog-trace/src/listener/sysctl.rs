@@ -22,18 +22,24 @@ impl Sysctls {
     /// the namespace of the thread that opens the file
     /// (`net_ctl_header_lookup()`, net/sysctl_net.c).
     pub(super) fn of_this_thread() -> Self {
-        let read = |name: &str| {
-            let bytes = super::process::read_bounded(&format!("/proc/sys/net/{name}"), 64).ok()?;
-            parse(&bytes)
-        };
         Self {
-            somaxconn: read("core/somaxconn"),
+            somaxconn: somaxconn(),
             max_syn_backlog: read("ipv4/tcp_max_syn_backlog"),
             syncookies: read("ipv4/tcp_syncookies"),
             abort_on_overflow: read("ipv4/tcp_abort_on_overflow"),
             synack_retries: read("ipv4/tcp_synack_retries"),
         }
     }
+}
+
+/// That of the calling thread's network namespace.
+pub(super) fn somaxconn() -> Option<u32> {
+    read("core/somaxconn")
+}
+
+fn read(name: &str) -> Option<u32> {
+    let bytes = super::process::read_bounded(&format!("/proc/sys/net/{name}"), 64).ok()?;
+    parse(&bytes)
 }
 
 fn parse(bytes: &[u8]) -> Option<u32> {

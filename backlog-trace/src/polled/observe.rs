@@ -20,6 +20,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::listener::{Book, Counters, Depth, Listener};
 use crate::source::{self, Begun, Events, monotonic, session};
+use crate::step::{Step, Steps};
 
 /// How often sockets and counters are looked at: the shorter a stretch, the
 /// fewer listeners lose something in it and the less is left in doubt.
@@ -44,9 +45,10 @@ const LAST_LOOKS: u32 = 20;
 pub async fn observe(
     snapshot_every: Duration,
     why: Option<String>,
+    steps: Steps,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Begun> {
-    source::start(stop, move |events| Watch::begin(snapshot_every, why.as_deref(), events)).await
+    source::start(stop, move |events| Watch::begin(snapshot_every, why.as_deref(), &steps, events)).await
 }
 
 /// Everything that is known while polling.
@@ -112,9 +114,9 @@ impl source::Watch for Watch {
 }
 
 impl Watch {
-    fn begin(snapshot_every: Duration, why: Option<&str>, events: Events) -> Result<Self> {
+    fn begin(snapshot_every: Duration, why: Option<&str>, steps: &Steps, events: Events) -> Result<Self> {
         let mut watch = Self {
-            book: Book::new(),
+            book: Book::telling(steps.clone()),
             accounts: BTreeMap::new(),
             retired: BTreeMap::new(),
             ledger: Ledger::default(),
@@ -127,6 +129,7 @@ impl Watch {
         };
         let mut listeners = watch.book.refresh();
         let namespaces = watch.namespaces();
+        steps.begin(Step::Counters(namespaces.len()));
         let mut failed = None;
         for netns in namespaces {
             match watch.weigh(netns, &Counters::default()) {

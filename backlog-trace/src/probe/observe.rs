@@ -25,6 +25,7 @@ use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight;
 use crate::listener::{Book, Listener};
 use crate::source::{self, Begun, Events};
+use crate::step::Step;
 
 /// How often the room of closed listeners is given back: each time interrupts
 /// every CPU.
@@ -71,6 +72,8 @@ impl Watch {
     fn begin(settings: &Settings, events: Events) -> Result<Self> {
         let rungs = ladder::rungs(settings.rung)?;
         let facts = preflight::require()?;
+        let steps = &settings.steps;
+        steps.begin(Step::Types);
         let types = Btf::from_sys_fs()?;
         let layout = Layout::resolve(&types)?;
         layout.check_pairs()?;
@@ -79,12 +82,14 @@ impl Watch {
 
         let extents = Extents::find()?;
 
-        let mut book = Book::new();
+        let mut book = Book::telling(steps.clone());
         let mut known = book.refresh();
         let sizes = Sizes::now(&book, known.len())?;
+        steps.begin(Step::Loading);
         let mut ebpf = load::load(&layout, &extents, settings, sizes, &facts)?;
         let online = CpuList::online()?;
         baselines::record_cpu_offsets(&mut ebpf, &online, &facts)?;
+        steps.begin(Step::Attaching);
         let hooks = {
             let kernel =
                 Kernel { btf: &btf, types: &types, layout: &layout, extents: &extents, facts: &facts };
@@ -94,6 +99,7 @@ impl Watch {
         // A namespace that came since, and whose listener opened before the listen hook
         // was there, is known to nobody yet.
         known.extend(book.search());
+        steps.begin(Step::Walking(book.namespaces().iter().count()));
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
         if hooks.iter().any(|tried| tried.hook.name == "accept" && tried.rung() == Some(Rung::Kprobe)) {
             baselines::walk_accept_queues(&mut ebpf, &btf, book.namespaces(), &facts)?;

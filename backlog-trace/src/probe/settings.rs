@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event::Rung;
+use crate::step::Steps;
 
 /// What a command asks of an observation.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Settings {
     pub causes: bool,
     /// Time between two snapshots of the counts plane.
     pub snapshot_every: Duration,
+    /// Where the start tells what it is doing.
+    pub steps: Steps,
 }
 
 impl Default for Settings {
@@ -27,6 +30,7 @@ impl Default for Settings {
             rung: None,
             causes: false,
             snapshot_every: Duration::from_secs(1),
+            steps: Steps::default(),
         }
     }
 }

@@ -277,6 +277,8 @@ fn an_owner_that_comes_late_is_found_where_somebody_is_about_to_read_it() {
         book.rests_until = None;
         book.refresh();
     }
+    // However long it takes until the next refresh, and whoever else opens a listener.
+    book.rests_until = Some(Instant::now() + LONGEST_REST);
     let held = OwnedFd::from(socket.try_clone().unwrap());
     let mut late = std::process::Command::new("/bin/sleep").arg("1000").stdin(held).spawn().unwrap();
     let is_known = |book: &Book| of(book, &socket).owners.iter().any(|owner| owner.pid == late.id());
@@ -288,4 +290,19 @@ fn an_owner_that_comes_late_is_found_where_somebody_is_about_to_read_it() {
     late.kill().unwrap();
     late.wait().unwrap();
     assert_eq!((before, after, told), (false, true, true));
+}
+
+#[test]
+fn a_look_at_a_namespace_is_followed_by_a_rest() {
+    let mut book = Book::new();
+    book.refresh();
+    let netns = own_netns();
+    book.refresh_namespace(netns);
+    let until = *book.namespace_rests.get(&netns).unwrap();
+    assert!(until > Instant::now() && until <= Instant::now() + LONGEST_REST);
+    book.namespace_rests.insert(netns, Instant::now() + LONGEST_REST);
+    let socket = listening(IpAddr::V4(Ipv4Addr::LOCALHOST), 6, Options::default());
+    assert_eq!(book.refresh_namespace(netns), []);
+    book.namespace_rests.insert(netns, Instant::now());
+    assert!(book.refresh_namespace(netns).contains(of(&book, &socket)));
 }
