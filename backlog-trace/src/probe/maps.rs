@@ -60,6 +60,10 @@ pub(super) struct NamespaceStart {
     pub(super) cookies_made: u64,
 }
 
+/// What was counted by a listener's key, and the slot of its namespace once
+/// that is known.
+pub(super) type ByKey = BTreeMap<u64, (Totals, Option<u32>)>;
+
 impl Maps {
     /// Takes the maps out of the loaded object.
     pub(super) fn take(ebpf: &mut Ebpf, cpus: u32) -> Result<Self> {
@@ -102,10 +106,7 @@ impl Maps {
 
     /// What was counted, by key, of the listeners whose keys are given, and the
     /// slot of each one's namespace once it is known.
-    pub(super) fn counts(
-        &self,
-        keys: impl Iterator<Item = u64>,
-    ) -> Result<BTreeMap<u64, (Totals, Option<u32>)>> {
+    pub(super) fn counts(&self, keys: impl Iterator<Item = u64>) -> Result<ByKey> {
         let mut all = BTreeMap::new();
         let mask = u64::from(self.counts.len()).saturating_sub(1);
         let places: BTreeSet<u32> = keys.filter_map(|key| u32::try_from(key & mask).ok()).collect();
@@ -118,6 +119,12 @@ impl Maps {
             add_rows(&mut all, &per_cpu);
         }
         Ok(all)
+    }
+
+    /// Every key that stands for a socket.
+    pub(super) fn keys(&self) -> Result<Vec<u64>> {
+        let keys: std::result::Result<_, _> = self.identities.keys().collect();
+        keys.map_err(|error| unreadable("identities", &error))
     }
 
     /// Which socket each key stands for.
@@ -179,7 +186,7 @@ fn unreadable(what: &str, error: &aya::maps::MapError) -> Failure {
 }
 
 /// Adds up a place's rows: on each CPU it may belong to another listener.
-fn add_rows(all: &mut BTreeMap<u64, (Totals, Option<u32>)>, per_cpu: &aya::maps::PerCpuValues<CountsRow>) {
+fn add_rows(all: &mut ByKey, per_cpu: &aya::maps::PerCpuValues<CountsRow>) {
     for CountsRow(counts) in per_cpu.iter() {
         if counts.key != 0 {
             let (sums, slot) = all.entry(counts.key).or_default();

@@ -11,6 +11,7 @@
 mod attach;
 mod baselines;
 mod extents;
+mod flow;
 mod hook;
 mod kernel_log;
 mod ladder;

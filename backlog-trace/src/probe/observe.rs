@@ -205,6 +205,7 @@ impl Watch {
     }
 
     async fn snapshot(&mut self) -> Result<()> {
+        let before = self.maps.counts(self.maps.keys()?.into_iter())?;
         let mut news = self.book.refresh();
         let identities = self.maps.identities()?;
         for (key, identity) in &identities {
@@ -215,9 +216,9 @@ impl Watch {
         let snapshot = snapshot::take(
             &self.maps,
             &self.book,
-            &self.queues,
+            &mut self.queues,
             &mut self.known,
-            &keys,
+            (&keys, &before),
             self.seen,
             source::monotonic,
         )?;

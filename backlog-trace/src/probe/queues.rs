@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::reason::Reason;
 
+use super::flow::{AcceptQueue, Flow};
 use super::ladder::Tried;
 use crate::event::{Rung, Totals};
 use crate::listener::Book;
@@ -23,6 +24,7 @@ struct Stood {
 pub(super) struct Queues {
     met: BTreeMap<u32, BTreeMap<u64, Identity>>,
     counted: Counted,
+    flow: Flow,
 }
 
 /// What the kernel side counts one by one; the other of the two follows.
@@ -54,7 +56,7 @@ impl Counted {
 impl Queues {
     /// None yet.
     pub(super) fn new(counted: Counted) -> Self {
-        Self { met: BTreeMap::new(), counted }
+        Self { counted, ..Self::default() }
     }
 
     /// Takes note of what the kernel side recorded last under a key of a listener.
@@ -88,6 +90,12 @@ impl Queues {
         self.met.get(&id).map_or(0, |keys| keys.values().map(left).sum())
     }
 
+    /// Finished connections that it took over from another member of its group.
+    fn taken_over(&self, id: u32) -> u64 {
+        let taken = |identity: &Identity| u64::from(identity.reserved);
+        self.met.get(&id).map_or(0, |keys| keys.values().map(taken).sum())
+    }
+
     /// The movement since then: read when it closed, else at the last look at
     /// its namespace. The kernel's counter is 32 bits wide and wraps.
     ///
@@ -106,8 +114,9 @@ impl Queues {
 
     /// Adds what follows from the accept queue's length: every handshake that
     /// finished was handed out by accept() since, or waits in the queue, or
-    /// waited there one of the times that the listener closed.
-    pub(super) fn complete(&self, id: u32, totals: &Totals, book: &Book) -> Totals {
+    /// waited there one of the times that the listener closed. `before` the book
+    /// looked at the queues, so much had been counted.
+    pub(super) fn complete(&mut self, id: u32, before: &Totals, totals: &Totals, book: &Book) -> Totals {
         let mut totals = totals.clone();
         totals.reasons[Reason::ListenerClosed] += self.lost(id);
         let start = self.start(id).map_or(0, |start| start.accept_queue);
@@ -120,12 +129,11 @@ impl Queues {
             totals.limit = listener.limit;
         }
         if let Some(waiting) = waiting {
-            let (left, start) = (u64::from(waiting) + self.left(id), u64::from(start));
-            match self.counted {
-                Counted::Accepts => totals.established = (totals.accepted + left).saturating_sub(start),
-                Counted::Handshakes => totals.accepted = (totals.established + start).saturating_sub(left),
-                Counted::Nothing => {}
-            }
+            let left = u64::from(waiting) + self.left(id);
+            let queue = AcceptQueue { start: u64::from(start), left, taken_over: self.taken_over(id) };
+            // A queue that is gone has no length that a packet could change.
+            let before = if end.is_some() { totals.clone() } else { before.clone() };
+            self.flow.complete(id, self.counted, queue, &before, &mut totals);
             let queue = end.map_or(waiting, |end| end.accept_queue);
             totals.accept_queue_max = totals.accept_queue_max.max(queue);
         }
@@ -170,7 +178,7 @@ mod tests {
         };
         queues.learn(0, 1, &met);
         let totals = Totals { accepted, ..Totals::default() };
-        let complete = queues.complete(0, &totals, &Book::new());
+        let complete = queues.complete(0, &totals, &totals, &Book::new());
         assert_eq!((complete.established, complete.accept_queue_max), (established, queue.1));
     }
 
@@ -189,7 +197,7 @@ mod tests {
         let again = Identity { left_unaccepted: 4, ..Identity::default() };
         queues.learn(0, 1, &Identity { closed: 9, closed_accept_queue: 1, left_unaccepted: 5, ..again });
         let totals = Totals { accepted: 3, ..Totals::default() };
-        assert_eq!(queues.complete(0, &totals, &Book::new()).established, 8);
+        assert_eq!(queues.complete(0, &totals, &totals, &Book::new()).established, 8);
     }
 
     /// Accepted, by handshakes that were put into the queue since.
@@ -205,7 +213,7 @@ mod tests {
         };
         queues.learn(0, 1, &met);
         let totals = Totals { established, ..Totals::default() };
-        let complete = queues.complete(0, &totals, &Book::new());
+        let complete = queues.complete(0, &totals, &totals, &Book::new());
         assert_eq!((complete.established, complete.accepted), (established, accepted));
     }
 
@@ -241,7 +249,7 @@ mod tests {
         queues.learn(0, 2, &Identity { lost_unaccepted: 1, ..Identity::default() });
         // The same key again, later.
         queues.learn(0, 2, &Identity { lost_unaccepted: 4, ..Identity::default() });
-        let complete = queues.complete(0, &Totals::default(), &Book::new());
+        let complete = queues.complete(0, &Totals::default(), &Totals::default(), &Book::new());
         assert_eq!(complete.reasons[Reason::ListenerClosed], 9);
     }
 

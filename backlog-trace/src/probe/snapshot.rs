@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
 
-use super::maps::{Maps, merge};
+use super::maps::{ByKey, Maps, merge};
 use super::queues::Queues;
 use crate::event::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
 use crate::failure::Result;
@@ -26,28 +26,29 @@ pub(super) fn attributed(reasons: &Reasons, wanted_lost: u64, made_lost: u64) ->
 }
 
 /// Reads the rows of these keys once, consistently: see
-/// [`NamespaceCounts::attributed`].
+/// [`NamespaceCounts::attributed`]. `before` the book looked at the queues, so
+/// much had been counted.
 pub(super) fn take(
     maps: &Maps,
     book: &Book,
-    queues: &Queues,
+    queues: &mut Queues,
     known: &mut Known,
-    keys: &[u64],
+    (keys, before): (&[u64], &ByKey),
     seen: u64,
     time: impl Fn() -> u64,
 ) -> Result<Snapshot> {
-    let mut before = Reading::take(maps, book, keys)?;
+    let mut reading = Reading::take(maps, book, keys)?;
     let mut rounds = 0;
     loop {
-        let kernel = Kernel::take(&before, book);
-        let settled = kernel.agrees_with(&before);
+        let kernel = Kernel::take(&reading, book);
+        let settled = kernel.agrees_with(&reading);
         rounds += 1;
         if settled || rounds == ROUNDS {
-            let after = if settled { before.clone() } else { Reading::take(maps, book, keys)? };
+            let after = if settled { reading.clone() } else { Reading::take(maps, book, keys)? };
             let missed = maps.missed()?;
             known.0.extend(kernel.0.iter().map(|(slot, counters)| (*slot, *counters)));
-            let namespaces = balance(&before.namespaces, &after.namespaces, &kernel, known);
-            let listeners = listeners(&after, book, queues);
+            let namespaces = balance(&reading.namespaces, &after.namespaces, &kernel, known);
+            let listeners = listeners(&by_listener(before, book), &after, book, queues);
             return Ok(Snapshot {
                 time: time(),
                 listeners,
@@ -57,8 +58,22 @@ pub(super) fn take(
                 details_missed: missed,
             });
         }
-        before = Reading::take(maps, book, keys)?;
+        reading = Reading::take(maps, book, keys)?;
     }
+}
+
+/// What was counted for each listener, by its number.
+type Rows = BTreeMap<u32, Totals>;
+
+/// What was counted by key, for each listener that the book has by now.
+fn by_listener(counts: &ByKey, book: &Book) -> Rows {
+    let mut rows = Rows::new();
+    for (key, (totals, _)) in counts {
+        if let Some(listener) = book.by_key(*key) {
+            merge(rows.entry(listener.id).or_default(), totals);
+        }
+    }
+    rows
 }
 
 /// The counts plane, by listener's number and by namespace's slot.
@@ -67,7 +82,7 @@ pub(super) fn take(
 /// number of a namespace that is gone to the next one.
 #[derive(Clone)]
 struct Reading {
-    listeners: BTreeMap<u32, Totals>,
+    listeners: Rows,
     namespaces: BTreeMap<u32, Namespace>,
 }
 
@@ -204,10 +219,11 @@ fn balance(
     all.into_values().collect()
 }
 
-fn listeners(reading: &Reading, book: &Book, queues: &Queues) -> Vec<ListenerCounts> {
+fn listeners(before: &Rows, reading: &Reading, book: &Book, queues: &mut Queues) -> Vec<ListenerCounts> {
+    let nothing = Totals::default();
     let counts = |(&id, totals): (&u32, &Totals)| ListenerCounts {
         id,
-        totals: queues.complete(id, totals, book),
+        totals: queues.complete(id, before.get(&id).unwrap_or(&nothing), totals, book),
         sk_drops: queues.drops_moved(id, totals.sk_drops, book),
         ..ListenerCounts::default()
     };
