@@ -1,28 +1,52 @@
 //! Connections, not packets: which clients were refused, and which got in after all.
 //!
-//! A connection is a listener, a client address and a client port; a client
-//! that retries keeps its port. It is followed from its first loss until a
-//! handshake of the same three finishes. Memory is bounded: beyond the bound
-//! the oldest are forgotten and counted as not followed, which makes
-//! "recovered" a lower bound and says so.
+//! A client's way is what the client sees: its own address and port, and the
+//! address and port where it knocks. It keeps them when it retries, and knows
+//! nothing of sockets: refused by a service that restarts, it is let in by the
+//! socket that listens there next, or by another member of the reuseport
+//! group. A way is followed from its first loss until its handshake finishes,
+//! and counts at the listener that refused it first.
+//!
+//! Memory is bounded: beyond the bound the oldest are forgotten and counted as
+//! not followed, which makes "recovered" a lower bound and says so.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::Peer;
+use super::endpoint::{Endpoint, Port};
 
-/// How many lost connections are followed at a time (about 150 bytes each).
+/// How long a client is silent between two tries at most: what comes later
+/// from its address and port is another connection. Linux waits 64 s between
+/// the last two SYNs (tcp_syn_retries 6) and 120 s between two data segments
+/// (TCP_RTO_MAX); the kernel side tells finished handshakes for as long.
+const LONGEST_SILENCE: u64 = 130_000_000_000;
+
+/// How many lost connections are followed at a time (about 200 bytes each).
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Of one listener.
-    pub per_listener: usize,
-    /// Of all listeners.
+    /// Of one port of one namespace.
+    pub per_port: usize,
+    /// Of all.
     pub overall: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { per_listener: 65_536, overall: 262_144 }
+        Self { per_port: 65_536, overall: 262_144 }
     }
+}
+
+/// A packet of a client at a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Knock {
+    /// The listener: [`crate::listener::Listener::id`].
+    pub listener: u32,
+    /// Where it listens.
+    pub at: Endpoint,
+    /// The client.
+    pub peer: Peer,
+    /// When (`CLOCK_MONOTONIC`, ns).
+    pub time: u64,
 }
 
 /// What a loss meant for the connection it belongs to.
@@ -34,16 +58,13 @@ pub enum Encounter {
     Again,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Lost {
-    /// When the first loss happened (`CLOCK_MONOTONIC`, ns).
-    since: u64,
-    /// Its place in the order of arrival.
-    ticket: u64,
-    /// Its final ACK was dropped in silence.
-    believes: bool,
-    /// It sent data after that, which was dropped too.
-    sent_data: bool,
+/// A connection that got in after all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recovered {
+    /// The listener that had refused it first.
+    pub refused_by: u32,
+    /// Time since then, in ns.
+    pub took: u64,
 }
 
 /// What is new of a client whose final ACK was dropped in silence.
@@ -55,20 +76,81 @@ pub struct Belief {
     pub sent_data: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    /// The listener that refused it first, and where that one listens.
+    refused_by: u32,
+    at: Endpoint,
+    /// When the first loss happened (`CLOCK_MONOTONIC`, ns), and the last.
+    since: u64,
+    last: u64,
+    /// Its place in the order of arrival.
+    ticket: u64,
+    /// Its final ACK was dropped in silence.
+    believes: bool,
+    /// It sent data after that, which was dropped too.
+    sent_data: bool,
+}
+
+/// A listener that refused somebody who is followed.
+#[derive(Clone, Copy, Default, Debug)]
+struct Refuser {
+    open: usize,
+    closed: bool,
+}
+
+/// The connections that are followed at one port of one namespace.
 #[derive(Default, Debug)]
 struct Followed {
-    open: HashMap<Peer, Lost>,
+    /// Nearly always one for each client: more where the port is listened on at
+    /// several addresses, and the client knocks at more than one of them.
+    open: HashMap<Peer, Vec<Lost>>,
+    total: usize,
     /// By age; entries whose connection recovered are dropped when they reach the front.
     order: VecDeque<(u64, Peer)>,
+    refusers: HashMap<u32, Refuser>,
+}
+
+impl Followed {
+    /// The connection that a packet belongs to.
+    fn find(&mut self, knock: &Knock) -> Option<&mut Lost> {
+        let refusers = &self.refusers;
+        let is_closed = |id| refusers.get(&id).is_some_and(|refuser| refuser.closed);
+        let of_peer = self.open.get_mut(&knock.peer)?;
+        let at = of_peer.iter().position(|lost| {
+            lost.refused_by == knock.listener || lost.at.is_succeeded_by(knock.at, is_closed(lost.refused_by))
+        })?;
+        of_peer.get_mut(at)
+    }
+
+    fn has(&self, (ticket, peer): (u64, Peer)) -> bool {
+        self.open.get(&peer).is_some_and(|of_peer| of_peer.iter().any(|lost| lost.ticket == ticket))
+    }
+
+    fn remove(&mut self, (ticket, peer): (u64, Peer)) -> Option<Lost> {
+        let of_peer = self.open.get_mut(&peer)?;
+        let lost = of_peer.swap_remove(of_peer.iter().position(|lost| lost.ticket == ticket)?);
+        if of_peer.is_empty() {
+            self.open.remove(&peer);
+        }
+        self.total -= 1;
+        if let Some(refuser) = self.refusers.get_mut(&lost.refused_by) {
+            refuser.open -= 1;
+            if refuser.open == 0 {
+                self.refusers.remove(&lost.refused_by);
+            }
+        }
+        Some(lost)
+    }
 }
 
 /// Every lost connection that is being followed.
 #[derive(Default, Debug)]
 pub struct Connections {
     bounds: Bounds,
-    listeners: HashMap<u32, Followed>,
-    /// Oldest ticket of each listener that follows anything.
-    oldest: BTreeMap<u64, u32>,
+    ports: HashMap<Port, Followed>,
+    /// Oldest ticket of each port that follows anything.
+    oldest: BTreeMap<u64, Port>,
     total: usize,
     next_ticket: u64,
 }
@@ -80,46 +162,66 @@ impl Connections {
     }
 
     /// A connection lost a packet; returns what that meant and the listener
-    /// whose oldest connection had to be forgotten for it.
-    pub fn lost(&mut self, listener: u32, peer: Peer, time: u64) -> (Encounter, Option<u32>) {
-        if self.listeners.get(&listener).is_some_and(|followed| followed.open.contains_key(&peer)) {
+    /// that had refused the oldest connection, where that had to be forgotten
+    /// for it.
+    pub fn lost(&mut self, knock: &Knock) -> (Encounter, Option<u32>) {
+        if let Some(lost) = self.find(knock) {
+            lost.last = lost.last.max(knock.time);
             return (Encounter::Again, None);
         }
-        let forgotten = self.make_room(listener);
+        let port = knock.at.port;
+        let forgotten = self.make_room(port, knock.time);
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let followed = self.listeners.entry(listener).or_default();
+        let followed = self.ports.entry(port).or_default();
         if followed.open.is_empty() {
             followed.order.clear();
-            self.oldest.insert(ticket, listener);
+            self.oldest.insert(ticket, port);
         }
-        followed.open.insert(peer, Lost { since: time, ticket, believes: false, sent_data: false });
+        let Knock { listener, at, peer, time } = *knock;
+        let lost = Lost {
+            refused_by: listener,
+            at,
+            since: time,
+            last: time,
+            ticket,
+            believes: false,
+            sent_data: false,
+        };
+        followed.open.entry(peer).or_default().push(lost);
+        followed.refusers.entry(listener).or_default().open += 1;
         followed.order.push_back((ticket, peer));
+        followed.total += 1;
         self.total += 1;
         (Encounter::First, forgotten)
     }
 
     /// The final ACK of a followed connection, or data after it, was dropped in
-    /// silence.
-    pub fn dropped_in_silence(&mut self, listener: u32, peer: Peer, carried_data: bool) -> Belief {
-        let followed = self.listeners.get_mut(&listener);
-        let Some(lost) = followed.and_then(|followed| followed.open.get_mut(&peer)) else {
-            return Belief::default();
-        };
+    /// silence; what is new by that, and the listener that refused it first.
+    pub fn dropped_in_silence(&mut self, knock: &Knock, carried_data: bool) -> Option<(u32, Belief)> {
+        let lost = self.find(knock)?;
         let new = Belief { believes: !lost.believes, sent_data: carried_data && !lost.sent_data };
         lost.believes = true;
         lost.sent_data |= carried_data;
-        new
+        Some((lost.refused_by, new))
     }
 
-    /// A handshake finished; `Some` with the time since the first loss in ns
-    /// where the connection had been refused before.
-    pub fn established(&mut self, listener: u32, peer: Peer, time: u64) -> Option<u64> {
-        let lost = *self.listeners.get(&listener)?.open.get(&peer)?;
+    /// A handshake finished; `Some` where the connection had been refused before.
+    pub fn established(&mut self, knock: &Knock) -> Option<Recovered> {
+        let lost = *self.find(knock)?;
         // A handshake that finished before the loss belongs to an earlier use of the port.
-        let took = time.checked_sub(lost.since)?;
-        self.forget(listener, peer);
-        Some(took)
+        let took = knock.time.checked_sub(lost.since)?;
+        self.forget(knock.at.port, (lost.ticket, knock.peer));
+        Some(Recovered { refused_by: lost.refused_by, took })
+    }
+
+    /// A listener closed, or listens again: whoever it refused may be let in by
+    /// one that listens at another address of the port from now on.
+    pub fn closed(&mut self, listener: u32, at: Endpoint, closed: bool) {
+        let followed = self.ports.get_mut(&at.port);
+        if let Some(refuser) = followed.and_then(|followed| followed.refusers.get_mut(&listener)) {
+            refuser.closed = closed;
+        }
     }
 
     /// How many are followed now.
@@ -127,129 +229,63 @@ impl Connections {
         self.total
     }
 
-    fn make_room(&mut self, listener: u32) -> Option<u32> {
-        let own = self.listeners.get(&listener).map_or(0, |followed| followed.open.len());
-        let from = if own >= self.bounds.per_listener {
-            listener
+    /// The connection that a packet belongs to, where it is followed. One that
+    /// was silent for too long has ended: its client's port is used again.
+    fn find(&mut self, knock: &Knock) -> Option<&mut Lost> {
+        let port = knock.at.port;
+        let lost = *self.ports.get_mut(&port)?.find(knock)?;
+        if is_over(&lost, knock.time) {
+            self.forget(port, (lost.ticket, knock.peer));
+            return None;
+        }
+        self.ports.get_mut(&port)?.find(knock)
+    }
+
+    fn make_room(&mut self, port: Port, now: u64) -> Option<u32> {
+        let own = self.ports.get(&port).map_or(0, |followed| followed.total);
+        let from = if own >= self.bounds.per_port {
+            port
         } else if self.total >= self.bounds.overall {
             *self.oldest.first_key_value()?.1
         } else {
             return None;
         };
-        let (_, peer) = *self.listeners.get(&from)?.order.front()?;
-        self.forget(from, peer);
-        Some(from)
+        let oldest = *self.ports.get(&from)?.order.front()?;
+        // One whose client has given up by now was followed to its end.
+        self.forget(from, oldest).filter(|lost| !is_over(lost, now)).map(|lost| lost.refused_by)
     }
 
-    fn forget(&mut self, listener: u32, peer: Peer) {
-        let Some(followed) = self.listeners.get_mut(&listener) else { return };
-        let Some(front) = followed.order.front().map(|(ticket, _)| *ticket) else { return };
-        if followed.open.remove(&peer).is_none() {
-            return;
-        }
+    fn forget(&mut self, port: Port, entry: (u64, Peer)) -> Option<Lost> {
+        let followed = self.ports.get_mut(&port)?;
+        let front = followed.order.front().map(|(ticket, _)| *ticket)?;
+        let lost = followed.remove(entry)?;
         self.total -= 1;
-        let is_stale = |open: &HashMap<Peer, Lost>, (ticket, peer): &(u64, Peer)| {
-            open.get(peer).is_none_or(|lost| lost.ticket != *ticket)
-        };
-        while followed.order.front().is_some_and(|entry| is_stale(&followed.open, entry)) {
+        while followed.order.front().is_some_and(|entry| !followed.has(*entry)) {
             followed.order.pop_front();
         }
-        if followed.order.len() > 2 * followed.open.len() + 16 {
-            let open = &followed.open;
-            followed.order.retain(|entry| !is_stale(open, entry));
+        if followed.order.len() > 2 * followed.total + 16 {
+            let mut order = std::mem::take(&mut followed.order);
+            order.retain(|entry| followed.has(*entry));
+            followed.order = order;
         }
         match followed.order.front().map(|(ticket, _)| *ticket) {
             Some(now) if now == front => {}
             Some(now) => {
                 self.oldest.remove(&front);
-                self.oldest.insert(now, listener);
+                self.oldest.insert(now, port);
             }
             None => {
                 self.oldest.remove(&front);
-                self.listeners.remove(&listener);
+                self.ports.remove(&port);
             }
         }
+        Some(lost)
     }
+}
+
+const fn is_over(lost: &Lost, now: u64) -> bool {
+    now.saturating_sub(lost.last) > LONGEST_SILENCE
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn peer(port: u16) -> Peer {
-        Peer { address: "10.0.0.7".parse().expect("an address"), port }
-    }
-
-    #[test]
-    fn a_retry_is_the_same_connection_and_another_port_is_another() {
-        let mut connections = Connections::default();
-        assert_eq!(connections.lost(1, peer(1), 100), (Encounter::First, None));
-        assert_eq!(connections.lost(1, peer(1), 200), (Encounter::Again, None));
-        assert_eq!(connections.lost(1, peer(2), 200), (Encounter::First, None));
-        assert_eq!(connections.lost(2, peer(1), 200), (Encounter::First, None));
-    }
-
-    #[test]
-    fn a_client_believes_and_sends_data_once() {
-        let mut connections = Connections::default();
-        assert_eq!(connections.dropped_in_silence(1, peer(1), true), Belief::default(), "not followed");
-        connections.lost(1, peer(1), 100);
-        let belief = |believes, sent_data| Belief { believes, sent_data };
-        assert_eq!(connections.dropped_in_silence(1, peer(1), false), belief(true, false));
-        assert_eq!(connections.dropped_in_silence(1, peer(1), true), belief(false, true));
-        assert_eq!(connections.dropped_in_silence(1, peer(1), true), belief(false, false));
-        connections.lost(1, peer(2), 100);
-        assert_eq!(connections.dropped_in_silence(1, peer(2), true), belief(true, true));
-    }
-
-    #[test]
-    fn recovery_is_timed_from_the_first_loss_and_counted_once() {
-        let mut connections = Connections::default();
-        connections.lost(1, peer(1), 100);
-        connections.lost(1, peer(1), 900);
-        assert_eq!(connections.established(2, peer(1), 1000), None, "another listener");
-        assert_eq!(connections.established(1, peer(2), 1000), None, "never refused");
-        assert_eq!(connections.established(1, peer(1), 99), None, "before the loss");
-        assert_eq!(connections.established(1, peer(1), 1100), Some(1000));
-        assert_eq!(connections.established(1, peer(1), 1200), None, "already in");
-        assert_eq!(connections.lost(1, peer(1), 2000).0, Encounter::First, "a new use of the port");
-    }
-
-    #[test]
-    fn the_oldest_is_forgotten_at_either_bound() {
-        let mut connections = Connections::bounded(Bounds { per_listener: 2, overall: 3 });
-        connections.lost(1, peer(1), 1);
-        connections.lost(1, peer(2), 2);
-        assert_eq!(connections.lost(1, peer(3), 3), (Encounter::First, Some(1)), "its own bound");
-        connections.lost(2, peer(1), 4);
-        assert_eq!(connections.lost(2, peer(2), 5), (Encounter::First, Some(1)), "the overall bound");
-        assert_eq!(connections.established(1, peer(1), 9), None);
-        assert_eq!(connections.established(1, peer(2), 9), None);
-        assert_eq!(connections.established(1, peer(3), 9), Some(6));
-        assert_eq!(connections.followed(), 2);
-    }
-
-    proptest! {
-        /// Whatever happens, the bounds hold and the books agree with each other.
-        #[test]
-        fn bounds_hold(steps in proptest::collection::vec((any::<bool>(), 0u32..4, 0u16..12), 0..400)) {
-            let mut connections = Connections::bounded(Bounds { per_listener: 5, overall: 9 });
-            let (mut first, mut gone) = (0usize, 0usize);
-            for (time, (loses, listener, port)) in (0u64..).zip(steps) {
-                if loses {
-                    let (encounter, forgotten) = connections.lost(listener, peer(port), time);
-                    first += usize::from(encounter == Encounter::First);
-                    gone += usize::from(forgotten.is_some());
-                } else {
-                    gone += usize::from(connections.established(listener, peer(port), time).is_some());
-                }
-                prop_assert_eq!(connections.followed(), first - gone);
-                prop_assert!(connections.followed() <= 9);
-                prop_assert_eq!(connections.listeners.values().map(|f| f.open.len()).sum::<usize>(), first - gone);
-                prop_assert_eq!(connections.oldest.len(), connections.listeners.len());
-                prop_assert!(connections.listeners.values().all(|f| f.open.len() <= 5 && f.order.len() <= 2 * f.open.len() + 17));
-            }
-        }
-    }
-}
+mod tests;

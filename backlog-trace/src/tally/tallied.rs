@@ -10,8 +10,8 @@ use crate::event::{Event, Session};
 
 use super::plane::{Moved, Plane, Stretch};
 use super::{
-    Attributed, Attribution, ConnectionCounts, Connections, Encounter, ListenerReport, Peer, Report,
-    Selection, Series, Who,
+    Attributed, Attribution, ConnectionCounts, Connections, Encounter, Endpoint, Knock, ListenerReport, Peer,
+    Report, Selection, Series, Who,
 };
 
 /// Everything observed so far.
@@ -62,10 +62,10 @@ impl Tally {
                 self.finished = true;
             }
         }
-        details.retain(|item| self.selects(item));
         for item in &details {
-            self.count(item);
+            self.follow(item);
         }
+        details.retain(|item| self.selects(item));
         details
     }
 
@@ -140,54 +140,62 @@ impl Tally {
             && self.selection.wants_listener(&item.who)
     }
 
-    fn count(&mut self, item: &Attributed) {
-        let Some(listener) = item.who.known().map(|listener| listener.id) else { return };
-        let peer = Peer::of(&item.detail);
+    /// What a detail tells of a connection. What lets a client in may be a
+    /// listener that the filters hide: the process that succeeds the one asked for.
+    fn follow(&mut self, item: &Attributed) {
+        let Some(listener) = item.who.known() else { return };
+        let (id, at, time) = (listener.id, Endpoint::of(listener), item.detail.time);
+        let knock = Peer::of(&item.detail).map(|peer| Knock { listener: id, at, peer, time });
         match (Kind::from_number(item.detail.kind), reason_of(&item.detail)) {
-            (Some(Kind::Reason), Some(reason)) if reason.row().class == Class::Loss => {
-                let second = self.unix_ns(item.detail.time).div_euclid(1_000_000_000);
-                self.account(listener).series.add(second, 1 + u64::from(item.detail.more));
-                if let Some(peer) = peer {
-                    self.count_lost(listener, peer, item.detail.time);
+            (Some(Kind::Reason), Some(reason)) if reason.row().class == Class::Loss && self.selects(item) => {
+                self.count_loss(id, &item.detail);
+                if let Some(knock) = knock {
+                    self.count_lost(&knock);
                     if dropped_in_silence(reason, &item.detail) {
-                        self.count_belief(listener, peer, item.detail.payload > 0);
+                        self.count_belief(&knock, item.detail.payload > 0);
                     }
                 }
             }
             (Some(Kind::Established), _) => {
-                let took =
-                    peer.and_then(|peer| self.connections.established(listener, peer, item.detail.time));
-                if let Some(took) = took {
-                    let account = self.account(listener);
-                    account.whole.recovered.add(took / 1000);
-                    account.interval.recovered.add(took / 1000);
+                if let Some(recovered) = knock.and_then(|knock| self.connections.established(&knock)) {
+                    let us = recovered.took / 1000;
+                    self.count(recovered.refused_by, |counts| counts.recovered.add(us));
                 }
             }
+            (Some(Kind::Opened), _) => self.connections.closed(id, at, false),
+            (Some(Kind::Closed), _) => self.connections.closed(id, at, true),
             _ => {}
         }
     }
 
-    fn count_lost(&mut self, listener: u32, peer: Peer, time: u64) {
-        let (encounter, forgotten) = self.connections.lost(listener, peer, time);
+    /// Counts for the run and for the interval.
+    fn count(&mut self, listener: u32, add: impl Fn(&mut ConnectionCounts)) {
+        let account = self.account(listener);
+        add(&mut account.whole);
+        add(&mut account.interval);
+    }
+
+    fn count_loss(&mut self, listener: u32, detail: &Detail) {
+        let second = self.unix_ns(detail.time).div_euclid(1_000_000_000);
+        self.account(listener).series.add(second, 1 + u64::from(detail.more));
+    }
+
+    fn count_lost(&mut self, knock: &Knock) {
+        let (encounter, forgotten) = self.connections.lost(knock);
         if encounter == Encounter::First {
-            let account = self.account(listener);
-            account.whole.lost += 1;
-            account.interval.lost += 1;
+            self.count(knock.listener, |counts| counts.lost += 1);
         }
         if let Some(forgotten) = forgotten {
-            let account = self.account(forgotten);
-            account.whole.not_followed += 1;
-            account.interval.not_followed += 1;
+            self.count(forgotten, |counts| counts.not_followed += 1);
         }
     }
 
-    fn count_belief(&mut self, listener: u32, peer: Peer, carried_data: bool) {
-        let new = self.connections.dropped_in_silence(listener, peer, carried_data);
-        let account = self.account(listener);
-        for counts in [&mut account.whole, &mut account.interval] {
+    fn count_belief(&mut self, knock: &Knock, carried_data: bool) {
+        let Some((listener, new)) = self.connections.dropped_in_silence(knock, carried_data) else { return };
+        self.count(listener, |counts| {
             counts.believed += u64::from(new.believes);
             counts.sent_data += u64::from(new.sent_data);
-        }
+        });
     }
 
     fn report(&self, stretch: Stretch) -> Report {

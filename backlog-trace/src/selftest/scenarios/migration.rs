@@ -18,7 +18,8 @@ use crate::selftest::patience::wait;
 /// The second has the two connections now (`inet_csk_listen_stop()` does not
 /// look at its limit), so its accept queue is full. The final ACKs of the other
 /// two clients migrate to it (`reuseport_migrate_sock()` in tcp_v4_rcv()), are
-/// refused there, and are charged to it. With room, one of them gets in.
+/// refused there, and are charged to it. With room, one of them gets in: three
+/// handshakes finished in all, two at the first listener and one at the second.
 pub(in crate::selftest) fn member_closes(arena: &mut Arena) -> Result<Expectation> {
     sysctl("net/ipv4/tcp_migrate_req", 1)?;
     let first = arena.listen(Listen::on(8080, 8).shared())?;
@@ -39,11 +40,12 @@ pub(in crate::selftest) fn member_closes(arena: &mut Arena) -> Result<Expectatio
     }
     wait("the refused client in the accept queue", || Ok(second.accept_queue()? == 1))?;
     Ok(Expectation::exactly([
-        Expected::on(&first).sk_drops(0).syns(4).connections(0, 0),
+        Expected::on(&first).sk_drops(0).syns(4).established(2).connections(0, 0),
         expected
             .packets(Reason::AckAcceptQueueFull, 2)
             .sk_drops(4)
             .syns(0)
+            .established(1)
             .accepted(accepted)
             .connections(2, 1)
             .accept_queue(2, 1),

@@ -17,6 +17,7 @@ pub(super) mod packaged;
 pub(super) mod random;
 pub(super) mod request;
 pub(super) mod segments;
+pub(super) mod successor;
 pub(super) mod syn;
 pub(super) mod synack;
 pub(super) mod twins;

@@ -1,9 +1,11 @@
 //! Scenarios of which listener is charged.
 
-use crate::selftest::listener_socket::Stack::{Dual, V4, V6};
+use crate::selftest::listener_socket::Listen;
+use crate::selftest::listener_socket::Stack::{Dual, V4, V4Address, V6};
 use crate::selftest::scenario::Need::{Counter, Ipv6, Sysctl, Tun};
 use crate::selftest::scenario::Scenario;
-use crate::selftest::scenarios::{half_open, listeners, migration, mptcp};
+use crate::selftest::scenarios::successor::Opens;
+use crate::selftest::scenarios::{half_open, listeners, migration, mptcp, successor};
 
 /// In the order in which they are played.
 pub(super) const ROWS: &[Scenario] = &[
@@ -132,6 +134,42 @@ pub(super) const ROWS: &[Scenario] = &[
         live: true,
         fresh: false,
         play: |arena| mptcp::accept_queue_full(arena, Dual, false),
+    },
+    Scenario {
+        name: "restarted",
+        shows: "clients refused by a listener that restarts, of whom its successor lets some in",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        fresh: false,
+        play: |arena| successor::restart(arena, Listen::on(8080, 1), Listen::on(8080, 2), Opens::After),
+    },
+    Scenario {
+        name: "restarted_in_group",
+        shows: "clients refused by a member of a group (SO_REUSEPORT) that makes way for another one",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        fresh: false,
+        play: |arena| {
+            successor::restart(
+                arena,
+                Listen::on(8080, 1).shared(),
+                Listen::on(8080, 2).shared(),
+                Opens::Before,
+            )
+        },
+    },
+    Scenario {
+        name: "restarted_at_one_address",
+        shows: "clients refused by a listener at any address, whose successor listens at theirs",
+        needs: &[Tun],
+        hooks: &["syn", "ack"],
+        live: true,
+        fresh: false,
+        play: |arena| {
+            successor::restart(arena, Listen::on(8080, 1), Listen::on(8080, 2).stack(V4Address), Opens::After)
+        },
     },
     Scenario {
         name: "reuseport_migrated",
