@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::observe::{Filters, parse_duration};
-use super::{Format, hist, output};
+use super::{Format, output};
 use crate::confine;
 use crate::failure::{Exit, Result};
 use crate::tally::Selection;
 use crate::trace::Reader;
-use crate::view::{LiveJson, LiveText, View};
+use crate::view::{HistJson, HistText, LiveJson, LiveText, View};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,12 +59,16 @@ pub fn run(arguments: &Report) -> Result<Exit> {
 }
 
 fn view(arguments: &Report, selection: &Selection, file: &Path) -> Box<dyn View> {
-    let (out, selection) = (output::stdout, selection.clone());
+    let (out, selection) = (output::stdout(), selection.clone());
+    let name = Some(file.display().to_string());
     match (arguments.events, arguments.format) {
-        (true, Format::Text) => Box::new(LiveText::new(out(), output::screen(), selection)),
-        (true, Format::Json) => Box::new(LiveJson::new(out(), selection)),
-        (false, format) => {
-            hist::view(format, &selection, arguments.interval, Some(file.display().to_string()))
+        (true, Format::Text) => Box::new(LiveText::new(out, output::screen(), selection)),
+        (true, Format::Json) => Box::new(LiveJson::new(out, selection)),
+        (false, Format::Text) => {
+            Box::new(HistText::new(out, output::screen(), selection, arguments.interval).of_recording(name))
+        }
+        (false, Format::Json) => {
+            Box::new(HistJson::new(out, selection, arguments.interval).of_recording(name))
         }
     }
 }
