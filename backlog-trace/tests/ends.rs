@@ -10,7 +10,7 @@ mod tool;
 use std::fs::{self, File};
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -53,10 +53,6 @@ impl Observation {
         let observation = Self { child, directory };
         wait_until(|| Path::new(&ready).exists());
         observation
-    }
-
-    fn file(&self) -> PathBuf {
-        self.directory.path().join("FILE")
     }
 
     fn signal(&self, signal: Signal) {
@@ -188,7 +184,7 @@ fn ctrl_c_in_a_pipeline_keeps_the_result() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name| directory.path().join(name);
         let script = format!(
-            "({} hist --rung counters --ready-file {}; echo $? >{}) 2>{} | {tee} {} >/dev/null",
+            "(trap : INT; {} hist --rung counters --ready-file {}; echo $? >{}) 2>{} | {tee} {} >/dev/null",
             tool(&[]).get_program().display(),
             path("ready").display(),
             path("code").display(),
@@ -357,7 +353,8 @@ fn a_recording_that_meets_the_limit_on_file_sizes_holds_whole_frames() {
 fn a_stretch_of_time_that_no_clock_holds_is_a_usage_error() {
     for option in ["--duration", "--interval"] {
         for time in ["999999999999h", "2562047788015215h", "9223372036854775807s", "101y", "1000000h"] {
-            let output = tool(&["hist", "--rung", "counters", option, time]).output().unwrap();
+            let arguments = ["hist", "--rung", "counters", option, time, "--", "true"];
+            let output = tool(&arguments).output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{option} {time}: {said}");
             assert!(said.contains(time) && !said.contains("panicked"), "{said}");
@@ -422,7 +419,8 @@ fn a_command_that_outlives_the_observation_is_ended_and_its_children_are_not() {
 /// The whole foreground gets Ctrl-C: no process of the command is left.
 #[test]
 fn ctrl_c_at_a_terminal_reaches_the_command_and_its_children() {
-    let script = "sleep 300 & echo $! >&2; wait";
+    // In the foreground: what a script puts into the background ignores Ctrl-C.
+    let script = "sh -c 'echo $$ >&2; exec sleep 300'; true";
     let mut observation = Observation::start(&["hist", "--", "sh", "-c", script], |_| {});
     let mut stderr = observation.child.stderr.take().unwrap();
     let mut said = String::new();

@@ -269,9 +269,8 @@ impl Run {
                 Ok(()) => return,
                 Err(error) => error,
             },
-            (Output::Taken, Err(error)) => error,
             (Output::Left, _) => ErrorKind::BrokenPipe.into(),
-            (Output::Refused(error), _) => error,
+            (Output::Taken, Err(error)) | (Output::Refused(error), _) => error,
         };
         if failed.kind() == ErrorKind::BrokenPipe && self.interrupt.is_none() {
             return;
@@ -315,13 +314,16 @@ async fn wait(child: &mut Option<Child>) -> io::Result<std::process::ExitStatus>
     }
 }
 
+/// One line a hook; why is a long story, and `check` tells it.
 fn say_what_is_missing(session: &Session) {
     if session.is_polled() {
         return;
     }
     for hook in session.hooks.iter().filter(|hook| hook.rung.is_none()) {
-        let why = hook.why.as_deref().unwrap_or("this kernel does not have it");
-        talk(format_args!("the hook {} is missing: {}", Sanitized(&hook.hook), Sanitized(why)));
+        let gives = probe::HOOKS.iter().find(|known| known.name == hook.hook).map(|known| known.gives);
+        let gives = gives.unwrap_or("what it would give");
+        let hook = Sanitized(&hook.hook);
+        talk(format_args!("not visible on this kernel: {gives} (hook {hook}); why: backlog-trace check"));
     }
 }
 
