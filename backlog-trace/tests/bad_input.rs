@@ -66,15 +66,20 @@ fn check_sentence(said: &str, exit: Exit, shown: &str) {
 #[test]
 fn the_command_line() {
     for (arguments, words) in [
-        (&["hist", "--reason", "sin"][..], &["\"sin\"", "syn/accept_queue_full"][..]),
-        (&["live", "--reason", "syn/full"], &["syn/full", "syn/accept_queue_full"]),
+        (&["hist", "--reason", "sin"][..], &["\"sin\"", "did you mean syn?", "--help"][..]),
+        (&["live", "--reason", "syn/queue_full"], &["syn/queue_full", "did you mean syn/syn_queue_full?"]),
         (&["listeners", "--reason", "syn"], &["--reason syn"]),
         (&["live", "--duration", "10"], &["10s, 5m or 1h"]),
         (&["hist", "--duration", "soon"], &["'soon'"]),
         (&["hist", "--duration=-1s"], &["above 0"]),
         (&["hist", "--interval", "0s"], &["above 0"]),
-        (&["hist", "--port", "99999"], &["99999"]),
-        (&["hist", "--address", "localhost"], &["localhost"]),
+        (&["hist", "--port", "99999"], &["'99999' is no port: ports end at 65535"]),
+        (&["hist", "--port", "80,htp"], &["'htp' is no port", "8000-8100"]),
+        (&["listeners", "--port", "8100-8000"], &["write 8000-8100"]),
+        (&["hist", "--address", "localhost"], &["'localhost' is no address", "10.0.0.7"]),
+        (&["hist", "--pid", "nginx"], &["'nginx' is no process number"]),
+        (&["hist", "--cgroup", "a["], &["'a[' is no pattern"]),
+        (&["report", "--port", "ftps-"], &["'ftps-' is no port"]),
         (&["live", "--ring-mib", "3"], &["power of two"]),
         (&["live", "--ring-mib", "4096"], &["power of two"]),
         (&["live", "--rung", "uprobe"], &["fentry, kprobe, tracepoint, counters"]),
@@ -170,6 +175,9 @@ fn a_file_that_is_no_recording() {
         );
     }
     check(&mut tool(&["report", "/no/such/file"]), Exit::BadInput, &["/no/such/file", "No such file"]);
+    check(&mut tool(&["report", "/dev/null"]), Exit::BadInput, &["/dev/null is empty"]);
+    // Nothing is piped in.
+    check(&mut tool(&["report", "-"]), Exit::BadInput, &["standard input is empty"]);
     check(&mut tool(&["report", "/"]), Exit::BadInput, &["Is a directory"]);
     check(&mut tool(&["report", env!("CARGO_BIN_EXE_backlog-trace")]), Exit::BadInput, &["no recording"]);
 }

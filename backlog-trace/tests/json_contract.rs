@@ -27,7 +27,7 @@ fn lines(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>
 }
 
 fn hist_line() -> String {
-    let filters = Filters { port: vec![8080], ..Filters::default() };
+    let filters = Filters { port: vec![8080.into()], ..Filters::default() };
     let selection = filters.selection().unwrap();
     lines(&scene::overload(), |out| Box::new(HistJson::new(out, selection, None))).remove(0)
 }

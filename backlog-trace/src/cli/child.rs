@@ -10,11 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::Format;
 use super::descriptors::Inherited;
 use crate::failure::{Exit, Failure, Result};
 
-/// How long a command has to end by itself after Ctrl-C, which it got too.
+/// How long a command has to end by itself after Ctrl-C or SIGHUP, which it got too.
 const AFTER_INT: Duration = Duration::from_secs(2);
 
 /// How long it has after SIGTERM.
@@ -66,17 +65,22 @@ fn not_found(name: &OsStr, exists: bool) -> Failure {
 }
 
 impl Prepared {
-    /// Starts it, with the limit on open files that the user had. With JSON on standard output, its own standard output goes
+    /// Starts it, in this process's group: Ctrl-C and a closed terminal reach it
+    /// too. Its signals are as this process found them: Rust gives it back
+    /// SIGPIPE, and what is caught here is not there after exec. So is its limit
+    /// on open files.
+    ///
+    /// Where standard output is for programs (JSON, a recording), its own goes
     /// to standard error.
     ///
     /// # Errors
     /// [`Exit::CommandFailed`]: the kernel refuses to run it.
-    pub(super) fn start(&self, format: Format, limit: &Inherited) -> Result<Child> {
+    pub(super) fn start(&self, is_output_for_programs: bool, limit: &Inherited) -> Result<Child> {
         let mut command = tokio::process::Command::new(&self.path);
         command.as_std_mut().args(&self.arguments);
         std::os::unix::process::CommandExt::arg0(command.as_std_mut(), &self.name);
         limit.pass_on(command.as_std_mut());
-        if format == Format::Json {
+        if is_output_for_programs {
             command.stdout(Stdio::from(std::io::stderr()));
         }
         command.spawn().map_err(|error| {
@@ -95,9 +99,10 @@ pub(super) fn describe(status: std::io::Result<ExitStatus>) -> Option<String> {
     }
 }
 
-/// Ends a command that outlived the observation.
-pub(super) async fn end(mut child: Child, had_int: bool) {
-    if had_int && timeout(AFTER_INT, child.wait()).await.is_ok() {
+/// Ends a command that outlived the observation: it alone. What it has started
+/// may be a service that is meant to stay.
+pub(super) async fn end(mut child: Child, had_signal: bool) {
+    if had_signal && timeout(AFTER_INT, child.wait()).await.is_ok() {
         return;
     }
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);

@@ -1,6 +1,7 @@
 //! Runs an observation: from the probe's events to a view, and a recording
 //! where there is one, until it is over for whichever reason comes first.
 
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +11,14 @@ use tokio::runtime;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::Format;
 use super::begin::begin;
 use super::child::{self, Prepared};
 use super::descriptors::{self, Inherited};
 use super::interrupt::{self, Interrupt, Signals};
 use super::observe::Observe;
 use super::output::{self, hint, talk};
+use super::printed::{Printed, is_unread};
 use super::waiting;
 use crate::confine::{self, as_invoker};
 use crate::event::{Event, Rung, Session};
@@ -25,7 +28,7 @@ use crate::probe;
 use crate::source::{Begun, Sent};
 use crate::step::Steps;
 use crate::tally::Selection;
-use crate::trace::Writer;
+use crate::trace::{Medium, Writer};
 use crate::view::View;
 use crate::view::escape::Sanitized;
 
@@ -39,8 +42,12 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Sink<'a> {
     /// Prints them.
     pub(super) view: Box<dyn View + 'a>,
+    /// Where it prints.
+    pub(super) printed: Printed,
     /// Keeps them.
-    pub(super) recording: Option<Writer>,
+    pub(super) recording: Option<Writer<Box<dyn Medium>>>,
+    /// They are kept on standard output.
+    pub(super) output_is_recording: bool,
 }
 
 /// Observes as the arguments say.
@@ -130,7 +137,8 @@ async fn observe(
         }
     };
     // Before anything is given up, which it would inherit.
-    let child = command.map(|(command, limit)| command.start(arguments.format, &limit)).transpose()?;
+    let for_programs = sink.output_is_recording || arguments.format == Format::Json;
+    let child = command.map(|(command, limit)| command.start(for_programs, &limit)).transpose()?;
     confine::printing(child.is_some())?;
     // An observation that is gone says so by its events.
     let _ = go.send(());
@@ -180,9 +188,9 @@ struct Run {
     /// Asks the observation how things stand.
     look: Arc<Notify>,
     child: Option<Child>,
-    had_int: bool,
-    /// Nobody reads standard output any more.
-    unread: bool,
+    /// The signal that ended it.
+    interrupt: Option<Interrupt>,
+    output: Output,
     /// The observation has said all that it had to say.
     finished: bool,
     failure: Option<Failure>,
@@ -191,7 +199,8 @@ struct Run {
 impl Run {
     fn new(stop: oneshot::Sender<()>, look: Arc<Notify>, child: Option<Child>) -> Self {
         let stop = Some(stop);
-        Self { stop, look, child, had_int: false, unread: false, finished: false, failure: None }
+        let output = Output::Taken;
+        Self { stop, look, child, interrupt: None, output, finished: false, failure: None }
     }
 
     async fn until_over(
@@ -220,7 +229,7 @@ impl Run {
                 },
                 Some(()) = signals.marks.recv(), if goes_on => self.look.notify_one(),
                 signal = &mut signals.interrupt, if goes_on => {
-                    self.had_int = signal == Ok(Interrupt::Int);
+                    self.interrupt = signal.ok();
                     self.stop();
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if goes_on && deadline.is_some() => {
@@ -234,22 +243,22 @@ impl Run {
                     self.stop();
                 }
                 _ = reader_check.tick(), if goes_on && sink.recording.is_none() => {
-                    if output::is_unread() {
-                        self.unread = true;
+                    if is_unread() {
+                        self.output = Output::Left;
                         self.stop();
                     }
                 }
             }
         }
-        if !self.unread {
-            let printed = sink.view.end();
-            self.note_output(printed);
-        }
+        // Ctrl-C ends a whole pipeline: that the reader went may have shown first.
+        self.interrupt = self.interrupt.or_else(|| signals.interrupt.try_recv().ok());
         if let Some(Err(failure)) = sink.recording.take().map(Writer::finish) {
             self.failure.get_or_insert(failure);
         }
+        self.deliver(sink);
         if let Some(child) = self.child.take() {
-            child::end(child, self.had_int).await;
+            let had_signal = self.interrupt.is_some_and(Interrupt::reached_the_command);
+            child::end(child, had_signal).await;
         }
         self.failure.map_or(Ok(()), Err)
     }
@@ -271,22 +280,60 @@ impl Run {
             self.failure.get_or_insert(failure);
             self.stop();
         }
-        if !self.unread {
-            let printed = sink.view.take(event);
-            self.note_output(printed);
-            if self.unread && sink.recording.is_none() {
+        if matches!(self.output, Output::Taken)
+            && let Err(error) = sink.view.take(event)
+        {
+            self.output = Output::of(error);
+            if sink.recording.is_none() {
                 self.stop();
             }
         }
     }
 
-    fn note_output(&mut self, printed: std::io::Result<()>) {
-        if let Err(error) = printed {
-            self.unread = true;
-            if let Some(failure) = output::failure(&error) {
-                self.failure.get_or_insert(failure);
-            }
+    /// Prints the result, on standard error where standard output does not
+    /// take it: an observation cannot be repeated.
+    fn deliver(&mut self, sink: &mut Sink<'_>) {
+        let output = std::mem::replace(&mut self.output, Output::Taken);
+        if matches!(output, Output::Left) && self.interrupt.is_none() {
+            return;
         }
+        sink.printed.hold();
+        let rendered = sink.view.end();
+        let result = sink.printed.release();
+        let failed = match (output, rendered) {
+            (Output::Taken, Ok(())) => match sink.printed.write_all(&result) {
+                Ok(()) if self.interrupt.is_some() && sink.printed.is_lost() => ErrorKind::BrokenPipe.into(),
+                Ok(()) => return,
+                Err(error) => error,
+            },
+            (Output::Left, _) => ErrorKind::BrokenPipe.into(),
+            (Output::Taken, Err(error)) | (Output::Refused(error), _) => error,
+        };
+        if failed.kind() == ErrorKind::BrokenPipe && self.interrupt.is_none() {
+            return;
+        }
+        let mut failure = output::refused(&failed);
+        failure.what.push_str(match Printed::error().write_all(&result) {
+            Ok(()) => "; the result is printed above instead",
+            Err(_) => "; the result is lost",
+        });
+        self.failure.get_or_insert(failure);
+    }
+}
+
+/// What became of standard output.
+enum Output {
+    /// It took everything.
+    Taken,
+    /// Whoever read it has gone.
+    Left,
+    /// It took no more.
+    Refused(io::Error),
+}
+
+impl Output {
+    fn of(error: io::Error) -> Self {
+        if error.kind() == ErrorKind::BrokenPipe { Self::Left } else { Self::Refused(error) }
     }
 }
 
@@ -297,20 +344,23 @@ fn broken_off() -> Failure {
     Failure::new(Exit::Internal, what).advise("please report this together with the lines above it")
 }
 
-async fn wait(child: &mut Option<Child>) -> std::io::Result<std::process::ExitStatus> {
+async fn wait(child: &mut Option<Child>) -> io::Result<std::process::ExitStatus> {
     match child {
         Some(child) => child.wait().await,
         None => std::future::pending().await,
     }
 }
 
+/// One line a hook; why is a long story, and `check` tells it.
 fn say_what_is_missing(session: &Session) {
     if session.is_polled() {
         return;
     }
     for hook in session.hooks.iter().filter(|hook| hook.rung.is_none()) {
-        let why = hook.why.as_deref().unwrap_or("this kernel does not have it");
-        talk(format_args!("the hook {} is missing: {}", Sanitized(&hook.hook), Sanitized(why)));
+        let gives = probe::HOOKS.iter().find(|known| known.name == hook.hook).map(|known| known.gives);
+        let gives = gives.unwrap_or("what it would give");
+        let hook = Sanitized(&hook.hook);
+        talk(format_args!("not visible on this kernel: {gives} (hook {hook}); why: backlog-trace check"));
     }
 }
 

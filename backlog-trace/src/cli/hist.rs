@@ -8,6 +8,7 @@ use super::Format;
 use super::drive::{self, Sink};
 use super::observe::{Observe, parse_duration};
 use super::output;
+use super::printed::Printed;
 use crate::failure::{Exit, Result};
 use crate::tally::Selection;
 use crate::view::{HistJson, HistText, View};
@@ -38,22 +39,22 @@ pub struct Hist {
 /// Nothing can be attached, or an output cannot be written.
 pub fn run(arguments: &Hist) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
-    let view = view(arguments.observe.format, &selection, arguments.interval, None);
-    drive::run(&arguments.observe, &selection, arguments.interval, Sink { view, recording: None })
+    let printed = Printed::output();
+    let view = view(arguments.observe.format, &selection, arguments.interval, &printed);
+    let sink = Sink { view, printed, recording: None, output_is_recording: false };
+    drive::run(&arguments.observe, &selection, arguments.interval, sink)
 }
 
-/// The histogram on standard output; `recording` names what is replayed.
+/// The histogram of an observation.
 pub(super) fn view(
     format: Format,
     selection: &Selection,
     interval: Option<Duration>,
-    recording: Option<String>,
+    printed: &Printed,
 ) -> Box<dyn View> {
-    let (out, selection) = (output::stdout(), selection.clone());
+    let (out, selection) = (printed.writer(), selection.clone());
     match format {
-        Format::Text => {
-            Box::new(HistText::new(out, output::screen(), selection, interval).of_recording(recording))
-        }
-        Format::Json => Box::new(HistJson::new(out, selection, interval).of_recording(recording)),
+        Format::Text => Box::new(HistText::new(out, output::screen(), selection, interval)),
+        Format::Json => Box::new(HistJson::new(out, selection, interval)),
     }
 }

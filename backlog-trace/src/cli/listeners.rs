@@ -1,11 +1,12 @@
 //! `backlog-trace listeners`: every listener, both queues, what limits them,
 //! owner and losses so far. Needs no eBPF.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::Args;
 
 use super::observe::Filters;
+use super::output::talk;
 use super::{Format, descriptors, output};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::{Book, Filter, Unseen, survey};
@@ -71,22 +72,15 @@ pub fn run(listeners: &Listeners) -> Result<Exit> {
                 .advise("'backlog-trace listeners' without filters shows all of them"))
         };
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let written = match listeners.format {
         Format::Text => out.write_all(view::listeners::text(&standings).as_bytes()),
-        Format::Json => {
-            let mut out = io::BufWriter::new(&mut out);
-            view::listeners::json(&standings, &mut out).and_then(|()| out.flush())
-        }
+        Format::Json => view::listeners::json(&standings, &mut out),
     };
     match written.and_then(|()| out.flush()) {
         Err(error) => output::failure(&error).map_or(Ok(Exit::Success), Err),
         Ok(()) => Ok(Exit::Success),
     }
-}
-
-fn talk(sentence: &str) {
-    anstream::eprintln!("backlog-trace: {sentence}");
 }
 
 /// What could not be seen, as sentences.

@@ -6,6 +6,7 @@ use super::Format;
 use super::drive::{self, Sink};
 use super::observe::Observe;
 use super::output;
+use super::printed::Printed;
 use crate::failure::{Exit, Result};
 use crate::view::{LiveJson, LiveText, View};
 
@@ -31,9 +32,11 @@ pub struct Live {
 /// Nothing can be attached, or an output cannot be written.
 pub fn run(arguments: &Live) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
+    let printed = Printed::output();
     let view: Box<dyn View> = match arguments.observe.format {
-        Format::Text => Box::new(LiveText::new(output::stdout(), output::screen(), selection.clone())),
-        Format::Json => Box::new(LiveJson::new(output::stdout(), selection.clone())),
+        Format::Text => Box::new(LiveText::new(printed.writer(), output::screen(), selection.clone())),
+        Format::Json => Box::new(LiveJson::new(printed.writer(), selection.clone())),
     };
-    drive::run(&arguments.observe, &selection, None, Sink { view, recording: None })
+    let sink = Sink { view, printed, recording: None, output_is_recording: false };
+    drive::run(&arguments.observe, &selection, None, sink)
 }

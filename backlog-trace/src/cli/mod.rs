@@ -6,12 +6,14 @@ mod child;
 mod descriptors;
 mod drive;
 pub mod exit_codes;
+mod file_size;
 pub mod hist;
 mod interrupt;
 pub mod listeners;
 pub mod live;
 pub mod observe;
 mod output;
+mod printed;
 pub mod record;
 pub mod report;
 pub mod selftest;
@@ -64,8 +66,27 @@ pub fn command() -> clap::Command {
     Cli::command().after_help(exit_codes::help())
 }
 
+/// Whether standard output was there when the program was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stdout {
+    /// It leads somewhere, if only to /dev/null.
+    Open,
+    /// It was closed (`>&-`). By now it leads to /dev/null: Rust sees to it that no
+    /// other file gets its number.
+    Closed,
+}
+
 /// Parses the command line, runs the command, prints what failed.
-pub fn main() -> ExitCode {
+pub fn main(stdout: Stdout) -> ExitCode {
+    if stdout == Stdout::Closed {
+        return failed(
+            &Failure::new(Exit::OutputFailed, "standard output is closed: nobody would see the result")
+                .advise("send it to a file, or to /dev/null where it is not wanted"),
+        );
+    }
+    if let Err(failure) = file_size::make_it_an_error() {
+        return failed(&failure);
+    }
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
@@ -77,6 +98,7 @@ pub fn main() -> ExitCode {
         .filter_module("backlog_trace_ebpf", log::LevelFilter::Trace)
         .parse_env("BACKLOG_TRACE_LOG")
         .format(log_line)
+        .target(env_logger::Target::Pipe(Box::new(output::Talk)))
         .init();
     match run(&cli) {
         Ok(exit) => ExitCode::from(exit as u8),
@@ -93,7 +115,7 @@ fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    anstream::eprintln!("backlog-trace: {failure}");
+    output::talk(failure);
     ExitCode::from(failure.exit as u8)
 }
 

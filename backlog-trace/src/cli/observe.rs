@@ -11,30 +11,31 @@ use clap::Args;
 use super::Format;
 use crate::event::Rung;
 use crate::failure::Result as Outcome;
-use crate::listener::Filter;
+use crate::listener::{CgroupPattern, Filter, Ports};
 use crate::tally::{ReasonFilter, Selection};
 
 /// Which listeners are shown. Counts and audit always cover the whole host.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
-    /// Only listeners on this port (repeatable).
-    #[arg(long, value_name = "PORT")]
-    pub port: Vec<u16>,
+    /// Only listeners on these ports, e.g. 80,443 or 8000-8100 or http (repeatable).
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    pub port: Vec<Ports>,
     /// Only listeners bound to this address (repeatable).
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_address)]
     pub address: Vec<IpAddr>,
     /// Only listeners in this network namespace: inode number, name under /run/netns, or path.
     #[arg(long, value_name = "NETNS")]
     pub netns: Vec<String>,
     /// Only listeners held by this process (repeatable).
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = parse_pid)]
     pub pid: Vec<u32>,
-    /// Only listeners of this cgroup or below it, e.g. /system.slice/nginx.service.
-    #[arg(long, value_name = "PATH")]
-    pub cgroup: Vec<String>,
-    /// Only this reason, e.g. syn/accept_queue_full, or a whole stage, e.g. syn.
-    #[arg(long, value_name = "STAGE[/REASON]")]
+    /// Only listeners of this cgroup or below it: a unit, a path or a glob, e.g. nginx.service,
+    /// /system.slice or '/kubepods*' (repeatable).
+    #[arg(long, value_name = "CGROUP", value_parser = CgroupPattern::parse)]
+    pub cgroup: Vec<CgroupPattern>,
+    /// Only this reason, e.g. syn/accept_queue_full, or a whole stage, e.g. syn (repeatable).
+    #[arg(long, value_name = "STAGE[/REASON]", value_delimiter = ',', long_help = ReasonFilter::help())]
     pub reason: Vec<String>,
 }
 
@@ -87,15 +88,33 @@ pub struct Observe {
     pub filters: Filters,
 }
 
+fn parse_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        format!("'{text}' is no address; write one such as 10.0.0.7 or ::1 (names are not looked up)")
+    })
+}
+
+fn parse_pid(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("'{text}' is no process number; 'pidof {text}' may know it"))
+}
+
+/// The longest stretch of time that is taken: clocks of 64 bits hold 584 years
+/// in nanoseconds, and a sum of two such stretches must fit.
+const LONGEST: Duration = Duration::from_hours(100 * 8766);
+
 /// Parses `10s`, `2m 30s`, `1h`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| format!("'{text}' is no duration; write a number with a unit, such as 10s, 5m or 1h"))?;
-    Duration::try_from(span)
-        .ok()
-        .filter(|d| !d.is_zero())
-        .ok_or_else(|| "a duration must be above 0".to_owned())
+    let no_duration =
+        || format!("'{text}' is no duration; write a number with a unit, such as 10s, 5m or 1h");
+    // Years and months differ in length; whoever writes them means something else.
+    let span: jiff::SignedDuration = text.parse().map_err(|_| no_duration())?;
+    match Duration::try_from(span) {
+        Ok(duration) if duration > LONGEST => {
+            Err(format!("'{text}' is longer than 100 years; leave it out to go on until Ctrl-C"))
+        }
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) | Err(_) => Err("a duration must be above 0".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -118,5 +137,10 @@ mod tests {
         check("0s", None);
         check("-1s", None);
         check("soon", None);
+        check("876600h", Some(LONGEST));
+        check("876601h", None);
+        // Seconds that fit into 64 bits, and such that do not.
+        check("2562047788015215h", None);
+        check("99999999999999999999h", None);
     }
 }

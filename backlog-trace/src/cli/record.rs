@@ -1,5 +1,6 @@
 //! `backlog-trace record`: an observation into a file, to be looked at later.
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,24 +8,28 @@ use clap::Args;
 use super::drive::{self, Sink};
 use super::hist;
 use super::observe::Observe;
+use super::printed::Printed;
 use crate::confine::as_invoker;
-use crate::failure::{Exit, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::trace::format::FILE_HEADER;
-use crate::trace::{Overwrite, Writer};
+use crate::trace::{self, Medium, Overwrite, Writer};
 
 const EXAMPLES: &str = "\
 The recording holds the whole host; filters choose what is printed at the end.
+With -o - the recording goes to standard output, and what is printed to standard error.
 
 Examples:
   backlog-trace record -o monday.trace --duration 1h
   backlog-trace record -o test.trace -- ./load-test
-  backlog-trace report test.trace";
+  backlog-trace report test.trace
+  ssh HOST backlog-trace record -o - --duration 1m | backlog-trace report -";
 
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Record {
-    /// The file to make. It holds addresses of clients, so it is the owner's alone to read.
+    /// The file to make, or - for standard output. It holds addresses of clients, so it is the
+    /// owner's alone to read.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Replace the file where it exists.
@@ -41,16 +46,36 @@ pub struct Record {
 /// Nothing can be attached, or an output cannot be written.
 pub fn run(arguments: &Record) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
-    let recording = as_invoker(|| Writer::create(&arguments.output, overwrite(arguments)))?;
-    let view = hist::view(arguments.observe.format, &selection, None, None);
-    let observed =
-        drive::run(&arguments.observe, &selection, None, Sink { view, recording: Some(recording) });
-    // What failed before is what the user reads; where it was interrupted before it began, nothing did.
-    let _ = as_invoker(|| {
-        remove_if_bare(&arguments.output);
-        Ok(())
-    });
+    let to_output = arguments.output == Path::new("-");
+    let recording = if to_output { piped()? } else { file(arguments)? };
+    let printed = if to_output { Printed::error() } else { Printed::output() };
+    let view = hist::view(arguments.observe.format, &selection, None, &printed);
+    let sink = Sink { view, printed, recording: Some(recording), output_is_recording: to_output };
+    let observed = drive::run(&arguments.observe, &selection, None, sink);
+    if !to_output {
+        // What failed before is what the user reads; where it was interrupted before it began, nothing did.
+        let _ = as_invoker(|| {
+            remove_if_bare(&arguments.output);
+            Ok(())
+        });
+    }
     observed
+}
+
+/// The recording as a file.
+fn file(arguments: &Record) -> Result<Writer<Box<dyn Medium>>> {
+    let path = &arguments.output;
+    let file = as_invoker(|| trace::create(path, overwrite(arguments)))?;
+    Writer::begin(Box::new(file), path.display().to_string())
+}
+
+/// The recording on standard output.
+fn piped() -> Result<Writer<Box<dyn Medium>>> {
+    if io::stdout().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "a recording is not for a terminal to show")
+            .advise("pipe it into a file or a program, or name a file (-o FILE)"));
+    }
+    Writer::begin(Box::new(Printed::output()), "on standard output")
 }
 
 /// Nothing was observed: a file with nothing but its header helps nobody.

@@ -1,18 +1,18 @@
 //! `backlog-trace report`: recordings through the same views as an observation.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
 use super::observe::{Filters, parse_duration};
-use super::{Format, hist, output};
+use super::{Format, output};
 use crate::confine;
-use crate::failure::{Exit, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::tally::Selection;
 use crate::trace::Reader;
-use crate::view::{LiveJson, LiveText, View};
+use crate::view::{HistJson, HistText, LiveJson, LiveText, View};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Report {
-    /// Recordings to read, one after the other.
+    /// Recordings to read, one after the other; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Print every loss as `live` does.
@@ -49,28 +49,45 @@ pub fn run(arguments: &Report) -> Result<Exit> {
     let selection = arguments.filters.selection()?;
     confine::reading(&arguments.files)?;
     for file in &arguments.files {
-        let reader = Reader::open(file)?;
-        let view = view(arguments, &selection, file);
-        if let Err(error) = replay(reader, view) {
+        let view = |file| view(arguments, &selection, file);
+        let replayed = if file == Path::new("-") {
+            replay(piped()?, view(file))
+        } else {
+            replay(Reader::open(file)?, view(file))
+        };
+        if let Err(error) = replayed {
             return output::failure(&error).map_or(Ok(Exit::Success), Err);
         }
     }
     Ok(Exit::Success)
 }
 
+/// The recording on standard input.
+fn piped() -> Result<Reader<io::StdinLock<'static>>> {
+    if io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::BadInput, "standard input is a terminal, not a recording")
+            .advise("pipe a recording into it: backlog-trace record -o - | backlog-trace report -"));
+    }
+    Reader::from_source(io::stdin().lock(), "standard input")
+}
+
 fn view(arguments: &Report, selection: &Selection, file: &Path) -> Box<dyn View> {
-    let (out, selection) = (output::stdout, selection.clone());
+    let (out, selection) = (output::stdout(), selection.clone());
+    let name = Some(file.display().to_string());
     match (arguments.events, arguments.format) {
-        (true, Format::Text) => Box::new(LiveText::new(out(), output::screen(), selection)),
-        (true, Format::Json) => Box::new(LiveJson::new(out(), selection)),
-        (false, format) => {
-            hist::view(format, &selection, arguments.interval, Some(file.display().to_string()))
+        (true, Format::Text) => Box::new(LiveText::new(out, output::screen(), selection)),
+        (true, Format::Json) => Box::new(LiveJson::new(out, selection)),
+        (false, Format::Text) => {
+            Box::new(HistText::new(out, output::screen(), selection, arguments.interval).of_recording(name))
+        }
+        (false, Format::Json) => {
+            Box::new(HistJson::new(out, selection, arguments.interval).of_recording(name))
         }
     }
 }
 
 /// What is missing from a recording is known when it was read to its end.
-fn replay(mut reader: Reader, mut view: Box<dyn View>) -> io::Result<()> {
+fn replay<R: io::Read>(mut reader: Reader<R>, mut view: Box<dyn View>) -> io::Result<()> {
     for event in reader.by_ref() {
         view.take(&event)?;
     }

@@ -82,8 +82,9 @@ fn restrict(files: &[PathBuf]) -> Result<RestrictionStatus, RulesetError> {
             }
         }
     }
-    // What is no file of any file system, such as a pipe, has no rule and needs none.
-    for file in files.iter().filter(|file| file.is_file() || file.is_dir()) {
+    // What is no file of any file system, such as a pipe, has no rule and needs
+    // none; its path leads nowhere. /dev/null is a file, if no regular one.
+    for file in files.iter().filter(|file| file.canonicalize().is_ok()) {
         // A directory that is named by mistake may be opened, so that what is
         // said of it is that it is one; what is in it may not.
         let access = if file.is_dir() { AccessFs::ReadDir } else { AccessFs::ReadFile };
@@ -152,7 +153,9 @@ mod tests {
         let (named, other) = (directory.path().join("named"), directory.path().join("other"));
         fs::write(&named, "recording").unwrap();
         fs::write(&other, "precious").unwrap();
-        inside(&[named.clone(), directory.path().join("absent")], || {
+        let files = [named.clone(), directory.path().join("absent"), PathBuf::from("/dev/null")];
+        inside(&files, || {
+            assert_eq!(fs::read_to_string("/dev/null").unwrap(), "");
             assert_eq!(fs::read_to_string(&named).unwrap(), "recording");
             check_denied(File::options().append(true).open(&named));
             check_denied(fs::read_to_string(&other));

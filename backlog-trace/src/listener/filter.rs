@@ -5,20 +5,23 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::book::Book;
+use super::cgroup_pattern::CgroupPattern;
 use super::entry::Listener;
+use super::ports::Ports;
 use super::resolve;
 use crate::cli::observe::Filters;
 use crate::failure::{Exit, Failure, Result};
+use crate::view::escape::Sanitized;
 
 /// Compiled filters. Kinds are joined by "and", values of one kind by "or";
 /// a kind without a value matches everything.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filter {
-    ports: Vec<u16>,
+    ports: Vec<Ports>,
     addresses: Vec<IpAddr>,
     namespaces: Vec<u32>,
     pids: Vec<u32>,
-    cgroups: Vec<String>,
+    cgroups: Vec<CgroupPattern>,
 }
 
 impl Filter {
@@ -32,18 +35,18 @@ impl Filter {
             addresses: filters.address.iter().map(IpAddr::to_canonical).collect(),
             namespaces: filters.netns.iter().map(|text| resolve::netns(text)).collect::<Result<_>>()?,
             pids: filters.pid.clone(),
-            cgroups: filters.cgroup.iter().map(|path| format!("/{}", path.trim_matches('/'))).collect(),
+            cgroups: filters.cgroup.clone(),
         })
     }
 
     /// Whether the listener is one of those.
     pub fn matches(&self, listener: &Listener) -> bool {
-        any(&self.ports, |port| listener.port == *port)
+        any(&self.ports, |ports| ports.contains(listener.port))
             && any(&self.addresses, |address| listener.address.to_canonical() == *address)
             && any(&self.namespaces, |netns| listener.netns == *netns)
             && any(&self.pids, |pid| listener.owners.iter().any(|owner| owner.pid == *pid))
             && any(&self.cgroups, |cgroup| {
-                listener.cgroup.as_deref().is_some_and(|path| is_below(path, cgroup))
+                listener.cgroup.as_deref().is_some_and(|path| cgroup.matches(path))
             })
     }
 
@@ -67,15 +70,30 @@ impl Filter {
         }
         let open = || book.iter().filter(|listener| !listener.closed);
         let mut warnings = Vec::new();
-        for port in &self.ports {
-            if !open().any(|listener| listener.port == *port) {
-                warnings.push(format!("nothing listens on port {port} now"));
+        for ports in &self.ports {
+            if !open().any(|listener| ports.contains(listener.port)) {
+                warnings.push(format!("nothing listens on {ports} now"));
+            }
+        }
+        for address in &self.addresses {
+            if !open().any(|listener| listener.address.to_canonical() == *address) {
+                warnings.push(format!("nothing listens on address {address} now"));
+            }
+        }
+        for cgroup in &self.cgroups {
+            let within = |path: &str| cgroup.matches(path);
+            if !open().any(|listener| listener.cgroup.as_deref().is_some_and(within)) {
+                let what = Sanitized(cgroup.text());
+                warnings.push(format!("no listener is in a cgroup that matches '{what}' now"));
             }
         }
         for pid in &self.pids {
             if !open().any(|listener| listener.owners.iter().any(|owner| owner.pid == *pid)) {
                 warnings.push(format!("process {pid} holds no listener now"));
             }
+        }
+        if warnings.is_empty() && !self.is_empty() && !open().any(|listener| self.matches(listener)) {
+            warnings.push("no listener matches all of the filters now".to_owned());
         }
         Ok(warnings)
     }
@@ -88,11 +106,6 @@ impl Filter {
 
 fn any<T>(wanted: &[T], matches: impl FnMut(&T) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(matches)
-}
-
-/// Whether a cgroup path is `above` or lies below it: whole names only.
-fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| above == "/" || rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -126,18 +139,22 @@ mod tests {
         assert_eq!(Filter::new(&filters).unwrap().matches(&listener()), expected, "{filters:?}");
     }
 
+    fn ports(texts: &[&str]) -> Vec<Ports> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
     #[test]
     fn kinds_are_joined_by_and_values_by_or() {
         check(|_| {}, true);
-        check(|f| f.port = vec![80, 8080], true);
-        check(|f| f.port = vec![80], false);
+        check(|f| f.port = ports(&["80", "8080"]), true);
+        check(|f| f.port = ports(&["80"]), false);
         check(|f| f.pid = vec![813], true);
         check(|f| f.pid = vec![814], false);
         check(|f| f.netns = vec!["4026531840".to_owned()], true);
         check(|f| f.netns = vec!["1".to_owned()], false);
         check(
             |f| {
-                f.port = vec![8080];
+                f.port = ports(&["8000-8100"]);
                 f.pid = vec![814];
             },
             false,
@@ -152,17 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_matches_with_all_below_it_by_whole_names() {
-        for (cgroup, expected) in [
-            ("/system.slice/nginx.service", true),
-            ("/system.slice/nginx.service/", true),
-            ("system.slice", true),
-            ("/", true),
-            ("/system.slice/nginx", false),
-            ("/system.slice/nginx.service/worker", false),
-        ] {
-            check(|f| f.cgroup = vec![cgroup.to_owned()], expected);
-        }
+    fn a_cgroup_matches_with_all_below_it() {
+        let pattern = |text: &str| vec![CgroupPattern::parse(text).unwrap()];
+        check(|f| f.cgroup = pattern("/system.slice"), true);
+        check(|f| f.cgroup = pattern("/system.slice/nginx"), false);
     }
 
     #[test]
@@ -178,7 +188,19 @@ mod tests {
             Exit::NotFound
         );
         // Port 0 is never listened on.
-        assert_eq!(check(Filters { port: vec![0], ..none() }).unwrap(), ["nothing listens on port 0 now"]);
+        assert_eq!(
+            check(Filters { port: ports(&["0"]), ..none() }).unwrap(),
+            ["nothing listens on port 0 now"]
+        );
+        let nope = CgroupPattern::parse("nope").unwrap();
+        assert_eq!(
+            check(Filters { cgroup: vec![nope], ..none() }).unwrap(),
+            ["no listener is in a cgroup that matches 'nope' now"]
+        );
+        assert_eq!(
+            check(Filters { address: vec!["192.0.2.1".parse().unwrap()], ..none() }).unwrap(),
+            ["nothing listens on address 192.0.2.1 now"]
+        );
         assert!(check(none()).unwrap().is_empty());
     }
 }

@@ -68,11 +68,7 @@ impl Namespace {
 
 impl Reading {
     /// Reads the rows of every listener that was met; what was `folded` counts for its namespace.
-    pub(super) fn take(
-        maps: &Maps,
-        queues: &Queues,
-        folded: &Folded,
-    ) -> Result<Self> {
+    pub(super) fn take(maps: &Maps, queues: &Queues, folded: &Folded) -> Result<Self> {
         let mut reading = Self::default();
         for (slot, found) in maps.namespaces()? {
             let mut sums = attributed(&found.unlisted, found.cookies_wanted, found.cookies_made);

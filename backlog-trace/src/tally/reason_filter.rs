@@ -21,7 +21,7 @@ impl ReasonFilter {
     /// The union of `names`, each a `stage/reason` or a whole stage; none: all.
     ///
     /// # Errors
-    /// [`Exit::Usage`] where a name is neither; the advice lists what is valid.
+    /// [`Exit::Usage`] where a name is neither; the advice names what is like it.
     pub fn parse(names: &[String]) -> Result<Self> {
         if names.is_empty() {
             return Ok(Self::default());
@@ -36,6 +36,14 @@ impl ReasonFilter {
             wanted |= bits;
         }
         Ok(Self { wanted })
+    }
+
+    /// What `--help` says of them: every name.
+    pub fn help() -> String {
+        let of = |stage| TABLE.iter().filter(move |row| row.reason.stage_name() == stage).map(|row| row.name);
+        let line = |stage| format!("\n{stage}: {}", of(stage).collect::<Vec<_>>().join(", "));
+        let intro = "Only this reason, or a whole stage (repeatable). What each means: docs/reasons.md";
+        std::iter::once(intro.to_owned()).chain(stages().into_iter().map(line)).collect()
     }
 
     /// Whether a reason is in the set.
@@ -53,17 +61,37 @@ const fn bit(reason: Reason) -> u32 {
     1 << (reason as u32)
 }
 
+/// Stages, each once, in the table's order.
+fn stages() -> Vec<&'static str> {
+    let mut stages = Vec::new();
+    for row in TABLE {
+        let stage = row.reason.stage_name();
+        if !stages.contains(&stage) {
+            stages.push(stage);
+        }
+    }
+    stages
+}
+
 fn unknown(name: &str) -> Failure {
-    let mut stages: Vec<&str> = TABLE.iter().map(|row| row.reason.stage_name()).collect();
-    stages.dedup();
-    stages.sort_unstable();
-    stages.dedup();
-    let reasons: Vec<&str> = TABLE.iter().map(|row| row.name).collect();
-    Failure::new(Exit::Usage, format!("no reason and no stage is called {name:?}")).advise(format!(
-        "stages: {}\n  reasons: {}",
-        stages.join(", "),
-        reasons.join(", ")
-    ))
+    let known = || stages().into_iter().chain(TABLE.iter().map(|row| row.name));
+    let mut near: Vec<&str> = known().filter(|known| part_of(known) == name).collect();
+    if near.is_empty() {
+        // The measure that clap uses for options, and its threshold.
+        let best = known()
+            .map(|known| (strsim::jaro(name, known).max(strsim::jaro(name, part_of(known))), known))
+            .filter(|(likeness, _)| *likeness > 0.7)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        near.extend(best.map(|(_, known)| known));
+    }
+    let guess = if near.is_empty() { String::new() } else { format!("did you mean {}? ", near.join(" or ")) };
+    Failure::new(Exit::Usage, format!("no reason and no stage is called {name:?}"))
+        .advise(format!("{guess}'backlog-trace hist --help' lists them"))
+}
+
+/// What follows the stage: `accept_queue_full`.
+fn part_of(known: &str) -> &str {
+    known.split_once('/').map_or(known, |(_, part)| part)
 }
 
 #[cfg(test)]
@@ -96,15 +124,32 @@ mod tests {
         assert!(ReasonFilter::default().is_all());
     }
 
+    #[track_caller]
+    fn check_unknown(name: &str, guess: Option<&str>) {
+        let failure = ReasonFilter::parse(&["syn".to_owned(), name.to_owned()]).expect_err("no such name");
+        assert_eq!(failure.exit, Exit::Usage, "{name}");
+        let advice = failure.advice.expect("an advice");
+        let guess = guess.map_or(String::new(), |guess| format!("did you mean {guess}? "));
+        assert_eq!(advice, format!("{guess}'backlog-trace hist --help' lists them"), "{name}");
+    }
+
     #[test]
-    fn an_unknown_name_is_answered_with_every_valid_one() {
-        for name in ["sin", "", "syn/", "syn/accept", "/accept_queue_full"] {
-            let failure =
-                ReasonFilter::parse(&["syn".to_owned(), name.to_owned()]).expect_err("no such name");
-            assert_eq!(failure.exit, Exit::Usage, "{name}");
-            let advice = failure.advice.expect("an advice");
-            assert!(TABLE.iter().all(|row| advice.contains(row.name)), "{advice}");
-            assert!(advice.contains("stages: ack, cookie_ack, fastopen, listener, request, syn, synack"));
-        }
+    fn a_mistyped_name_is_answered_with_the_one_that_was_meant() {
+        check_unknown("sin", Some("syn"));
+        check_unknown("syn/accept_queue_ful", Some("syn/accept_queue_full"));
+        check_unknown("cookie_ak", Some("cookie_ack"));
+        check_unknown("retransmits", Some("synack/retransmit"));
+        check_unknown(
+            "accept_queue_full",
+            Some("syn/accept_queue_full or ack/accept_queue_full or cookie_ack/accept_queue_full"),
+        );
+        check_unknown("", None);
+        check_unknown("zzz", None);
+    }
+
+    #[test]
+    fn help_lists_every_name() {
+        let help = ReasonFilter::help();
+        assert!(TABLE.iter().all(|row| help.contains(row.name)), "{help}");
     }
 }

@@ -44,6 +44,17 @@ impl Medium for File {
     }
 }
 
+/// Whichever it is.
+impl Medium for Box<dyn Medium> {
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        (**self).cut(length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        (**self).sync()
+    }
+}
+
 /// A recording in memory.
 impl Medium for Vec<u8> {
     fn cut(&mut self, length: u64) -> io::Result<()> {
@@ -57,7 +68,10 @@ impl Medium for Vec<u8> {
 }
 
 /// Makes the file of a recording.
-pub(super) fn create(path: &Path, overwrite: Overwrite) -> Result<File> {
+///
+/// # Errors
+/// [`Exit::OutputFailed`]: it exists and is not to be replaced, or cannot be made.
+pub fn create(path: &Path, overwrite: Overwrite) -> Result<File> {
     let failed = |error: &io::Error| {
         Failure::new(
             Exit::OutputFailed,
@@ -97,7 +111,10 @@ fn open_new(path: &Path) -> io::Result<File> {
 
 /// The operating system's words for an error, without its number.
 pub(super) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
+    let text = match error.kind() {
+        ErrorKind::TimedOut => "nobody reads it".to_owned(),
+        _ => error.to_string(),
+    };
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_owned(),
         None => text,
@@ -114,6 +131,9 @@ pub(super) fn advice(kind: ErrorKind) -> &'static str {
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => "name a file in a directory",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "make room, or name a file on another file system, and record again"
+        }
+        ErrorKind::BrokenPipe | ErrorKind::TimedOut => {
+            "keep alive and reading what it is piped into, and record again"
         }
         ErrorKind::FileTooLarge => "raise the limit on the size of a file (ulimit -f), and record again",
         _ => "name a file on another file system",

@@ -25,7 +25,7 @@ mod writer;
 mod tests;
 
 pub use damage::Damage;
-pub use medium::{Medium, Overwrite};
+pub use medium::{Medium, Overwrite, create};
 pub use reader::Reader;
 pub use replay::replay;
 pub use writer::{Saved, Writer};

@@ -2,7 +2,7 @@
 
 use backlog_trace_common::counter::Counter;
 
-use crate::event::{HookState, Rung, Session};
+use crate::event::{Rung, Session};
 use crate::tally::{NamespaceAudit, Report, SocketDrops};
 
 use super::bars::fold;
@@ -42,8 +42,8 @@ pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) ->
         lines.push(format!("audit: no counts were received; {missed}"));
     }
     lines.extend(audits.iter().filter_map(|audit| unlisted(audit)));
-    lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
     if report.is_final {
+        lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
         lines.extend(incomplete(report, gaps));
     }
     lines
@@ -105,7 +105,8 @@ pub(super) fn socket(drops: SocketDrops) -> Option<String> {
     Some(format!("sk_drops {seen} of {kernel}{harmless}{}", rest(drops.unaccounted.unwrap_or(0))))
 }
 
-/// Hooks that are missing or not on the best rung; nothing where all are.
+/// Hooks that are missing or not on the best rung, by their names: why is for
+/// `check` to tell, and for JSON. Nothing where all are.
 pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String> {
     if session.is_polled() {
         return Some(polled(session, columns));
@@ -122,7 +123,11 @@ pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String>
             parts.push(format!("{} on {}", Sanitized(&on.join(" ")), rung.name()));
         }
     }
-    parts.extend(session.hooks.iter().filter(|hook| hook.rung.is_none()).map(missing));
+    let missing: Vec<&str> =
+        session.hooks.iter().filter(|hook| hook.rung.is_none()).map(|hook| hook.hook.as_str()).collect();
+    if !missing.is_empty() {
+        parts.push(painted(ALARM, &format!("{} missing", Sanitized(&missing.join(" ")))));
+    }
     let first = parts.first_mut()?;
     first.insert_str(0, "hooks: ");
     Some(fold(&parts, "; ", columns))
@@ -140,14 +145,4 @@ fn polled(session: &Session, columns: Option<usize>) -> String {
     });
     let parts: Vec<String> = parts.into_iter().chain(why).collect();
     painted(ALARM, &fold(&parts, "; ", columns))
-}
-
-/// `accept missing (why)`.
-fn missing(hook: &HookState) -> String {
-    let name = Sanitized(&hook.hook);
-    let text = match &hook.why {
-        Some(why) => format!("{name} missing ({})", Sanitized(why)),
-        None => format!("{name} missing"),
-    };
-    painted(ALARM, &text)
 }

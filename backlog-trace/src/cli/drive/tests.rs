@@ -90,7 +90,12 @@ async fn run_marked(
     fails: Option<ErrorKind>,
 ) -> Ended {
     let seen = Rc::new(RefCell::new(Seen { fails, ..Seen::default() }));
-    let mut sink = Sink { view: Box::new(Witness(Rc::clone(&seen))), recording: None };
+    let mut sink = Sink {
+        view: Box::new(Witness(Rc::clone(&seen))),
+        printed: Printed::output(),
+        recording: None,
+        output_is_recording: false,
+    };
     let (stop, look, events) = probe();
     let (signal, interrupted) = oneshot::channel();
     let child = command.map(|script| {
@@ -134,7 +139,12 @@ async fn it_ends_at_its_time_with_its_command_or_by_a_signal() {
 #[tokio::test]
 async fn an_observation_that_breaks_off_is_no_whole_one() {
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let mut sink = Sink { view: Box::new(Witness(Rc::clone(&seen))), recording: None };
+    let mut sink = Sink {
+        view: Box::new(Witness(Rc::clone(&seen))),
+        printed: Printed::output(),
+        recording: None,
+        output_is_recording: false,
+    };
     let (stop, _stopped) = oneshot::channel();
     let (_signal, interrupt) = oneshot::channel();
     let (_mark, marks) = mpsc::channel(1);
