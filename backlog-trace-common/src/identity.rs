@@ -56,16 +56,21 @@ pub struct Identity {
     /// can have listened again. They were reset, or moved to another member of
     /// its group.
     pub left_unaccepted: u32,
-    /// Finished connections that it took over from another member of its
-    /// group, which closed (reuseport_migrate_sock(), 5.14 and later).
-    pub taken_over: u32,
     /// Slot of its namespace plus one; 0: none was known when it was met.
     pub netns_slot: u32,
-    /// Keeps the size a multiple of eight without hidden padding.
-    pub reserved: u32,
+    /// Finished connections that it took over from another member of its
+    /// group, which closed (reuseport_migrate_sock(), 5.14 and later).
+    pub taken_over: u64,
     /// Of a member of a group on the tracepoint rung: what has been charged to
     /// it of what was added to `sk_drops` since it was met.
     pub charged: u64,
+    /// What its namespace is known by among the slots.
+    pub namespace: u64,
+    /// 1 where a packet or an accept() met it: `drops` holds what that packet
+    /// added, and does not tell where the counting of it began.
+    pub met_by_packet: u32,
+    /// 1 where it closed for good; 0 where it was shut, and may listen again.
+    pub is_gone: u32,
 }
 
-const _: () = assert!(size_of::<Identity>() == 152);
+const _: () = assert!(size_of::<Identity>() == 168);

@@ -233,7 +233,7 @@ fn enroll_by_packet<M: Memory>(net: Ptr) -> Option<u32> {
 
 /// What a namespace is known by.
 #[inline(always)]
-fn name<M: Memory>(net: Ptr) -> u64 {
+pub fn name<M: Memory>(net: Ptr) -> u64 {
     let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
     if cookie != 0 { cookie } else { mib::by_inode::<M>(net) }
 }

@@ -22,6 +22,8 @@ globals! {
     OFF_SK_MAX_ACK_BACKLOG;
     OFF_SK_DROPS;
     OFF_SK_PROTOCOL;
+    /// What shutdown() and close() have shut.
+    OFF_SK_SHUTDOWN;
     OFF_SK_SOCKET;
     /// 6.18 and later; the inode's number is kept in the socket itself.
     OFF_SK_INO;

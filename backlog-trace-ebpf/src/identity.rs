@@ -13,7 +13,7 @@ use crate::globals::{
 };
 use crate::maps::{IDENTITIES, MET, NEW_IDENTITY};
 use crate::read::{Memory, Ptr};
-use crate::{key, mib};
+use crate::{baseline, key, mib};
 
 /// `AF_INET6`.
 pub const INET6: u16 = 10;
@@ -94,7 +94,12 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
             Some(slot) => slot + 1,
             None => 0,
         };
-        (*new).reserved = 0;
+        (*new).met_by_packet = match place {
+            Place::Packet | Place::Accept => 1,
+            Place::Listen | Place::Walk => 0,
+        };
+        (*new).namespace = baseline::name::<M>(net);
+        (*new).is_gone = 0;
         (*new).charged = 0;
         // Another CPU may have met it first: what it recorded stays.
         if IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST)).is_ok() {

@@ -9,6 +9,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod atomic;
 mod baseline;
 mod counts;
 mod details;

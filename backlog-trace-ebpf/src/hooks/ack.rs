@@ -112,6 +112,21 @@ pub fn queued<M: Memory>(tcp: Ptr, client: Client, known: bool) -> i32 {
     0
 }
 
+/// Tracepoint rung: a connection that was made elsewhere was put into the accept
+/// queue.
+#[inline(always)]
+pub fn lengthened<M: Memory>(tcp: Ptr) -> i32 {
+    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return 0 };
+    let length = Queues::of::<M>(tcp).accept;
+    // SAFETY: `row` is this CPU's live map value.
+    unsafe {
+        if length > (*row).accept_queue_max {
+            (*row).accept_queue_max = length;
+        }
+    }
+    0
+}
+
 /// A child socket was queued at a listener whose port has lost something lately:
 /// it may be a refused client's that got in after all.
 #[inline(always)]

@@ -6,6 +6,8 @@
 //! next timer or ACK: they are counted at once, unless they may move too; then
 //! the timer's hook counts those that did not.
 
+use core::ffi::c_void;
+
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::{fentry, fexit};
@@ -14,8 +16,10 @@ use backlog_trace_common::detail::Kind;
 use backlog_trace_common::identity::Identity;
 
 use crate::details::{self, What};
+use crate::atomic::add;
 use crate::globals::{
-    ABSENT, MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SKC_NET,
+    ABSENT, MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_SHUTDOWN, OFF_SKC_NET,
+    OFF_SKC_STATE,
     OFF_SKC_REUSEPORT, OFF_SYSCTL_MIGRATE_REQ, SHIFT_SKC_REUSEPORT,
 };
 use crate::identity::{self, Place};
@@ -63,6 +67,10 @@ pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
     if let Some(identity) = mark::<M>(tcp, key) {
         // SAFETY: a live map value; the socket is locked by who closes it.
         unsafe {
+            // __tcp_close() shuts both ways down before it stops listening;
+            // tcp_disconnect() and tcp_abort() do not (5.10 to 7.2).
+            const BOTH_WAYS: u8 = 3;
+            (*identity).is_gone = u32::from(M::load::<u8>(tcp, OFF_SK_SHUTDOWN.load()) == BOTH_WAYS);
             // Where nothing counts one by one, nothing tells the end either.
             if one_by_one {
                 (*identity).closing = bpf_get_current_pid_tgid();
@@ -105,6 +113,35 @@ pub fn forgotten<M: Memory>(tcp: Ptr) -> i32 {
                 (*identity).lost_unaccepted += 1;
             }
         }
+    }
+    0
+}
+
+/// reuseport_migrate_sock(sk, migrating_sk, skb): 5.14 and later. A finished
+/// connection moves where inet_csk_listen_stop() asks; a half-open request that
+/// moves (TCP_NEW_SYN_RECV) finishes at its new listener alone.
+#[fexit]
+pub fn migrated(ctx: FExitContext) -> i32 {
+    const NEW_SYN_RECV: u8 = 12;
+    let ctx: *mut c_void = ctx.as_ptr();
+    let (moving, to) = (slot::<1>(ctx) as Ptr, slot::<3>(ctx) as Ptr);
+    if moving.is_null() || to.is_null() || Typed::load::<u8>(moving, OFF_SKC_STATE.load()) == NEW_SYN_RECV {
+        return 0;
+    }
+    let Some(tcp) = Typed::tcp_sock(to) else { return 0 };
+    taken_over::<Typed>(tcp)
+}
+
+/// A listener took a finished connection over. It is in its accept queue only
+/// after this (inet_csk_reqsk_queue_add()), so a listener that is first met here
+/// did not have it then.
+#[inline(always)]
+pub fn taken_over<M: Memory>(tcp: Ptr) -> i32 {
+    let key = key::of::<M>(tcp);
+    identity::meet::<M>(tcp, key, None, Place::Listen);
+    if let Some(identity) = IDENTITIES.get_ptr_mut(key) {
+        // SAFETY: a live map value; two members can close at a time.
+        add(unsafe { &raw mut (*identity).taken_over }, 1);
     }
     0
 }

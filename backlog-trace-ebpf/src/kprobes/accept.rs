@@ -18,7 +18,7 @@ use crate::baseline::LISTEN;
 use crate::globals::{
     ABSENT, OFF_ACCEPT_QUEUE_HEAD, OFF_MPTCP_FIRST, OFF_REQ_NEXT, OFF_REQ_SK, OFF_SK_PROTOCOL, OFF_SKC_STATE,
 };
-use crate::hooks::accept;
+use crate::hooks::{accept, close};
 use crate::maps::QUEUED;
 use crate::read::{Memory, Probed, Ptr, untyped_slot};
 
@@ -70,6 +70,9 @@ pub fn accept_migrated(ctx: RetProbeContext) -> u32 {
     let Some(call) = calls::end(Function::Migrate, exit.stack()) else { return 0 };
     if exit.returned() != 0 {
         queued(call.sk, exit.returned());
+        if let Some(tcp) = Probed::tcp_sock(exit.returned() as Ptr) {
+            close::taken_over::<Probed>(tcp);
+        }
     }
     0
 }

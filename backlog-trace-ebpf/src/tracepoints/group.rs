@@ -7,6 +7,7 @@
 //! CPUs lose packets of one group in the same moment, each charges a member
 //! that lost one, not necessarily its own packet's.
 
+use crate::atomic::{add, exchange};
 use crate::globals::{OFF_REUSE_NUM, OFF_REUSE_SOCKS, OFF_SK_DROPS, OFF_SK_REUSEPORT_CB};
 use crate::key;
 use crate::maps::IDENTITIES;
@@ -69,26 +70,4 @@ pub fn charge<M: Memory>(tcp: Ptr, key: u64, count: u32) {
         // SAFETY: as above.
         add(unsafe { &raw mut (*identity).charged }, u64::from(count));
     }
-}
-
-/// Adds atomically, wrapping. In assembly because the target's core library has
-/// no atomic operations.
-#[inline(always)]
-fn add(to: *mut u64, count: u64) {
-    // SAFETY: `to` points into a live map value; the verifier checks it.
-    unsafe {
-        core::arch::asm!("lock *(u64 *)({p} + 0) += {v}", v = in(reg) count, p = in(reg) to, options(nostack));
-    }
-}
-
-/// Replaces `old` atomically and returns what was there: 5.12 and later.
-#[inline(always)]
-fn exchange(to: *mut u64, old: u64, new: u64) -> u64 {
-    let mut was = old;
-    // SAFETY: as above.
-    unsafe {
-        core::arch::asm!("r0 = cmpxchg_64({p} + 0, r0, {v})",
-            v = in(reg) new, p = in(reg) to, inout("r0") was, options(nostack));
-    }
-    was
 }

@@ -16,10 +16,10 @@ use crate::baseline::LISTEN;
 use crate::identity::INET6;
 use crate::details::Client;
 use crate::globals::{
-    AT_REQSK_TIMER, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
+    AT_REQSK_TIMER, OFF_FASTOPEN_MAX_QLEN, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
     OFF_SKC_LISTENER, OFF_SKC_STATE, OFF_SKC_V6_DADDR, OFF_TIMER_FUNCTION,
 };
-use crate::hooks::ack;
+use crate::hooks::{ack, close};
 use crate::maps::{LAST_CONNECTION, LAST_REQUEST};
 use crate::read::{Memory, Probed, Ptr, Typed, slot};
 
@@ -148,6 +148,13 @@ fn woken(sk: Ptr, second: bool) -> i32 {
     let what = if child == 0 { sk as u64 } else { child };
     if !judges(Pair::Woken, second, what, 0) {
         return 0;
+    }
+    // Without a connection of its own a listener is woken by Fast Open, and for
+    // each that it takes over from a member of its group that closes
+    // (inet_csk_listen_stop(), stable series of 2026 and 7.2).
+    if child == 0 && Typed::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) == 0 {
+        close::taken_over::<Typed>(tcp);
+        return ack::lengthened::<Typed>(tcp);
     }
     ack::queued::<Typed>(tcp, client(child as Ptr), child != 0)
 }

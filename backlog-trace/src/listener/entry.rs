@@ -49,4 +49,8 @@ pub struct Listener {
     /// It is closed.
     #[serde(default)]
     pub closed: bool,
+    /// What the kernel side knows its namespace by (its cookie, where it has
+    /// one): the inode number of a namespace that is gone is given to the next.
+    #[serde(default)]
+    pub namespace: Option<u64>,
 }

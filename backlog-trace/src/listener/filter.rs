@@ -129,6 +129,7 @@ mod tests {
             somaxconn: None,
             v6only: false,
             closed: false,
+            namespace: None,
         }
     }
 

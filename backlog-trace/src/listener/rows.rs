@@ -167,6 +167,9 @@ impl Rows {
                 if listener.cookie.is_none() {
                     listener.cookie = cookie;
                 }
+                if identity.namespace != 0 {
+                    listener.namespace = Some(identity.namespace);
+                }
                 if fresh {
                     listener.inode = identity.inode;
                     listener.address = address(identity);
@@ -188,6 +191,7 @@ impl Rows {
         self.rows.get(&id).is_some_and(|Row { listener, .. }| {
             listener.keys.contains(&key.0)
                 && (listener.cookie.is_some() || cookie.is_none())
+                && (listener.namespace.is_some() || identity.namespace == 0)
                 && (!listener.owners.is_empty() || identity.pid == 0)
         })
     }
@@ -292,6 +296,7 @@ impl Rows {
             somaxconn: None,
             v6only: false,
             closed: false,
+            namespace: None,
         };
         let row = Row {
             listener: Arc::new(listener),

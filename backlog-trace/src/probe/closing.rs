@@ -2,7 +2,8 @@
 //! given back for those that open later.
 //!
 //! Not at once: packets that other CPUs are handling still belong to it, and so
-//! do its half-open requests, which die at their next timer. Refuses to read or
+//! do its half-open requests, which die at their next timer. A socket that was
+//! shut and not closed may listen again. Refuses to read or
 //! to give back anything itself.
 
 use std::collections::BTreeMap;
@@ -26,7 +27,9 @@ struct Closed {
     /// When (`CLOCK_MONOTONIC`, ns).
     at: u64,
     netns: u32,
-    leaves_half_open: bool,
+    /// Half-open requests are left, or the socket was only shut: it may listen
+    /// again, and is to be found under its number then.
+    may_come_back: bool,
     is_resetting: bool,
 }
 
@@ -43,7 +46,7 @@ impl Closing {
         let closed = Closed {
             at: identity.closed,
             netns: identity.netns,
-            leaves_half_open: identity.closed_syn_queue != 0,
+            may_come_back: identity.closed_syn_queue != 0 || identity.is_gone == 0,
             is_resetting: identity.closing != 0,
         };
         self.0.insert(id, closed);
@@ -52,7 +55,7 @@ impl Closing {
     /// A socket that no hook saw close is not among those of its namespace any
     /// more.
     pub(super) fn notice(&mut self, id: u32, netns: u32, now: u64) {
-        let closed = Closed { at: now, netns, leaves_half_open: true, is_resetting: false };
+        let closed = Closed { at: now, netns, may_come_back: true, is_resetting: false };
         self.0.entry(id).or_insert(closed);
     }
 
@@ -75,7 +78,7 @@ impl Closing {
         let mut waiting: Vec<(u64, u32)> = Vec::new();
         for (id, closed) in &self.0 {
             let resets = closed.is_resetting && !old_enough(closed, RESETTING);
-            let lives = closed.leaves_half_open && is_there(closed.netns) && !old_enough(closed, HALF_OPEN);
+            let lives = closed.may_come_back && is_there(closed.netns) && !old_enough(closed, HALF_OPEN);
             if !old_enough(closed, IN_FLIGHT) || resets {
                 continue;
             }
@@ -95,7 +98,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn closed(at: u64, half_open: u32) -> Identity {
-        Identity { closed: at, closed_syn_queue: half_open, netns: 7, ..Identity::default() }
+        Identity { closed: at, closed_syn_queue: half_open, netns: 7, is_gone: 1, ..Identity::default() }
     }
 
     #[track_caller]
@@ -113,6 +116,9 @@ mod tests {
         check(&closed(SECOND, 2), IN_FLIGHT, true, false);
         check(&closed(SECOND, 2), HALF_OPEN, true, true);
         check(&closed(SECOND, 2), IN_FLIGHT, false, true);
+        let shut = Identity { is_gone: 0, ..closed(SECOND, 0) };
+        check(&shut, IN_FLIGHT, true, false);
+        check(&shut, HALF_OPEN, true, true);
         let resetting = Identity { closing: 9, ..closed(SECOND, 0) };
         check(&resetting, IN_FLIGHT, true, false);
         check(&resetting, RESETTING, true, true);

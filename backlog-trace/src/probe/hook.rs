@@ -198,6 +198,7 @@ pub const HOOKS: &[Hook] = &[
                     part("close", Kind::Fentry, "inet_csk_listen_stop"),
                     part("unaccepted", Kind::Fentry, "inet_child_forget"),
                     part("close_done", Kind::Fexit, "inet_csk_listen_stop"),
+                    optional("migrated", Kind::Fexit, "reuseport_migrate_sock"),
                 ],
             ),
             (

@@ -121,7 +121,7 @@ impl Watch {
             kernel_log::forward(&mut ebpf)?;
         }
         let mut plane = Plane::new(ebpf, maps, book, Queues::new(Counted::by(&hooks)), sizes.identities());
-        plane.settle()?;
+        known.extend(plane.settle()?);
         Ok(Self {
             plane,
             details,

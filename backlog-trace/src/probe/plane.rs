@@ -102,13 +102,14 @@ impl Plane {
     }
 
     /// Looks where the sockets stood when the judging of their packets began.
-    pub(super) fn settle(&mut self) -> Result<()> {
-        self.learn_all()?;
+    /// Returns what is new in the book.
+    pub(super) fn settle(&mut self) -> Result<Vec<Arc<Listener>>> {
+        let mut news = self.learn_all()?;
         let begin = Instant::now();
         let nothing = Totals::default();
         loop {
             let before = self.read()?;
-            self.book.list();
+            news.extend(self.book.list());
             let after = self.read()?;
             let ids: Vec<u32> = self.queues.ids().collect();
             for id in &ids {
@@ -123,7 +124,7 @@ impl Plane {
                 );
             }
             if ids.iter().all(|id| self.queues.is_settled(*id)) || begin.elapsed() > SETTLING {
-                return Ok(());
+                return Ok(news);
             }
         }
     }

@@ -139,11 +139,17 @@ impl Queues {
         began.accept_queue = began.accept_queue.and(look.accept_queue);
     }
 
-    /// Whether another look could tell more of where a listener stood.
+    /// Whether no other look could tell more of where a listener stood.
     pub(super) fn is_settled(&self, id: u32) -> bool {
-        self.began
-            .get(&id)
-            .is_none_or(|began| began.drops.known().is_some() && began.accept_queue.known().is_some())
+        match self.began.get(&id) {
+            Some(began) => began.drops.known().is_some() && began.accept_queue.known().is_some(),
+            None => !self.was_met_by_packet(id),
+        }
+    }
+
+    fn was_met_by_packet(&self, id: u32) -> bool {
+        let first = self.met.get(&id).and_then(|keys| keys.values().min_by_key(|identity| identity.time));
+        first.is_some_and(|identity| identity.met_by_packet == 1)
     }
 
     /// Under two keys it was met when it was met first.
@@ -183,6 +189,10 @@ impl Queues {
     /// ICMP errors about its half-open requests (`tcp_req_err()`). What hooks
     /// saw of that is then the last word.
     fn drops_moved(&self, id: u32, before: u64, after: u64, book: &Book) -> Option<u64> {
+        if !self.began.contains_key(&id) && self.was_met_by_packet(id) {
+            // Nobody has looked at its socket.
+            return None;
+        }
         let start = self.start(id)?.drops;
         let moved = |now: u32| u64::from(now.wrapping_sub(start));
         match self.end(id) {
@@ -219,7 +229,8 @@ impl Queues {
         }
         if let Some(waiting) = waiting {
             let left = u64::from(waiting) + self.sum(id, |identity| identity.left_unaccepted);
-            let taken_over = self.sum(id, |identity| identity.taken_over);
+            let taken_over =
+                self.met.get(&id).map_or(0, |keys| keys.values().map(|met| met.taken_over).sum());
             let queue = AcceptQueue { start, left, taken_over };
             // A queue that is gone has no length that a packet could change.
             let before = if end.is_some() { &totals.clone() } else { before };

@@ -136,6 +136,7 @@ pub(super) mod tests {
             somaxconn: None,
             v6only: false,
             closed: false,
+            namespace: None,
         })
     }
 

@@ -11,6 +11,8 @@ use crate::listener::Listener;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Port {
     netns: u32,
+    /// Tells apart namespaces that had one inode number one after the other.
+    namespace: Option<u64>,
     number: u16,
 }
 
@@ -25,12 +27,15 @@ pub struct Endpoint {
 impl Endpoint {
     /// An address and port of the namespace with this inode number.
     pub fn new(netns: u32, address: IpAddr, port: u16) -> Self {
-        Self { port: Port { netns, number: port }, address: address.to_canonical() }
+        let port = Port { netns, namespace: None, number: port };
+        Self { port, address: address.to_canonical() }
     }
 
     /// Where a listener is bound.
     pub fn of(listener: &Listener) -> Self {
-        Self::new(listener.netns, listener.address, listener.port)
+        let mut own = Self::new(listener.netns, listener.address, listener.port);
+        own.port.namespace = listener.namespace;
+        own
     }
 
     /// Whether a client that was refused here may meet a listener that is bound

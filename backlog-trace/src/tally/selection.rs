@@ -47,6 +47,7 @@ impl Selection {
                 somaxconn: None,
                 v6only: false,
                 closed: true,
+                namespace: None,
             }),
             Who::Closed { .. } => self.listeners.is_empty(),
         }

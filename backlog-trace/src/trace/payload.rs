@@ -112,6 +112,7 @@ mod tests {
             somaxconn: None,
             v6only: false,
             closed: false,
+            namespace: None,
         };
         let json = listener_json(&listener).unwrap();
         assert!(json.len() <= MAX_PAYLOAD as usize);

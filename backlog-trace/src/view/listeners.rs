@@ -179,6 +179,7 @@ mod tests {
             somaxconn: Some(4096),
             v6only: false,
             closed: false,
+            namespace: None,
         };
         Standing {
             listener: Arc::new(listener),

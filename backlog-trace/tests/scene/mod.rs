@@ -57,6 +57,7 @@ pub(crate) fn nginx() -> Listener {
         somaxconn: Some(4096),
         v6only: false,
         closed: false,
+        namespace: None,
     }
 }
 

@@ -59,6 +59,7 @@ pub const TABLE: &[Row] = &[
     offset("OFF_SK_DROPS", "sock", "sk_drops.counter", &[4]),
     // A whole member since 5.6.
     offset("OFF_SK_PROTOCOL", "sock", "sk_protocol", &[2]),
+    offset("OFF_SK_SHUTDOWN", "sock", "sk_shutdown", &[1]),
     offset("OFF_SK_SOCKET", "sock", "sk_socket", POINTER),
     // Since 6.18; before it the inode is reached through sk_socket.
     offset("OFF_SK_INO", "sock", "sk_ino", &[8]).optional(),

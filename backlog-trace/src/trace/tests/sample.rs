@@ -144,6 +144,7 @@ pub(super) fn listener(id: u32) -> Listener {
         somaxconn: Some(4096),
         v6only: false,
         closed: false,
+        namespace: None,
     }
 }
 
@@ -243,6 +244,7 @@ fn any_listener() -> impl Strategy<Value = Listener> {
             somaxconn,
             v6only,
             closed,
+            namespace: None,
         }
     })
 }
