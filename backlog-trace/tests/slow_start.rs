@@ -89,6 +89,7 @@ fn it_is_said_what_takes_long_and_a_signal_ends_it() {
     let filtered = ["live", "--port", "1"];
     check(&hist, BTF, Signal::INT, "reading the kernel's types");
     check(&hist, BTF, Signal::TERM, "reading the kernel's types");
+    check(&hist, BTF, Signal::HUP, "reading the kernel's types");
     check(&polled, SOMAXCONN, Signal::INT, "looking for network namespaces");
     // The names of a filter are looked up before anything is attached.
     check(&filtered, SOMAXCONN, Signal::TERM, "looking for network namespaces");

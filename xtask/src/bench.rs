@@ -2,6 +2,9 @@
 //!
 //! One boot under icount, where every instruction takes one nanosecond of the
 //! guest's clock, so the figures do not depend on the machine or its load.
+//! With `--scale`: what it takes on a host with many listeners.
+
+pub(crate) mod scale;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -33,6 +36,12 @@ pub(crate) struct Arguments {
     /// connection, 720 per refused SYN.
     #[arg(long)]
     budget: bool,
+    /// Measure start-up, memory and idle CPU beside many listeners instead, on this machine.
+    #[arg(long, value_enum, value_name = "EXTENT", num_args = 0..=1, default_missing_value = "full")]
+    scale: Option<scale::Extent>,
+    /// Measure that in a guest of the kernel.
+    #[arg(long, requires = "scale")]
+    in_guest: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -43,6 +52,14 @@ enum Format {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(extent) = arguments.scale {
+        let table = scale::run(extent, arguments.in_guest.then_some(arguments.kernel))?;
+        match arguments.format {
+            Format::Text => print!("{table}"),
+            Format::Json => println!("{}", table.json()),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let qemu = Qemu::find()?;
     let kernel = guest::prepare(arguments.kernel)?;
     dist::build()?;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{guests, matrix, native, scenarios};
+use crate::bench::scale;
 use crate::dist;
 use crate::kernels::{self, Kernel};
 
@@ -31,6 +32,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         if let Some(matrix) = scenarios::run()? {
             print!("{matrix}");
             total.add(matrix.count());
+            // As the scenarios, it needs root: it makes network namespaces.
+            total.check("cargo xtask bench --scale brief", scale::check());
         }
     }
     if !arguments.native_only {
