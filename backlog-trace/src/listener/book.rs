@@ -173,7 +173,8 @@ impl Book {
 
     /// Lists the sockets of a known namespace between two readings of its
     /// counters, with nothing else in between; returns both readings and the
-    /// listeners that are new, changed or closed.
+    /// listeners that are new, changed or closed. Owners are not looked for:
+    /// see [`Self::name`].
     ///
     /// # Errors
     /// The counters or the sockets could not be read.
@@ -190,14 +191,12 @@ impl Book {
         if let Some((_, why)) = self.undumped.iter().find(|(undumped, _)| *undumped == netns) {
             return Err(io::Error::other(why.clone()));
         }
-        self.look_at_limits(&mut changed);
-        self.name_owners(&mut changed);
         Ok((before, after, self.listeners(&changed)))
     }
 
     /// The open listeners of a namespace, and how each stood at the last look.
     pub fn open_in(&self, netns: u32) -> impl Iterator<Item = (&Arc<Listener>, Depth)> {
-        let open = self.rows.open().filter(move |row| row.listener.netns == netns);
+        let open = self.rows.open_in(netns).into_iter().filter_map(|id| self.rows.get(id));
         open.filter_map(|row| Some((&row.listener, row.depth?)))
     }
 

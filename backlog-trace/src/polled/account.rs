@@ -42,7 +42,7 @@ struct Base {
     moved: BTreeMap<u32, u64>,
 }
 
-/// One namespace's account.
+/// One namespace's account: as large as the listeners that are open in it.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     netns: u32,
@@ -51,6 +51,14 @@ pub(super) struct Account {
     /// The look before, by which `sk_drops` may be taken as settled where no
     /// loss has been counted since.
     last: BTreeMap<u32, Option<u32>>,
+    /// The latest look, where it waits for a calm one.
+    waiting: Option<Reading>,
+    /// The latest look was settled, and nothing was lost while it was taken or
+    /// before: what it says of `sk_drops` can be told as it is.
+    is_plain: bool,
+    /// Of listeners whose `sk_drops` may hold losses that a counter does not
+    /// hold yet: how many. They belong to the next stretch.
+    ahead: BTreeMap<u32, u32>,
     /// A listener closed since the account was settled: what it lost is not known.
     closed: bool,
     /// Losses beside both full queues so far; cookies wanted in vain so far.
@@ -72,9 +80,13 @@ impl Account {
                 counters: reading.before,
                 sockets: reading.sockets.clone(),
                 late: late(reading),
-                moved: BTreeMap::new(),
+                // Anybody's may be what was lost while the sockets were listed.
+                moved: reading.sockets.keys().map(|id| (*id, u64::MAX)).collect(),
             },
             last: reading.sockets.clone(),
+            waiting: None,
+            is_plain: true,
+            ahead: BTreeMap::new(),
             closed: false,
             others: 0,
             wanted_lost: 0,
@@ -97,9 +109,14 @@ impl Account {
         let waits = open && !reading.calm && !is_last && reading.time < self.base.time + PATIENCE;
         if waits {
             self.last.clone_from(&reading.sockets);
+            self.waiting = Some(reading.clone());
+            self.is_plain = false;
             return Vec::new();
         }
+        self.waiting = None;
+        self.is_plain = !open && reading.calm;
         let given = self.settle(reading, cpus);
+        self.ahead = if open { self.ahead(reading, &given) } else { BTreeMap::new() };
         for (_, given) in &given {
             let moved = given.reasons.counters();
             self.attributed.iter_mut().zip(moved).for_each(|(sum, moved)| *sum += moved);
@@ -131,6 +148,46 @@ impl Account {
             }
         };
         given
+    }
+
+    /// The namespace is gone: settles what was seen of it last.
+    pub(super) fn end(&mut self, cpus: u64) -> Vec<(u32, Given)> {
+        self.waiting.take().map_or_else(Vec::new, |reading| self.take(&reading, cpus, true))
+    }
+
+    /// Whether the latest look waits for a calm one, so that what it saw
+    /// belongs to the next stretch.
+    pub(super) const fn waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// `sk_drops` of the listeners that were open when the account was settled:
+    /// as far as the counters of [`Self::counts`] have moved, and no further.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (u32, Option<u32>)> + '_ {
+        let ahead = |id: &u32| self.ahead.get(id).copied().unwrap_or(0);
+        let sockets = if self.is_plain { &self.last } else { &self.base.sockets };
+        sockets.iter().map(move |(id, drops)| (*id, drops.map(|drops| drops.wrapping_sub(ahead(id)))))
+    }
+
+    /// What may have moved `sk_drops` and no counter yet: as much as was lost
+    /// while the sockets were listed, as far as it was not given.
+    fn ahead(&self, reading: &Reading, given: &[(u32, Given)]) -> BTreeMap<u32, u32> {
+        let late = late(reading);
+        if late == 0 {
+            return BTreeMap::new();
+        }
+        let given: BTreeMap<u32, u64> = given
+            .iter()
+            .map(|(id, given)| {
+                (*id, given.reasons.counters().get(Counter::ListenDrops.index()).copied().unwrap_or(0))
+            })
+            .collect();
+        let bounds = self.bounds(reading).unwrap_or_default();
+        let ahead = bounds.into_iter().map(|(id, most)| {
+            let ahead = most.saturating_sub(given.get(&id).copied().unwrap_or(0)).min(late);
+            (id, u32::try_from(ahead).unwrap_or(u32::MAX))
+        });
+        ahead.filter(|(_, ahead)| *ahead > 0).collect()
     }
 
     /// The namespace's balance as last settled.

@@ -1,7 +1,14 @@
 //! What was given to each listener so far, and how its queue stood whenever it
 //! was looked at. Pure.
+//!
+//! It is as large as the listeners that are open: one that has closed is told
+//! of once more, and then forgotten. One that has had nothing in its queue and
+//! lost nothing takes next to nothing and is not told of.
+//!
+//! What a look saw counts once its namespace's account is settled, so that
+//! queue, `sk_drops` and counters of one snapshot end at the same look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
 use backlog_trace_common::counter::Counter;
@@ -13,44 +20,100 @@ use crate::listener::Depth;
 /// One listener's entry.
 #[derive(Clone, Debug, Default)]
 struct Entry {
-    totals: Totals,
+    /// `None`: nothing has been in its queue, and it has lost nothing. How
+    /// often it was looked at until then is not kept.
+    totals: Option<Box<Totals>>,
+    limit: u32,
     /// `sk_drops` at the first look.
     first: Option<u32>,
-    /// `sk_drops` at the last look, until it closes.
+    /// `sk_drops` as settled last, until it closes.
     last: Option<u32>,
+    /// Queue lengths of looks that are not settled yet.
+    pending: Vec<u32>,
+    is_closed: bool,
 }
 
-/// Every listener that was looked at.
+impl Entry {
+    fn totals(&mut self) -> &mut Totals {
+        self.totals.get_or_insert_default()
+    }
+
+    /// Counts the looks since it was settled last.
+    fn settle(&mut self) -> bool {
+        let pending = std::mem::take(&mut self.pending);
+        let is_idle = self.totals.is_none() && pending.iter().all(|length| *length == 0);
+        if pending.is_empty() || is_idle {
+            return false;
+        }
+        let totals = self.totals();
+        for length in pending {
+            totals.accept_queue_max = totals.accept_queue_max.max(length);
+            if let Some(count) = totals.accept_depth_polled.get_mut(bucket_of(length, DEPTH_BUCKETS)) {
+                *count += 1;
+            }
+        }
+        true
+    }
+
+    fn counts(&self, id: u32) -> Option<ListenerCounts> {
+        let totals = Totals { limit: self.limit, ..(**self.totals.as_ref()?).clone() };
+        let moved = || Some(u64::from(self.last?.wrapping_sub(self.first?)));
+        Some(ListenerCounts { id, totals, sk_drops: moved(), ..ListenerCounts::default() })
+    }
+}
+
+/// Every listener that is open, and those that closed a moment ago.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(BTreeMap<u32, Entry>);
+pub(super) struct Ledger {
+    entries: BTreeMap<u32, Entry>,
+    /// Those whose counts have changed since they were told.
+    changed: BTreeSet<u32>,
+    /// Those that have closed since then, and before: the latter are told.
+    closed: Vec<u32>,
+    closed_before: Vec<u32>,
+}
 
 impl Ledger {
     /// Takes note of how a listener stands. `opened`: it was not there at the
     /// first look at its namespace, so its `sk_drops` began at 0 meanwhile.
     pub(super) fn look(&mut self, id: u32, limit: u32, depth: Depth, opened: bool) {
-        let entry = self.0.entry(id).or_insert_with(|| Entry {
-            first: if opened { depth.drops.map(|_| 0) } else { depth.drops },
-            ..Entry::default()
+        let entry = self.entries.entry(id).or_insert_with(|| {
+            let first = if opened { depth.drops.map(|_| 0) } else { depth.drops };
+            Entry { first, last: first, ..Entry::default() }
         });
-        entry.last = depth.drops;
-        entry.totals.limit = limit;
-        entry.totals.accept_queue_max = entry.totals.accept_queue_max.max(depth.accept_queue);
-        let bucket = bucket_of(depth.accept_queue, DEPTH_BUCKETS);
-        if let Some(count) = entry.totals.accept_depth_polled.get_mut(bucket) {
-            *count += 1;
+        entry.limit = limit;
+        entry.is_closed = false;
+        entry.pending.push(depth.accept_queue);
+    }
+
+    /// The account of its namespace is settled: what was seen of it counts,
+    /// and its `sk_drops` as far as the account has it.
+    pub(super) fn settle(&mut self, id: u32, drops: Option<u32>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let moved = entry.last != drops;
+        entry.last = drops;
+        if moved {
+            entry.totals();
+        }
+        if entry.settle() || moved {
+            self.changed.insert(id);
         }
     }
 
     /// It closed: what `sk_drops` was then is not known.
     pub(super) fn close(&mut self, id: u32) {
-        if let Some(entry) = self.0.get_mut(&id) {
-            entry.last = None;
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.is_closed) else { return };
+        entry.is_closed = true;
+        entry.last = None;
+        if entry.settle() || entry.totals.is_some() {
+            self.changed.insert(id);
         }
+        self.closed.push(id);
     }
 
     /// Adds what was given to a listener.
     pub(super) fn give(&mut self, id: u32, given: &Given) {
-        let totals = &mut self.0.entry(id).or_default().totals;
+        let totals = self.entries.entry(id).or_default().totals();
         for (reason, count) in given.reasons.iter() {
             totals.reasons[reason] += count;
             if reason.row().counters.contains(&Counter::ListenDrops) {
@@ -60,67 +123,21 @@ impl Ledger {
             }
         }
         totals.cookies_wanted_lost += given.cookies_wanted_lost;
+        self.changed.insert(id);
     }
 
-    /// All of it.
-    pub(super) fn counts(&self) -> Vec<ListenerCounts> {
-        let moved = |entry: &Entry| Some(u64::from(entry.last?.wrapping_sub(entry.first?)));
-        self.0
-            .iter()
-            .map(|(id, entry)| ListenerCounts {
-                id: *id,
-                totals: entry.totals.clone(),
-                sk_drops: moved(entry),
-                ..ListenerCounts::default()
-            })
-            .collect()
+    /// What has changed since it was told last, and the listeners of which
+    /// nothing comes any more: those that were told of as closed, and have not
+    /// listened again since.
+    pub(super) fn tell(&mut self) -> (Vec<ListenerCounts>, Vec<u32>) {
+        let changed = std::mem::take(&mut self.changed);
+        let counts = changed.into_iter().filter_map(|id| self.entries.get(&id)?.counts(id)).collect();
+        let mut retired = std::mem::replace(&mut self.closed_before, std::mem::take(&mut self.closed));
+        retired.retain(|id| self.entries.get(id).is_some_and(|entry| entry.is_closed));
+        retired.iter().for_each(|id| drop(self.entries.remove(id)));
+        (counts, retired)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use backlog_trace_common::reason::Reason;
-
-    use super::*;
-    use crate::event::Reasons;
-
-    #[track_caller]
-    fn check(looks: &[(u32, Option<u32>)], opened: bool, closes: bool, most: u32, moved: Option<u64>) {
-        let mut ledger = Ledger::default();
-        for (accept_queue, drops) in looks {
-            ledger.look(3, 8, Depth { accept_queue: *accept_queue, drops: *drops }, opened);
-        }
-        if closes {
-            ledger.close(3);
-        }
-        let counts = ledger.counts().remove(0);
-        let samples: u64 = counts.totals.accept_depth_polled.iter().sum();
-        assert_eq!(samples, looks.len() as u64);
-        assert_eq!((counts.totals.accept_queue_max, counts.totals.limit), (most, 8));
-        assert_eq!(counts.sk_drops, moved);
-    }
-
-    #[test]
-    fn drops_move_from_the_first_look_to_the_last() {
-        check(&[(0, Some(7)), (9, Some(11)), (2, Some(12))], false, false, 9, Some(5));
-        check(&[(0, Some(u32::MAX)), (0, Some(1))], false, false, 0, Some(2));
-        check(&[(1, Some(7))], true, false, 1, Some(7));
-        check(&[(1, Some(7)), (1, Some(8))], false, true, 1, None);
-        check(&[(1, None)], false, false, 1, None);
-        check(&[(1, None)], true, false, 1, None);
-    }
-
-    #[test]
-    fn what_is_given_adds_up() {
-        let mut ledger = Ledger::default();
-        let mut reasons = Reasons::default();
-        reasons[Reason::SynAcceptQueueFull] = 3;
-        reasons[Reason::SynCookieSent] = 2;
-        let given = Given { reasons, cookies_wanted_lost: 1 };
-        ledger.give(3, &given);
-        ledger.give(3, &given);
-        let totals = ledger.counts().remove(0).totals;
-        assert_eq!((totals.reasons[Reason::SynAcceptQueueFull], totals.sk_drops), (6, 6));
-        assert_eq!((totals.reasons[Reason::SynCookieSent], totals.cookies_wanted_lost), (4, 2));
-    }
-}
+mod tests;

@@ -8,13 +8,15 @@
 //! a loss is given to a listener, and a reason to a loss, only where the
 //! counters leave no choice ([`share`]). The rest stays in the audit.
 //!
-//! Pure: [`hooks()`], [`reading`], [`share`], [`account`], [`ledger`]. I/O:
-//! [`observe()`], [`trial()`].
+//! Pure: [`hooks()`], [`reading`], [`share`], [`account`], [`ledger`],
+//! [`details`], [`pace`]. I/O: [`observe()`], [`trial()`].
 
 mod account;
+mod details;
 mod hooks;
 mod ledger;
 mod observe;
+mod pace;
 mod reading;
 mod share;
 mod trial;

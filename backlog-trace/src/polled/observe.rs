@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backlog_trace_common::detail::{Detail, Kind};
-use backlog_trace_common::key::ListenerKey;
-use backlog_trace_common::reason::Reason;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{MissedTickBehavior, sleep};
+use tokio::time::{MissedTickBehavior, sleep, sleep_until};
 
-use super::account::{Account, Given};
+use super::account::Account;
+use super::details::{detail, keyed, tell};
 use super::hooks;
 use super::ledger::Ledger;
+use super::pace::Pace;
 use super::reading::{Reading, losses};
 use crate::event::{Event, NamespaceCounts, Session, Snapshot};
 use crate::failure::{Exit, Failure, Result};
@@ -22,20 +22,18 @@ use crate::listener::{Book, Counters, Depth, Listener};
 use crate::source::{self, Begun, Events, monotonic, session};
 use crate::step::{Step, Steps};
 
-/// How often sockets and counters are looked at: the shorter a stretch, the
-/// fewer listeners lose something in it and the less is left in doubt.
-const POLL: Duration = Duration::from_millis(100);
-
-/// A look is followed by a rest of at least this many times its length, so
-/// that polling takes no more than 5 % of one CPU.
-const REST: u32 = 19;
-
 /// How long no loss must have been counted before a look is calm: longer than
 /// any packet is between the first counter that it moves and the last.
 const CALM: Duration = Duration::from_millis(5);
 
-/// How often the last look is repeated where it is not calm.
-const LAST_LOOKS: u32 = 20;
+/// How often namespaces are looked for: a link for each process of the host.
+const DISCOVER: Duration = Duration::from_millis(900);
+
+/// How often the first and the last look are repeated where they are not calm.
+const TRIES: u32 = 20;
+
+/// No more tries after this long: with many listeners a look takes a while.
+const LONGEST_TRY: Duration = Duration::from_secs(1);
 
 /// Polls until `stop` is done; `why` no better rung was taken. The events end
 /// with [`Event::Finished`], or with the failure that ended the observation.
@@ -56,9 +54,15 @@ struct Watch {
     book: Book,
     /// By inode number, with the serial of the namespace that has it.
     accounts: BTreeMap<u32, (u32, Account)>,
-    /// Balances of namespaces that are gone, by inode number.
-    retired: BTreeMap<u32, NamespaceCounts>,
+    /// Balances of namespaces that are gone, by inode number: the kernel gives
+    /// a number to the next one, so there are as many as were open at one time.
+    gone: BTreeMap<u32, NamespaceCounts>,
+    /// Balances as they were told last.
+    told: BTreeMap<u32, NamespaceCounts>,
     ledger: Ledger,
+    pace: Pace,
+    /// When namespaces were looked for last.
+    discovered: Instant,
     known: BTreeSet<u32>,
     cpus: u64,
     events: Events,
@@ -76,7 +80,7 @@ impl source::Watch for Watch {
         }
         let mut snapshots = tokio::time::interval(self.snapshot_every);
         snapshots.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut rest = POLL.min(self.snapshot_every);
+        let mut next_look = Instant::now() + self.pace.rest();
         loop {
             tokio::select! {
                 biased;
@@ -86,16 +90,18 @@ impl source::Watch for Watch {
                     self.send(Event::Mark).await;
                 }
                 _ = snapshots.tick() => {
-                    self.refresh().await;
-                    self.look(false).await;
+                    // A dear look comes after a report, so as not to make the next one late.
+                    let is_dear = !self.pace.has_one_for_each_report();
+                    if !is_dear {
+                        next_look = self.paced_look().await;
+                    }
                     self.snapshot().await;
+                    if is_dear && Instant::now() >= next_look {
+                        next_look = self.paced_look().await;
+                    }
                 }
-                () = sleep(rest) => {
-                    let begin = Instant::now();
-                    self.look(false).await;
-                    // The wait for calm takes no CPU.
-                    let took = begin.elapsed().saturating_sub(CALM);
-                    rest = POLL.min(self.snapshot_every).max(took * REST);
+                () = sleep_until(next_look.into()), if self.pace.has_one_for_each_report() => {
+                    next_look = self.paced_look().await;
                 }
             }
             if self.events.is_closed() {
@@ -118,8 +124,11 @@ impl Watch {
         let mut watch = Self {
             book: Book::telling(steps.clone()),
             accounts: BTreeMap::new(),
-            retired: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            told: BTreeMap::new(),
             ledger: Ledger::default(),
+            pace: Pace::new(snapshot_every),
+            discovered: Instant::now(),
             known: BTreeSet::new(),
             cpus: CpuList::online().map_or(1, |online| online.count() as u64),
             events,
@@ -131,8 +140,10 @@ impl Watch {
         let namespaces = watch.namespaces();
         steps.begin(Step::Counters(namespaces.len()));
         let mut failed = None;
+        let earlier = watch.counters();
+        std::thread::sleep(CALM);
         for netns in namespaces {
-            match watch.weigh(netns, &Counters::default()) {
+            match watch.first_look(netns, earlier.get(&netns).copied().unwrap_or_default()) {
                 Ok((reading, changed)) => {
                     listeners.extend(changed);
                     watch.take(netns, &reading, false);
@@ -154,20 +165,69 @@ impl Watch {
 
     /// Looks until every loss is settled, or often enough.
     async fn conclude(&mut self) {
-        self.book.await_owners();
-        self.refresh().await;
-        for look in 1..=LAST_LOOKS {
-            if self.look(look == LAST_LOOKS).await {
+        self.discover().await;
+        let begin = Instant::now();
+        for look in 1..=TRIES {
+            let is_last = look == TRIES || begin.elapsed() >= LONGEST_TRY;
+            if self.look(is_last).await || is_last {
                 break;
             }
         }
+        self.book.await_owners();
+        self.name().await;
         self.snapshot().await;
     }
 
-    /// Looks for namespaces, listeners and owners that came or went.
-    async fn refresh(&mut self) {
-        let news = self.book.refresh();
+    /// Looks for owners where that is due.
+    async fn name(&mut self) {
+        let news = self.book.name();
         self.announce(news).await;
+    }
+
+    /// Looks for namespaces that came or went. What is known of one that went
+    /// is all that there will ever be.
+    async fn discover(&mut self) {
+        self.discovered = Instant::now();
+        let news = self.book.discover();
+        self.announce(news).await;
+        let pool = self.book.namespaces();
+        let is_gone = |(netns, (serial, _)): &(&u32, &(u32, Account))| {
+            pool.get(**netns).is_none_or(|namespace| namespace.serial() != *serial)
+        };
+        let gone: Vec<u32> = self.accounts.iter().filter(is_gone).map(|(netns, _)| *netns).collect();
+        for netns in gone {
+            self.end(netns);
+        }
+    }
+
+    /// The account of a namespace that is gone.
+    fn end(&mut self, netns: u32) {
+        let Some((_, mut account)) = self.accounts.remove(&netns) else { return };
+        for (id, given) in account.end(self.cpus) {
+            self.ledger.give(id, &given);
+        }
+        add(self.gone.entry(netns).or_default(), &account.counts());
+    }
+
+    /// A look that tells the pace what it takes; returns when the next one is due.
+    async fn paced_look(&mut self) -> Instant {
+        let begin = cpu_time();
+        let is_due = self.discovered.elapsed() >= DISCOVER;
+        if is_due {
+            self.discover().await;
+        }
+        let known = self.known.len();
+        self.look(false).await;
+        self.pace.took(cpu_time().saturating_sub(begin));
+        // The walk for owners keeps a pace of its own.
+        if is_due || self.known.len() > known {
+            self.name().await;
+        }
+        let open = self.accounts.keys().map(|netns| self.book.open_in(*netns).count()).sum();
+        if let Some(sentence) = self.pace.news(open) {
+            log::warn!("{sentence}");
+        }
+        Instant::now() + self.pace.rest()
     }
 
     /// Looks at every namespace; returns whether all losses are settled.
@@ -197,6 +257,29 @@ impl Watch {
         settled
     }
 
+    /// A first look, where everything begins: calm if that can be had, so that
+    /// what was under way is not taken for lost since.
+    fn first_look(
+        &mut self,
+        netns: u32,
+        mut earlier: Counters,
+    ) -> std::io::Result<(Reading, Vec<Arc<Listener>>)> {
+        let mut changed = Vec::new();
+        let begin = Instant::now();
+        for _ in 1..TRIES {
+            let (reading, news) = self.weigh(netns, &earlier)?;
+            changed.extend(news);
+            if reading.calm || begin.elapsed() >= LONGEST_TRY {
+                return Ok((reading, changed));
+            }
+            earlier = reading.after;
+            std::thread::sleep(CALM);
+        }
+        let (reading, news) = self.weigh(netns, &earlier)?;
+        changed.extend(news);
+        Ok((reading, changed))
+    }
+
     fn counters(&self) -> BTreeMap<u32, Counters> {
         let namespaces = self.book.namespaces().iter();
         let read = |namespace: &crate::listener::Namespace| {
@@ -216,21 +299,24 @@ impl Watch {
     /// Enters a look into the books; returns what `live` tells of it.
     fn take(&mut self, netns: u32, reading: &Reading, is_last: bool) -> Vec<Detail> {
         let serial = self.book.namespaces().get(netns).map_or(0, crate::listener::Namespace::serial);
-        if let Some((_, gone)) = self.accounts.get(&netns).filter(|(of, _)| *of != serial) {
-            let counts = gone.counts();
-            add(self.retired.entry(netns).or_default(), &counts);
-            self.accounts.remove(&netns);
+        if self.accounts.get(&netns).is_some_and(|(of, _)| *of != serial) {
+            self.end(netns);
         }
         let first = !self.accounts.contains_key(&netns);
         for (listener, depth) in self.book.open_in(netns) {
             self.ledger.look(listener.id, listener.limit, depth, !first);
         }
+        let mut details = Vec::new();
         let Some((_, account)) = self.accounts.get_mut(&netns) else {
-            self.accounts.insert(netns, (serial, Account::new(netns, reading)));
-            return Vec::new();
+            let account = Account::new(netns, reading);
+            account.sockets().for_each(|(id, drops)| self.ledger.settle(id, drops));
+            self.accounts.insert(netns, (serial, account));
+            return details;
         };
         let given = account.take(reading, self.cpus, is_last);
-        let mut details = Vec::new();
+        if !account.waits() {
+            account.sockets().for_each(|(id, drops)| self.ledger.settle(id, drops));
+        }
         for (id, given) in &given {
             self.ledger.give(*id, given);
             if let Some(listener) = self.book.by_id(*id) {
@@ -240,16 +326,25 @@ impl Watch {
         details
     }
 
-    async fn snapshot(&self) {
-        let mut namespaces = self.retired.clone();
+    /// Tells what has changed since the last time, and lets go of listeners of
+    /// which nothing comes any more.
+    async fn snapshot(&mut self) {
+        let (listeners, retired) = self.ledger.tell();
+        for id in &retired {
+            self.book.forget(*id);
+        }
+        let mut namespaces = self.gone.clone();
         for (netns, (_, account)) in &self.accounts {
             add(namespaces.entry(*netns).or_default(), &account.counts());
         }
+        let is_news = |(netns, counts): &(&u32, &NamespaceCounts)| self.told.get(netns) != Some(counts);
+        let news = namespaces.iter().filter(is_news).map(|(_, counts)| counts.clone()).collect();
+        self.told = namespaces;
         let snapshot = Snapshot {
             time: monotonic(),
-            listeners: self.ledger.counts(),
-            namespaces: namespaces.into_values().collect(),
-            retired: Vec::new(),
+            listeners,
+            namespaces: news,
+            retired,
             details_seen: self.seen,
             details_missed: 0,
         };
@@ -285,60 +380,19 @@ impl Watch {
     }
 }
 
+/// CPU that this thread took so far: a look costs what it takes, not how long
+/// it waits for a CPU.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// One balance for each inode number.
 fn add(sum: &mut NamespaceCounts, counts: &NamespaceCounts) {
     sum.netns = counts.netns;
     let pairs = sum.kernel.iter_mut().zip(counts.kernel);
     let pairs = pairs.chain(sum.attributed.iter_mut().flatten().zip(counts.attributed.into_iter().flatten()));
     pairs.for_each(|(sum, count)| *sum = sum.saturating_add(count));
-}
-
-/// The listener with the key that details carry: its cookie, which every
-/// listing makes.
-fn keyed(listener: &Listener) -> Listener {
-    let keys = listener.cookie.map(|cookie| ListenerKey::from_cookie(cookie).0).into_iter().collect();
-    Listener { keys, ..listener.clone() }
-}
-
-/// One record for each reason, which stands for all packets that met it: for
-/// 65,536 at most, then there are more.
-fn tell<'a>(
-    time: u64,
-    listener: &'a Listener,
-    depth: Option<Depth>,
-    given: &'a Given,
-) -> impl Iterator<Item = Detail> + 'a {
-    given.reasons.iter().flat_map(move |(reason, count)| {
-        let most = u64::from(u16::MAX) + 1;
-        (0..count.div_ceil(most)).map(move |number| Detail {
-            reason: reason as u8,
-            more: u16::try_from((count - number * most).min(most) - 1).unwrap_or(u16::MAX),
-            ..detail(time, listener, depth, Kind::Reason)
-        })
-    })
-}
-
-fn detail(time: u64, listener: &Listener, depth: Option<Depth>, kind: Kind) -> Detail {
-    Detail {
-        time,
-        listener: listener.cookie.map_or(0, |cookie| ListenerKey::from_cookie(cookie).0),
-        peer: [0; 16],
-        netns: listener.netns,
-        accept_queue: depth.map_or(0, |depth| depth.accept_queue),
-        syn_queue: 0,
-        limit: listener.limit,
-        peer_port: 0,
-        port: listener.port,
-        kind: kind as u8,
-        reason: Reason::SynAcceptQueueFull as u8,
-        outcome: 0,
-        cause: 0,
-        attempt: 0,
-        family: 0,
-        cpu: 0,
-        payload: 0,
-        more: 0,
-    }
 }
 
 /// Why there is nothing to poll.

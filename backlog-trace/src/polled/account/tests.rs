@@ -1,5 +1,9 @@
 //! What a namespace's counters and sockets said at each look, and what follows.
 
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 
 const MS: u64 = 1_000_000;
@@ -216,4 +220,173 @@ fn counters_that_somebody_else_moves_tell_nothing() {
     namespace.drop(0, 2);
     let given = account.take(&namespace.look(), 2, false);
     assert_eq!((flat(&given), rest(&account)), (vec![(0, Reason::UnknownDropped, 2)], [5, 0]));
+}
+
+#[test]
+fn sk_drops_are_told_as_far_as_the_counters_are() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    namespace.overflow(0, 10);
+    let mut reading = namespace.look();
+    // Four more while the sockets are listed, one of them after this one was.
+    namespace.overflow(0, 3);
+    reading.sockets = namespace.sockets.clone();
+    namespace.overflow(0, 1);
+    (reading.after, reading.calm) = (namespace.counters, false);
+    let given = account.take(&reading, 2, true);
+    let given: u64 = flat(&given).iter().map(|(_, _, count)| count).sum();
+    let told = |account: &Account| account.sockets().next().unwrap().1.unwrap() - 7;
+    assert_eq!((given, told(&account), account.counts().kernel[0]), (10, 10, 10));
+    // The others come with the counters that they moved.
+    let given = account.take(&namespace.look(), 2, false);
+    assert_eq!((flat(&given).len(), told(&account), account.counts().kernel[0]), (1, 14, 14));
+}
+
+#[test]
+fn what_loses_nothing_is_told_of_at_once() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    namespace.drop(0, 2);
+    account.take(&namespace.look(), 2, false);
+    assert_eq!(account.sockets().next(), Some((0, Some(9))));
+}
+
+#[test]
+fn a_look_that_waits_is_told_of_when_it_is_settled() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    namespace.overflow(0, 3);
+    let reading = Reading { calm: false, ..namespace.look() };
+    assert!(account.take(&reading, 2, false).is_empty());
+    let told = |account: &Account| account.sockets().next().unwrap().1;
+    assert_eq!((account.waits(), told(&account), account.counts().kernel[0]), (true, Some(7), 0));
+    account.take(&namespace.look(), 2, false);
+    assert_eq!((account.waits(), told(&account), account.counts().kernel[0]), (false, Some(10), 3));
+}
+
+#[test]
+fn what_was_seen_last_of_a_namespace_that_is_gone_is_not_forgotten() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    namespace.overflow(0, 3);
+    account.take(&Reading { calm: false, ..namespace.look() }, 2, false);
+    let given: u64 = flat(&account.end(2)).iter().map(|(_, _, count)| count).sum();
+    assert_eq!((given, account.counts().kernel[0], rest(&account)), (3, 3, [0, 0]));
+    assert!(account.end(2).is_empty());
+}
+
+#[test]
+fn losses_while_the_first_look_was_taken_are_somebodys() {
+    let mut namespace = Namespace::with(1);
+    let mut reading = namespace.look();
+    namespace.overflow(0, 5);
+    (reading.sockets, reading.after, reading.calm) = (namespace.sockets.clone(), namespace.counters, false);
+    let mut account = Account::new(1, &reading);
+    namespace.overflow(0, 2);
+    let given: u64 = flat(&account.take(&namespace.look(), 2, false)).iter().map(|(_, _, count)| count).sum();
+    assert_eq!((given, rest(&account)), (7, [0, 0]));
+}
+
+/// What happens between two looks.
+#[derive(Clone, Debug)]
+enum Step {
+    Open,
+    Close(usize),
+    Lose(usize, u32),
+    /// What moves `sk_drops` and loses nothing.
+    Harmless(usize, u32),
+    /// `Some`: losses of a listener while the sockets are listed, before and
+    /// after it is listed itself.
+    Look(Option<(usize, u32, u32)>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => Just(Step::Open),
+        2 => (0..8usize).prop_map(Step::Close),
+        5 => (0..8usize, 1..6u32).prop_map(|(at, times)| Step::Lose(at, times)),
+        1 => (0..8usize, 1..4u32).prop_map(|(at, times)| Step::Harmless(at, times)),
+        4 => Just(Step::Look(None)),
+        2 => (0..8usize, 0..4u32, 0..4u32).prop_map(|(at, early, late)| Step::Look(Some((at, early, late)))),
+    ]
+}
+
+proptest! {
+    /// Listeners come and go all the while: nobody is charged with more than
+    /// he lost, nothing is made up, and what is kept follows what is open.
+    #[test]
+    fn churn(steps in prop::collection::vec(step(), 0..120)) {
+        let mut namespace = Namespace::with(2);
+        let mut account = Account::new(1, &namespace.look());
+        let mut truth: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut charged: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut seen: BTreeSet<u32> = (0..2).collect();
+        let mut next = 2;
+        let at = |namespace: &Namespace, at: usize| {
+            namespace.sockets.keys().nth(at % namespace.sockets.len().max(1)).copied()
+        };
+        for step in steps.into_iter().chain([Step::Look(None), Step::Look(None)]) {
+            match step {
+                Step::Open => {
+                    namespace.sockets.insert(next, Some(0));
+                    next += 1;
+                }
+                Step::Close(number) => {
+                    // One that opens, loses and closes between two looks is seen by
+                    // nobody: what it lost may be charged to another (ARCHITECTURE.md).
+                    let lost = |id: &u32| truth.contains_key(id);
+                    let id = at(&namespace, number).filter(|id| seen.contains(id) || !lost(id));
+                    if let Some(id) = id {
+                        namespace.sockets.remove(&id);
+                    }
+                }
+                Step::Lose(number, times) => {
+                    if let Some(id) = at(&namespace, number) {
+                        namespace.overflow(id, times);
+                        *truth.entry(id).or_default() += u64::from(times);
+                    }
+                }
+                Step::Harmless(number, times) => {
+                    if let Some(id) = at(&namespace, number) {
+                        namespace.drop(id, times);
+                    }
+                }
+                Step::Look(meanwhile) => {
+                    let mut reading = namespace.look();
+                    seen.extend(reading.sockets.keys());
+                    if let Some((id, early, late)) =
+                        meanwhile.and_then(|(number, early, late)| Some((at(&namespace, number)?, early, late)))
+                    {
+                        namespace.overflow(id, early);
+                        reading.sockets = namespace.sockets.clone();
+                        namespace.overflow(id, late);
+                        *truth.entry(id).or_default() += u64::from(early + late);
+                        (reading.after, reading.calm) = (namespace.counters, early + late == 0);
+                    }
+                    for (id, given) in account.take(&reading, 2, false) {
+                        *charged.entry(id).or_default() +=
+                            given.reasons.iter().map(|(_, count)| count).sum::<u64>();
+                    }
+                    prop_assert!(account.waits() || account.base.sockets.len() <= reading.sockets.len());
+                    prop_assert!(account.last.len() <= reading.sockets.len());
+                    prop_assert!(account.ahead.len() <= reading.sockets.len());
+                    if !account.waits() {
+                        prop_assert_eq!(account.counts().kernel[0], of(&reading.before, Counter::ListenOverflows));
+                    }
+                    // Of the sockets that are told, none has lost less than it is charged with,
+                    // and none has moved less than that.
+                    for (id, drops) in account.sockets() {
+                        let first = if id < 2 { 7 } else { 0 };
+                        let moved = u64::from(drops.unwrap().wrapping_sub(first));
+                        prop_assert!(charged.get(&id).copied().unwrap_or(0) <= moved, "{id} moved {moved}");
+                    }
+                }
+            }
+            for (id, charged) in &charged {
+                prop_assert!(*charged <= truth.get(id).copied().unwrap_or(0), "{id} is charged with {charged}");
+            }
+            let rest = rest(&account);
+            prop_assert!(rest[0] >= 0 && rest[1] >= 0, "{rest:?}");
+        }
+    }
 }
