@@ -127,6 +127,7 @@ mod tests {
             cgroup: Some("/system.slice/nginx.service".to_owned()),
             limit: 128,
             somaxconn: None,
+            netns_name: None,
             v6only: false,
             closed: false,
         }

@@ -241,6 +241,13 @@ impl Rows {
         self.change(id, |listener| listener.somaxconn = somaxconn)
     }
 
+    /// Records in rows what a person calls their namespace.
+    pub(super) fn name_netns(&mut self, ids: &[u32], name: Option<&str>) {
+        for id in ids {
+            self.change(*id, |listener| listener.netns_name = name.map(str::to_owned));
+        }
+    }
+
     pub(super) fn get(&self, id: u32) -> Option<&Row> {
         self.rows.get(&id)
     }
@@ -290,6 +297,7 @@ impl Rows {
             cgroup: None,
             limit: 0,
             somaxconn: None,
+            netns_name: None,
             v6only: false,
             closed: false,
         };

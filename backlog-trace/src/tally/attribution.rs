@@ -134,6 +134,7 @@ pub(super) mod tests {
             cgroup: None,
             limit: 128,
             somaxconn: None,
+            netns_name: None,
             v6only: false,
             closed: false,
         })

@@ -45,6 +45,7 @@ impl Selection {
                 cgroup: None,
                 limit: 0,
                 somaxconn: None,
+                netns_name: None,
                 v6only: false,
                 closed: true,
             }),

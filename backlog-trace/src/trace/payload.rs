@@ -110,6 +110,7 @@ mod tests {
             cgroup: None,
             limit: 1,
             somaxconn: None,
+            netns_name: None,
             v6only: false,
             closed: false,
         };
