@@ -47,6 +47,10 @@ pub struct Listener {
     /// process in it (`nginx/812`). Untrusted text; `None` where neither is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns_name: Option<String>,
+    /// It had dropped packets before the kernel side met it: a client that it
+    /// refuses soon after may have been refused before.
+    #[serde(default)]
+    pub lost_before: bool,
     /// An IPv6 socket that takes IPv6 clients only.
     #[serde(default)]
     pub v6only: bool,

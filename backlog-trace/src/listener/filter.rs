@@ -128,6 +128,7 @@ mod tests {
             limit: 128,
             somaxconn: None,
             netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
         }

@@ -173,6 +173,7 @@ impl Rows {
                     listener.port = identity.port;
                     listener.limit = identity.limit;
                 }
+                listener.lost_before |= identity.drops > 0;
                 if listener.owners.is_empty() && identity.pid != 0 {
                     listener.owners = vec![Owner { pid: identity.pid, comm: name(&identity.comm) }];
                 }
@@ -298,6 +299,7 @@ impl Rows {
             limit: 0,
             somaxconn: None,
             netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
         };

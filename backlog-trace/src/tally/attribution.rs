@@ -135,6 +135,7 @@ pub(super) mod tests {
             limit: 128,
             somaxconn: None,
             netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
         })

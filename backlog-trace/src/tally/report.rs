@@ -61,6 +61,9 @@ pub struct ConnectionCounts {
     pub believed: u64,
     /// Of those that believed it, sent data, which was dropped too.
     pub sent_data: u64,
+    /// Of those lost, may have been refused before the observation began, so
+    /// that it met them in the middle of their tries.
+    pub maybe_midway: u64,
     /// Of those lost, forgotten at the memory bound before they could get in.
     pub not_followed: u64,
 }
@@ -72,6 +75,7 @@ impl ConnectionCounts {
         self.recovered.merge(&other.recovered);
         self.believed += other.believed;
         self.sent_data += other.sent_data;
+        self.maybe_midway += other.maybe_midway;
         self.not_followed += other.not_followed;
     }
 

@@ -46,6 +46,7 @@ impl Selection {
                 limit: 0,
                 somaxconn: None,
                 netns_name: None,
+                lost_before: false,
                 v6only: false,
                 closed: true,
             }),

@@ -111,6 +111,7 @@ mod tests {
             limit: 1,
             somaxconn: None,
             netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
         };

@@ -14,7 +14,7 @@ use super::escape::Sanitized;
 use super::intervals::Intervals;
 use super::names::Namespaces;
 use super::paint::{FAINT, HEADING, class, painted};
-use super::words::{self, counted};
+use super::words::{self, counted, midway};
 use super::{Screen, View, audit_text, names, units};
 
 /// Columns of the sparkline's line that are not sparkline.
@@ -250,6 +250,7 @@ fn what_clients_met(report: &ListenerReport, columns: Option<usize>) -> Vec<Stri
             .collect();
         lines.push(format!("  retried and got in: {}", steps.join(", ")));
     }
+    lines.extend(midway(connections.maybe_midway).map(|text| format!("  {text}")));
     lines.extend(believers(connections.believed, connections.sent_data, columns));
     let closed = report.closed_with();
     if closed > 0 {

@@ -119,6 +119,7 @@ pub(super) struct ConnectionsPart {
     recovered_after_s: Option<Vec<[u64; 2]>>,
     not_recovered: Option<u64>,
     not_followed: Option<u64>,
+    maybe_midway: Option<u64>,
     believed: Option<u64>,
     sent_data: Option<u64>,
 }
@@ -136,6 +137,7 @@ impl ConnectionsPart {
                 .then(|| counts.recovered.by_second().into_iter().map(Into::into).collect()),
             not_recovered: (seen && report.is_final).then(|| counts.not_back()),
             not_followed: seen.then_some(counts.not_followed),
+            maybe_midway: seen.then_some(counts.maybe_midway),
             believed: seen.then_some(counts.believed),
             sent_data: seen.then_some(counts.sent_data),
         }

@@ -173,6 +173,7 @@ mod tests {
             limit: 128,
             somaxconn: Some(4096),
             netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
         };

@@ -250,6 +250,7 @@ fn summary(report: &Report) -> Vec<String> {
         0 => parts.push("none got in later".to_owned()),
         _ => parts.push(format!("{recovered} retried and got in")),
     }
+    parts.extend(words::midway(sum(&|listener| listener.connections.maybe_midway)));
     if closed_with > 0 {
         parts.push(format!("{} lost by listeners that closed", counted(closed_with, "connection")));
     }

@@ -29,6 +29,16 @@ pub(super) fn outcome(detail: &Detail) -> Option<&'static str> {
     }
 }
 
+/// What is not known of clients that were met soon after the start.
+pub(super) fn midway(clients: u64) -> Option<String> {
+    let clients = match clients {
+        0 => return None,
+        1 => "1 client".to_owned(),
+        _ => format!("{clients} clients"),
+    };
+    Some(format!("up to {clients} had been refused before the start: counted from the next try on"))
+}
+
 /// The limit of both queues and who sets it: `backlog 128, set by the
 /// application (somaxconn would allow 4096)`.
 pub(super) fn limit(limit: u32, somaxconn: Option<u32>) -> String {

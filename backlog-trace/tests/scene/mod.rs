@@ -58,6 +58,7 @@ pub(crate) fn nginx() -> Listener {
         limit: 128,
         somaxconn: Some(4096),
         netns_name: None,
+        lost_before: false,
         v6only: false,
         closed: false,
     }

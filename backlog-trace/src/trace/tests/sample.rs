@@ -144,6 +144,7 @@ pub(super) fn listener(id: u32) -> Listener {
         limit: 128,
         somaxconn: Some(4096),
         netns_name: None,
+        lost_before: false,
         v6only: false,
         closed: false,
     }
@@ -248,6 +249,7 @@ fn any_listener() -> impl Strategy<Value = Listener> {
                 limit,
                 somaxconn,
                 netns_name,
+                lost_before: v6only,
                 v6only,
                 closed,
             }
