@@ -111,6 +111,7 @@ fn size(events: impl Iterator<Item = Event>) -> Result<u64> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: "host".to_owned(),
         kernel: "6.12.0".to_owned(),
+        netns: None,
         start: 0,
         clock: Clock { unix_minus_monotonic: 0 },
         hooks: Vec::new(),

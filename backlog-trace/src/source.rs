@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::confine;
 use crate::event::{Clock, Event, HookState, Session};
 use crate::failure::{Exit, Failure, Result};
+use crate::listener::host_netns;
 
 /// Events that may wait for a slow consumer; beyond it the observation waits,
 /// and what overflows is the ring buffer, where it is counted.
@@ -138,6 +139,7 @@ pub(crate) fn session(hooks: Vec<HookState>) -> Session {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: uname.nodename().to_string_lossy().into_owned(),
         kernel: uname.release().to_string_lossy().into_owned(),
+        netns: host_netns(),
         start,
         clock: Clock { unix_minus_monotonic: i64::try_from(offset).unwrap_or(0) },
         hooks,

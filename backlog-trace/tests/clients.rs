@@ -62,8 +62,8 @@ fn restart() -> Vec<Event> {
     ]
 }
 
-/// The sums over all listeners of what `hist` says of connections.
-fn connections(events: &[Event], selection: Selection) -> (u64, u64, u64) {
+/// What `hist` says of the listeners' connections by this name, added up.
+fn sum(events: &[Event], selection: Selection, name: &str) -> u64 {
     let mut out = Vec::new();
     let mut view = HistJson::new(&mut out, selection, None);
     events.iter().for_each(|event| view.take(event).unwrap());
@@ -71,20 +71,49 @@ fn connections(events: &[Event], selection: Selection) -> (u64, u64, u64) {
     drop(view);
     let report: Value = serde_json::from_slice(&out).unwrap();
     let listeners = report["listeners"].as_array().unwrap();
-    let sum = |name: &str| {
-        listeners.iter().map(|listener| listener["connections"][name].as_u64().unwrap()).sum::<u64>()
-    };
-    (sum("lost"), sum("recovered"), sum("not_recovered"))
+    listeners.iter().map(|listener| listener["connections"][name].as_u64().unwrap()).sum()
+}
+
+/// The sums over all listeners of what `hist` says of connections.
+fn connections(events: &[Event], selection: &Selection) -> (u64, u64, u64) {
+    let of = |name| sum(events, selection.clone(), name);
+    (of("lost"), of("recovered"), of("not_recovered"))
 }
 
 #[test]
 fn a_client_that_the_successor_lets_in_got_in() {
-    assert_eq!(connections(&restart(), Selection::default()), (142, 132, 10));
+    assert_eq!(connections(&restart(), &Selection::default()), (142, 132, 10));
 }
 
 #[test]
 fn who_let_the_client_in_need_not_be_asked_for() {
     let listeners = Filter::new(&Filters { pid: vec![812], ..Filters::default() }).unwrap();
     let asked_for = Selection { listeners, ..Selection::default() };
-    assert_eq!(connections(&restart(), asked_for), (142, 132, 10));
+    assert_eq!(connections(&restart(), &asked_for), (142, 132, 10));
+}
+
+/// Clients that a listener refuses so long after the start.
+#[track_caller]
+fn check_midway(seconds: u64, lost_before: bool, expected: u64) {
+    let listener = Listener { lost_before, ..scene::nginx() };
+    let peer = ("10.0.0.7", 40_000);
+    let refused = |us| scene::detail(us, Kind::Reason, Reason::SynAcceptQueueFull, peer);
+    let first = seconds * SECOND_US;
+    let events = [
+        Event::Started(Arc::new(scene::session())),
+        Event::Listener(Arc::new(listener)),
+        Event::Details(vec![refused(first), refused(first + 2 * SECOND_US)]),
+        Event::Finished,
+    ];
+    assert_eq!(sum(&events, Selection::default(), "maybe_midway"), expected, "{seconds} s");
+}
+
+#[test]
+fn a_client_that_was_refused_before_the_start_is_met_in_the_middle_of_its_tries() {
+    check_midway(1, true, 1);
+    check_midway(64, true, 1);
+    // After its longest silence a client that comes first then has begun then.
+    check_midway(65, true, 0);
+    // A listener that had dropped nothing had refused nobody.
+    check_midway(1, false, 0);
 }

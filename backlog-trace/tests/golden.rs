@@ -94,6 +94,14 @@ fn hist_of_oddities() {
 }
 
 #[test]
+fn one_address_in_three_namespaces() {
+    let events = scene::namespaces::three();
+    let text = hist_text(&events, None, Selection::default(), None);
+    check("namespaces.txt", &strip_str(&text).to_string());
+    check("namespaces_live.txt", &strip_str(&live_text(&events, None)).to_string());
+}
+
+#[test]
 fn live_of_oddities() {
     let events = scene::oddities(scene::evil());
     let text = live_text(&events, None);
@@ -126,7 +134,7 @@ fn nothing_observed() {
 fn what_a_recording_lacks_is_said() {
     let events = scene::overload();
     let (_, cut) = events.split_last().unwrap();
-    let gaps = vec!["ends within a frame: its first 12 bytes are left out".to_owned()];
+    let gaps = vec!["it ends within a frame, of which 12 bytes are left out".to_owned()];
     let text = play(cut, |out| {
         let view = HistText::new(out, screen(None), only("ack"), None);
         let mut view = Box::new(view.of_recording(Some("monday\u{1b}.trace".to_owned())));

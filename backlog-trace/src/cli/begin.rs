@@ -35,7 +35,7 @@ pub(super) async fn begin(
                 talk(Sanitized(advice));
             }
             talk(
-                "sockets and counters are polled instead: no clients, and a reason only where the counters leave no choice",
+                "sockets and counters are polled instead: clients are not seen, and a reason is named only where the counters leave no choice",
             );
             Ok((begun, Exit::Reduced))
         }

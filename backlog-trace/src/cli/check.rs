@@ -29,7 +29,7 @@ pub struct Check {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Try only this rung of each hook (default: each one until one holds).
+    /// Try only this attach method for each hook (default: each one until one holds).
     #[arg(long, value_enum, value_name = "RUNG")]
     pub rung: Option<Rung>,
 }

@@ -94,7 +94,7 @@ fn sentences(unseen: &Unseen) -> Vec<String> {
         let count = if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
         let advice = if rustix::process::geteuid().is_root() { "" } else { " (root sees more)" };
         sentences.push(format!(
-            "{count} may not be looked at: some owners are not named, and network namespaces that nobody else uses are not shown{advice}"
+            "{count} hidden: owners show as '-' there, and network namespaces that nobody else uses are not shown{advice}"
         ));
     }
     sentences

@@ -58,7 +58,7 @@ pub struct Observe {
     /// Stop after this long, e.g. 10s, 5m (default: until interrupted).
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// Force this rung of each hook (default: the best).
+    /// Attach every hook by this method (default: the best that this kernel has for each).
     #[arg(long, value_enum, value_name = "RUNG")]
     pub rung: Option<Rung>,
     /// Tell why other SYNs were refused (no memory, no route, a security module), and

@@ -19,7 +19,7 @@ pub struct Selftest {
     /// Play one scenario without the tool watching, and print what the kernel counted.
     #[arg(long, value_name = "NAME", conflicts_with = "names")]
     play: Option<String>,
-    /// Force this rung of each hook (default: the best).
+    /// Attach every hook by this method (default: the best that this kernel has for each).
     #[arg(long, value_enum, value_name = "RUNG")]
     rung: Option<Rung>,
     /// Where a program is that a scenario starts, e.g. nginx=/opt/sbin/nginx (repeatable).

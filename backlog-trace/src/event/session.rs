@@ -66,6 +66,9 @@ pub struct Session {
     pub host: String,
     /// Kernel release, as in `uname -r`.
     pub kernel: String,
+    /// Inode number of the host's own network namespace, where it could be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
     /// When the observation began (`CLOCK_MONOTONIC`, ns).
     pub start: u64,
     /// The clock.

@@ -211,6 +211,9 @@ impl Book {
             let somaxconn = self.pool.get(listener.netns).and_then(super::Namespace::somaxconn);
             self.rows.set_somaxconn(id, somaxconn);
         }
+        if listener.netns_name.is_none() {
+            self.rows.name_netns(&[id], self.pool.get(listener.netns).and_then(super::Namespace::name));
+        }
         if listener.cgroup.is_none() {
             let cgroup = self.cgroup(&listener.owners, recorded, &mut HashMap::new());
             self.rows.set_owners(id, listener.owners.clone(), cgroup);
@@ -310,6 +313,7 @@ impl Book {
         match dumped {
             Ok(sockets) => {
                 let news = self.rows.apply(netns, &sockets, namespace.somaxconn());
+                self.rows.name_netns(&news, namespace.name());
                 if !news.is_empty() {
                     self.stirred.insert(netns);
                 }

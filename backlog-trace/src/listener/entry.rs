@@ -43,6 +43,14 @@ pub struct Listener {
     /// `net.core.somaxconn` of its namespace.
     #[serde(default)]
     pub somaxconn: Option<u32>,
+    /// What a person calls its network namespace: its name under /run/netns, else a
+    /// process in it (`nginx/812`). Untrusted text; `None` where neither is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns_name: Option<String>,
+    /// It had dropped packets before the kernel side met it: a client that it
+    /// refuses soon after may have been refused before.
+    #[serde(default)]
+    pub lost_before: bool,
     /// An IPv6 socket that takes IPv6 clients only.
     #[serde(default)]
     pub v6only: bool,

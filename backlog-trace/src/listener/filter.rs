@@ -127,6 +127,8 @@ mod tests {
             cgroup: Some("/system.slice/nginx.service".to_owned()),
             limit: 128,
             somaxconn: None,
+            netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
             namespace: None,

@@ -39,7 +39,7 @@ pub use cgroup_pattern::CgroupPattern;
 pub use counters::Counters;
 pub use entry::{Listener, Owner};
 pub use filter::Filter;
-pub use netns::Namespace;
+pub use netns::{Namespace, host as host_netns};
 pub use pool::{Pool, Unseen, room_finding};
 pub use ports::Ports;
 pub use room::Shortage;

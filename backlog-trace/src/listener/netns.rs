@@ -15,6 +15,7 @@ use backlog_trace_common::counter::COUNTERS;
 
 use super::counters::{self, Counters};
 use super::door::Door;
+use super::process;
 use super::sock_diag::SockDiag;
 use super::sysctl::{self, Sysctls};
 
@@ -26,6 +27,8 @@ const SYSCTLS_KEPT: Duration = Duration::from_secs(10);
 pub struct Namespace {
     serial: u32,
     door: Door,
+    /// What a person calls it.
+    name: Option<String>,
     somaxconn: Option<u32>,
     /// When somaxconn was read.
     read: Instant,
@@ -49,7 +52,7 @@ impl Namespace {
             let netstat = File::open("/proc/thread-self/net/netstat")?;
             Ok((SockDiag::open()?, netstat, sysctl::somaxconn()))
         })?;
-        Ok(Self { serial, door, somaxconn, read: Instant::now(), netstat, sock_diag })
+        Ok(Self { serial, door, name: None, somaxconn, read: Instant::now(), netstat, sock_diag })
     }
 
     /// Its inode number, the namespace's identity for as long as it lives.
@@ -66,6 +69,17 @@ impl Namespace {
     /// Where it was found.
     pub fn place(&self) -> &Path {
         self.door.place()
+    }
+
+    /// What a person calls it: see [`super::entry::Listener::netns_name`].
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Calls it by its name under /run/netns, else by the process through
+    /// which it was found.
+    pub(super) fn call(&mut self, name: Option<String>) {
+        self.name = name.or_else(|| process::through(self.door.place()));
     }
 
     /// Whether the place where it was found still leads to it.
@@ -148,6 +162,13 @@ impl Namespace {
 
 fn lacking(name: &'static str) -> io::Error {
     io::Error::other(format!("/proc/net/netstat has no {name}"))
+}
+
+/// Inode number of the host's own network namespace: that of process 1, which
+/// may be hidden, else the tool's own.
+pub fn host() -> Option<u32> {
+    let of_init = std::fs::metadata("/proc/1/ns/net").ok();
+    of_init.and_then(|metadata| u32::try_from(metadata.ino()).ok()).or_else(|| own().ok())
 }
 
 /// Inode number of the calling thread's network namespace.

@@ -21,6 +21,7 @@ use rustix::process::{Resource, getrlimit};
 use super::mountinfo;
 use super::netns::{Namespace, OWN, own};
 use super::process::{links, numbered, pids, read_bounded};
+use super::resolve;
 use super::room::{Room, Shortage};
 use crate::kernel::preflight::{Finding, Grade};
 
@@ -77,6 +78,7 @@ impl Pool {
             self.entered.values_mut().for_each(Namespace::spare);
         }
         self.refused.clear();
+        let mut names = None;
         self.left_out.clear();
         let all = found.len();
         // The own one first: it has room however little there is.
@@ -93,6 +95,7 @@ impl Pool {
                 // The process left, and its pid or its namespace is another's now.
                 Ok(namespace) if namespace.inode() != inode => {}
                 Ok(mut namespace) => {
+                    namespace.call(names.get_or_insert_with(resolve::names).remove(&inode));
                     if !room.holds_doors(all) {
                         namespace.spare();
                     }

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, RawDir, open, readlinkat_raw};
 use rustix::io::Errno;
@@ -26,6 +27,12 @@ pub(super) fn comm(pid: u32) -> Option<String> {
     let bytes = read_bounded(&format!("/proc/{pid}/comm"), 64).ok()?;
     let name = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     Some(String::from_utf8_lossy(name).into_owned())
+}
+
+/// `nginx/812` of a path that leads through a process: `/proc/812/ns/net`.
+pub(super) fn through(path: &Path) -> Option<String> {
+    let pid = path.strip_prefix("/proc").ok()?.iter().next()?.to_str()?.parse().ok()?;
+    Some(format!("{}/{pid}", comm(pid)?))
 }
 
 /// Reads at most `limit` bytes of a file.
@@ -116,6 +123,13 @@ mod tests {
             Some(comm(own).unwrap()),
             fs::read_to_string(format!("/proc/{own}/comm")).ok().map(|c| c.trim_end().to_owned())
         );
+        assert_eq!(
+            through(Path::new(&format!("/proc/{own}/ns/net"))),
+            comm(own).map(|comm| format!("{comm}/{own}"))
+        );
+        for elsewhere in ["/proc/thread-self/ns/net", "/run/netns/7", "/proc", "7"] {
+            assert_eq!(through(Path::new(elsewhere)), None);
+        }
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&listener).to_string();
         let mut found = false;
@@ -130,6 +144,7 @@ mod tests {
     fn a_process_that_is_gone_has_no_name_and_its_descriptors_are_an_error() {
         // Above the highest pid_max there can be (4,194,304).
         assert_eq!(comm(4_194_305), None);
+        assert_eq!(through(Path::new("/proc/4194305/ns/net")), None);
         assert!(links("/proc/4194305/fd", |_, _| {}).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! What `--netns` may say: an inode number, a name under /run/netns, or a path.
 
+use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,18 @@ const NSFS: u64 = 0x6e73_6673;
 
 /// Where `ip netns` and container engines mount namespaces.
 const DIRECTORIES: [&str; 3] = ["/run/netns", "/run/docker/netns", "/var/run/docker/netns"];
+
+/// The names that `ip netns` shows, by inode number. Container engines name
+/// theirs by numbers that nobody knows; there a process says more.
+pub(super) fn names() -> HashMap<u32, String> {
+    let entries = std::fs::read_dir(DIRECTORIES[0]).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let inode = std::fs::metadata(entry.path()).ok()?.ino();
+            Some((u32::try_from(inode).ok()?, entry.file_name().to_string_lossy().into_owned()))
+        })
+        .collect()
+}
 
 /// The inode number of a namespace as a person names it.
 ///

@@ -176,6 +176,7 @@ impl Rows {
                     listener.port = identity.port;
                     listener.limit = identity.limit;
                 }
+                listener.lost_before |= identity.drops > 0;
                 if listener.owners.is_empty() && identity.pid != 0 {
                     listener.owners = vec![Owner { pid: identity.pid, comm: name(&identity.comm) }];
                 }
@@ -245,6 +246,13 @@ impl Rows {
         self.change(id, |listener| listener.somaxconn = somaxconn)
     }
 
+    /// Records in rows what a person calls their namespace.
+    pub(super) fn name_netns(&mut self, ids: &[u32], name: Option<&str>) {
+        for id in ids {
+            self.change(*id, |listener| listener.netns_name = name.map(str::to_owned));
+        }
+    }
+
     pub(super) fn get(&self, id: u32) -> Option<&Row> {
         self.rows.get(&id)
     }
@@ -294,6 +302,8 @@ impl Rows {
             cgroup: None,
             limit: 0,
             somaxconn: None,
+            netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
             namespace: None,

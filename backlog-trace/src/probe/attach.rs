@@ -94,10 +94,8 @@ pub(super) fn carried(tried: &[Tried]) -> u32 {
 fn carried_by(carried: &Carried, earlier: &[Tried]) -> Attempt {
     let (rung, by) = (carried.rung, carried.by);
     let stands = earlier.iter().any(|tried| tried.hook.name == by && tried.rung() == Some(rung));
-    let why = format!(
-        "on the {} rung the programs of the {by} hook show this, and they are not attached",
-        rung.name()
-    );
+    let why =
+        format!("by {} the programs of the {by} hook show this, and they are not attached", rung.name());
     Attempt {
         rung,
         outcome: if stands { Outcome::Attached } else { Outcome::Absent },

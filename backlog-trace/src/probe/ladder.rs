@@ -23,8 +23,9 @@ pub fn rungs(forced: Option<Rung>) -> Result<Vec<Rung>> {
         return Ok(vec![forced]);
     }
     let names: Vec<_> = RUNGS.iter().map(|rung| rung.name()).collect();
-    let what = format!("this build cannot take the rung {}; it has: {}", forced.name(), names.join(", "));
-    Err(Failure::new(Exit::KernelUnable, what).advise("leave out --rung to take the best one for each hook"))
+    let what = format!("this build cannot attach by {}; it can by: {}", forced.name(), names.join(", "));
+    Err(Failure::new(Exit::KernelUnable, what)
+        .advise("leave out --rung: the best method is taken for each hook"))
 }
 
 /// What came of one rung.
@@ -69,7 +70,7 @@ pub struct Tried {
 impl Attempt {
     /// A rung that has no programs for this hook.
     pub(super) fn without_programs(rung: Rung) -> Self {
-        let why = format!("on the {} rung nothing shows this", rung.name());
+        let why = format!("no {} shows this", rung.name());
         Self { rung, outcome: Outcome::Absent, why: Some(why), advice: None }
     }
 }

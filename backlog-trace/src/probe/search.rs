@@ -37,7 +37,7 @@ pub(super) fn check(
         return Ok(());
     }
     let what = format!(
-        "{unfound} of the open listeners are not where the tracepoint rung looks for them: this kernel arranges its table of listeners in another way"
+        "{unfound} of the open listeners are not where attaching by tracepoints looks for them: this kernel arranges its table of listeners in another way"
     );
     Err(Failure::new(Exit::KernelUnable, what)
         .advise("please report this together with the output of `uname -a`"))

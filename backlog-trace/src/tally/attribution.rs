@@ -134,6 +134,8 @@ pub(super) mod tests {
             cgroup: None,
             limit: 128,
             somaxconn: None,
+            netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
             namespace: None,

@@ -1,4 +1,4 @@
-//! Flood or burst: what the cookies that came back say about who asked.
+//! Flood or burst: what the cookies that were answered say about who asked.
 //!
 //! A cookie is answered only by a client that really is at its address and
 //! still wants to connect. Decides by counts alone; refuses to guess from few.
@@ -27,11 +27,11 @@ pub struct Cookies {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Demand {
-    /// Half of the cookies or more came back: real clients.
+    /// Half of the cookies or more were answered: real clients.
     Burst,
-    /// Some came back, most did not.
+    /// Some were answered, most were not.
     Mixed,
-    /// Fewer than one of ten came back: forged or abandoned SYNs.
+    /// Fewer than one of ten were answered: forged or abandoned SYNs.
     Flood,
 }
 

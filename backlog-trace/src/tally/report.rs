@@ -56,12 +56,15 @@ pub struct ConnectionCounts {
     pub lost: u64,
     /// Of those, got in later.
     pub recovered: Recoveries,
-    /// Of those, believed that they were connected: their final ACK was dropped
+    /// Of those, think that they are connected: their final ACK was dropped
     /// in silence.
     pub believed: u64,
     /// Of those that believed it, sent data, which was dropped too.
     pub sent_data: u64,
-    /// Of those lost, forgotten at the memory bound before they could come back.
+    /// Of those lost, may have been refused before the observation began, so
+    /// that it met them in the middle of their tries.
+    pub maybe_midway: u64,
+    /// Of those lost, forgotten at the memory bound before they could get in.
     pub not_followed: u64,
 }
 
@@ -72,10 +75,11 @@ impl ConnectionCounts {
         self.recovered.merge(&other.recovered);
         self.believed += other.believed;
         self.sent_data += other.sent_data;
+        self.maybe_midway += other.maybe_midway;
         self.not_followed += other.not_followed;
     }
 
-    /// Connections that have not come back so far.
+    /// Connections that have not got in so far.
     pub const fn not_back(&self) -> u64 {
         self.lost.saturating_sub(self.recovered.count()).saturating_sub(self.not_followed)
     }
@@ -94,6 +98,18 @@ impl Report {
     /// Nothing was seen packet by packet: what only packets tell is not known.
     pub fn is_polled(&self) -> bool {
         self.session.as_deref().is_some_and(Session::is_polled)
+    }
+
+    /// Listeners that it tells of, those that are not named among them.
+    pub fn listeners_seen(&self) -> u64 {
+        self.listeners.iter().map(|listener| listener.who.listeners()).sum()
+    }
+
+    /// Of those, how many lost something; of those that are not named, one
+    /// where any did.
+    pub fn listeners_with_loss(&self) -> u64 {
+        let lost = |listener: &&ListenerReport| listener.packets(Class::Loss) > 0;
+        self.listeners.iter().filter(lost).count() as u64
     }
 }
 

@@ -45,6 +45,8 @@ impl Selection {
                 cgroup: None,
                 limit: 0,
                 somaxconn: None,
+                netns_name: None,
+                lost_before: false,
                 v6only: false,
                 closed: true,
                 namespace: None,

@@ -14,6 +14,10 @@ use super::{
     Report, Selection, Series, Who,
 };
 
+/// How long after the start a client can be met for the first time although it
+/// was refused before: the longest time between two SYNs (tcp_syn_retries 6).
+const LONGEST_BETWEEN_SYNS: u64 = 64_000_000_000;
+
 /// Everything observed so far.
 #[derive(Default, Debug)]
 pub struct Tally {
@@ -150,7 +154,7 @@ impl Tally {
             (Some(Kind::Reason), Some(reason)) if reason.row().class == Class::Loss && self.selects(item) => {
                 self.count_loss(id, &item.detail);
                 if let Some(knock) = knock {
-                    self.count_lost(&knock);
+                    self.count_lost(&knock, listener.lost_before);
                     if dropped_in_silence(reason, &item.detail) {
                         self.count_belief(&knock, item.detail.payload > 0);
                     }
@@ -180,10 +184,15 @@ impl Tally {
         self.account(listener).series.add(second, 1 + u64::from(detail.more));
     }
 
-    fn count_lost(&mut self, knock: &Knock) {
+    fn count_lost(&mut self, knock: &Knock, lost_before: bool) {
         let (encounter, forgotten) = self.connections.lost(knock);
         if encounter == Encounter::First {
-            self.count(knock.listener, |counts| counts.lost += 1);
+            let start = self.session.as_ref().map_or(0, |session| session.start);
+            let soon = knock.time.saturating_sub(start) <= LONGEST_BETWEEN_SYNS;
+            self.count(knock.listener, |counts| {
+                counts.lost += 1;
+                counts.maybe_midway += u64::from(lost_before && soon);
+            });
         }
         if let Some(forgotten) = forgotten {
             self.count(forgotten, |counts| counts.not_followed += 1);

@@ -56,6 +56,14 @@ impl Who {
         }
     }
 
+    /// How many listeners this is.
+    pub const fn listeners(&self) -> u64 {
+        match self {
+            Self::Known(_) | Self::Unknown { .. } => 1,
+            Self::Closed { listeners } => *listeners,
+        }
+    }
+
     /// The book's row.
     pub fn known(&self) -> Option<&Listener> {
         match self {

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use super::format::{Kind, VERSION, Version};
 
+/// Bytes behind the last frame that are counted: a pipe may never end.
+pub(super) const MOST_TRAILING: u64 = 1 << 20;
+
 /// What is missing from a replay.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Damage {
@@ -40,6 +43,9 @@ pub struct Damage {
     pub header: bool,
     /// Something follows the last frame, or another recording begins; it was not read.
     pub trailing: bool,
+    /// How many bytes follow the last frame, counted up to [`MOST_TRAILING`]; 0 where another
+    /// recording begins without one.
+    pub trailing_bytes: u64,
     /// Why the operating system stopped giving bytes.
     pub unreadable: Option<String>,
 }
@@ -63,6 +69,7 @@ impl Damage {
             newer_frames: 0,
             header: false,
             trailing: false,
+            trailing_bytes: 0,
             unreadable: None,
         }
     }
@@ -90,7 +97,8 @@ impl Damage {
     }
 
     /// One sentence without a full stop for each thing that is missing, the
-    /// weightiest first.
+    /// weightiest first. They are about "the recording", which goes before
+    /// them: its end, its frames.
     pub fn sentences(&self) -> Vec<String> {
         let mut told = Vec::new();
         let mut tell = |holds: bool, sentence: &dyn Fn() -> String| {
@@ -99,42 +107,48 @@ impl Damage {
             }
         };
         tell(self.unreadable.is_some(), &|| {
-            format!("could not be read to its end: {}", self.unreadable.as_deref().unwrap_or_default())
+            format!("its end could not be read: {}", self.unreadable.as_deref().unwrap_or_default())
         });
         tell(self.unfinished, &|| {
-            "ended without its last frame (the recorder was killed or the disk was full)".to_owned()
+            "its last frame is missing (the recorder was killed, or the disk was full)".to_owned()
         });
         tell(self.cut_bytes > 0, &|| {
-            format!("ends within a frame: its first {} bytes are left out", self.cut_bytes)
+            format!("it ends within a frame, of which {} left out", are(self.cut_bytes, "byte"))
         });
         tell(self.header, &|| "its file header is damaged; the frames are sound".to_owned());
         tell(self.lost_frames > 0 || self.damaged_bytes > 0, &|| self.lost_text());
-        tell(self.lost_details.is_some_and(|lost| lost > 0), &|| {
-            format!("{} details were written and cannot be read", self.lost_details.unwrap_or_default())
+        let lost = |lost: Option<u64>| lost.filter(|lost| *lost > 0);
+        tell(lost(self.lost_details).is_some(), &|| {
+            format!("{} lost that had been written", are(self.lost_details.unwrap_or(0), "detail"))
         });
-        tell(self.lost_snapshots.is_some_and(|lost| lost > 0), &|| {
+        tell(lost(self.lost_snapshots).is_some(), &|| {
             format!(
-                "{} snapshots were written and cannot be read; the counts of the others are whole",
-                self.lost_snapshots.unwrap_or_default()
+                "{} lost that had been written; the counts of the others are whole",
+                are(self.lost_snapshots.unwrap_or(0), "snapshot")
             )
         });
         tell(self.incomplete_snapshots > 0, &|| {
-            format!("{} snapshots lack a part and are left out", self.incomplete_snapshots)
+            format!("{} left out, for want of a part", are(self.incomplete_snapshots, "snapshot"))
         });
         tell(self.repeated_frames > 0, &|| {
-            format!("{} frames occur a second time and are left out", self.repeated_frames)
+            format!("{} left out that occurred before", are(self.repeated_frames, "frame"))
         });
         tell(self.newer_frames > 0, &|| {
             format!(
-                "{} frames are of a kind that only a newer version knows and are left out: \
-                 the recording is in format {}, this backlog-trace reads {VERSION}",
-                self.newer_frames, self.format
+                "{} left out that only a newer version knows: its format is {}, and this backlog-trace reads \
+                 {VERSION}",
+                are(self.newer_frames, "frame"),
+                self.format
             )
         });
         tell(self.trailing, &|| {
-            "something follows the end of the recording and is not read; \
-             replay recordings one by one, not joined into one file"
-                .to_owned()
+            let what = match self.trailing_bytes {
+                0 => "another recording follows its end and is".to_owned(),
+                1 => "1 byte follows its end and is".to_owned(),
+                MOST_TRAILING => format!("{MOST_TRAILING} bytes or more follow its end and are"),
+                bytes => format!("{bytes} bytes follow its end and are"),
+            };
+            format!("{what} not read; replay recordings one by one, not joined into one file")
         });
         told
     }
@@ -155,8 +169,16 @@ impl Damage {
             kinds.push(format!("{} of another or unknown kind", self.lost_frames - certain));
         }
         let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-        format!("{} bytes are damaged; frames lost: {}{kinds}", self.damaged_bytes, self.lost_frames)
+        let bytes = (self.damaged_bytes > 0).then(|| format!("{} damaged", are(self.damaged_bytes, "byte")));
+        let frames =
+            (self.lost_frames > 0).then(|| format!("{} lost{kinds}", are(self.lost_frames, "frame")));
+        bytes.into_iter().chain(frames).collect::<Vec<_>>().join(", and ")
     }
+}
+
+/// `1 frame is`, `2 frames are`.
+fn are(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun} is") } else { format!("{count} {noun}s are") }
 }
 
 #[cfg(test)]
@@ -175,24 +197,56 @@ mod tests {
     #[test]
     fn each_loss_is_damage_and_has_its_sentence() {
         type Change = fn(&mut Damage);
-        let changes: [(Change, &str); 10] = [
-            (|d| d.unfinished = true, "ended without its last frame"),
-            (|d| d.cut_bytes = 12, "12 bytes"),
-            (|d| d.damaged_bytes = 13, "13 bytes are damaged; frames lost: 0"),
-            (|d| d.header = true, "header"),
-            (|d| d.lost_details = Some(14), "14 details"),
-            (|d| d.lost_snapshots = Some(15), "15 snapshots"),
-            (|d| d.incomplete_snapshots = 16, "16 snapshots"),
-            (|d| d.repeated_frames = 17, "17 frames"),
-            (|d| d.trailing = true, "one by one"),
-            (|d| d.unreadable = Some("Input/output error".to_owned()), "Input/output error"),
+        let changes: [(Change, &str); 18] = [
+            (
+                |d| d.unreadable = Some("Input/output error".to_owned()),
+                "its end could not be read: Input/output error",
+            ),
+            (
+                |d| d.unfinished = true,
+                "its last frame is missing (the recorder was killed, or the disk was full)",
+            ),
+            (|d| d.cut_bytes = 12, "it ends within a frame, of which 12 bytes are left out"),
+            (|d| d.header = true, "its file header is damaged; the frames are sound"),
+            (|d| d.damaged_bytes = 13, "13 bytes are damaged"),
+            (|d| d.lost_frames = 1, "1 frame is lost (1 of another or unknown kind)"),
+            (|d| d.lost_details = Some(14), "14 details are lost that had been written"),
+            (|d| d.lost_details = Some(1), "1 detail is lost that had been written"),
+            (
+                |d| d.lost_snapshots = Some(15),
+                "15 snapshots are lost that had been written; the counts of the others are whole",
+            ),
+            (|d| d.incomplete_snapshots = 16, "16 snapshots are left out, for want of a part"),
+            (|d| d.incomplete_snapshots = 1, "1 snapshot is left out, for want of a part"),
+            (|d| d.repeated_frames = 17, "17 frames are left out that occurred before"),
+            (|d| d.repeated_frames = 1, "1 frame is left out that occurred before"),
+            (
+                |d| d.trailing = true,
+                "another recording follows its end and is not read; replay recordings one by one, not joined into one file",
+            ),
+            (
+                |d| (d.trailing, d.trailing_bytes) = (true, 1),
+                "1 byte follows its end and is not read; replay recordings one by one, not joined into one file",
+            ),
+            (
+                |d| (d.trailing, d.trailing_bytes) = (true, 512),
+                "512 bytes follow its end and are not read; replay recordings one by one, not joined into one file",
+            ),
+            (
+                |d| (d.trailing, d.trailing_bytes) = (true, MOST_TRAILING),
+                "1048576 bytes or more follow its end and are not read; replay recordings one by one, not joined into one file",
+            ),
+            (
+                |d| (d.damaged_bytes, d.lost_frames) = (1, 2),
+                "1 byte is damaged, and 2 frames are lost (2 of another or unknown kind)",
+            ),
         ];
         for (change, words) in changes {
             let mut damage = Damage::none(VERSION);
             change(&mut damage);
             assert!(!damage.is_none(), "{words}");
             let sentences = damage.sentences();
-            assert!(sentences.len() == 1 && sentences[0].contains(words), "{sentences:?}");
+            assert_eq!(sentences, [words]);
         }
     }
 
@@ -205,7 +259,7 @@ mod tests {
         let [sentence] = <[String; 1]>::try_from(damage.sentences()).unwrap();
         assert_eq!(
             sentence,
-            "0 bytes are damaged; frames lost: 5 (2 of details, 1 of snapshots, 2 of another or unknown kind)"
+            "5 frames are lost (2 of details, 1 of snapshots, 2 of another or unknown kind)"
         );
     }
 
@@ -214,7 +268,7 @@ mod tests {
         let mut damage = Damage::none(Version { major: 1, minor: 7 });
         damage.newer_frames = 2;
         assert!(damage.is_none());
-        assert!(damage.sentences()[0].contains("format 1.7"));
+        assert!(damage.sentences()[0].contains("format is 1.7"));
     }
 
     #[test]
@@ -227,7 +281,7 @@ mod tests {
             names.join(" "),
             "cut_bytes damaged_bytes format header incomplete_snapshots lost_detail_frames lost_details \
              lost_frames lost_listener_frames lost_snapshot_frames lost_snapshots newer_frames repeated_frames \
-             trailing unfinished unreadable"
+             trailing trailing_bytes unfinished unreadable"
         );
     }
 }

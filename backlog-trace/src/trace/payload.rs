@@ -110,6 +110,8 @@ mod tests {
             cgroup: None,
             limit: 1,
             somaxconn: None,
+            netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
             namespace: None,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use zerocopy::FromBytes;
 
-use super::damage::Damage;
+use super::damage::{Damage, MOST_TRAILING};
 use super::format::{
     FILE_HEADER, FILE_MAGIC, FRAME_HEADER, FRAME_MAGIC, FileHeader, FrameHeader, Kind, Opening, VERSION,
     Version,
@@ -156,7 +156,8 @@ impl<R: Read> Reader<R> {
         if let Some(end) = end {
             damage.lost_details = Some(end.details.saturating_sub(self.details));
             damage.lost_snapshots = Some(end.snapshots.saturating_sub(self.snapshots));
-            damage.trailing = !self.frames.window.look(1).is_empty();
+            damage.trailing_bytes = self.frames.window.rest(MOST_TRAILING);
+            damage.trailing = damage.trailing_bytes > 0;
         }
         Event::Finished
     }

@@ -81,6 +81,20 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// Passes over what is left, and counts up to `most` bytes of it.
+    pub(super) fn rest(&mut self, most: u64) -> u64 {
+        let mut total = 0;
+        while total < most {
+            let ahead = self.look(1).len();
+            if ahead == 0 {
+                break;
+            }
+            self.skip(ahead);
+            total += ahead as u64;
+        }
+        total.min(most)
+    }
+
     /// Why reading failed, if it did: what lies behind is unknown.
     pub(super) fn failure(&mut self) -> Option<String> {
         self.failed.take()

@@ -1,47 +1,27 @@
 //! The balance, and how complete the observation was, in words.
 
-use backlog_trace_common::counter::Counter;
+use backlog_trace_common::counter::{ALL, Counter};
 
 use crate::event::{Rung, Session};
 use crate::tally::{NamespaceAudit, Report, SocketDrops};
 
 use super::bars::fold;
 use super::escape::Sanitized;
+use super::names::Namespaces;
 use super::paint::{ALARM, painted};
 
-/// What is printed of each namespace: `attributed of kernel`.
-const SHOWN: [(Counter, &str); 4] = [
-    (Counter::ListenOverflows, "ListenOverflows"),
-    (Counter::ListenDrops, "ListenDrops"),
-    (Counter::ReqQFullDrop, "TCPReqQFullDrop"),
-    (Counter::ReqQFullDoCookies, "cookies"),
-];
-
-/// The audit of a report, one line per namespace that counted anything, and
-/// one on hooks where not all are attached in the best way.
+/// The audit of a report: one line where every loss that the kernel counted is
+/// accounted for, and one for each namespace where not; what of the details
+/// was missed, and hooks that are not attached in the best way.
 pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) -> Vec<String> {
-    let moved = |audit: &&NamespaceAudit| {
-        audit.kernel.iter().chain(&audit.attributed).any(|count| *count > 0) || !audit.balances()
-    };
-    let mut audits: Vec<&NamespaceAudit> = report.audit.iter().filter(moved).collect();
-    if audits.is_empty() {
-        audits.extend(report.audit.first());
-    }
-    let missed = format!("details missed {}", report.details.missed);
-    let mut lines = Vec::new();
-    for (at, audit) in audits.iter().enumerate() {
-        let intro = if audits.len() == 1 {
-            "audit: ".to_owned()
-        } else {
-            format!("audit of netns {}: ", audit.netns)
-        };
-        let end = if at + 1 == audits.len() { format!("; {missed}") } else { String::new() };
-        lines.push(line(audit, &intro, &end, columns));
-    }
-    if audits.is_empty() {
-        lines.push(format!("audit: no counts were received; {missed}"));
-    }
-    lines.extend(audits.iter().filter_map(|audit| unlisted(audit)));
+    let namespaces = Namespaces::of(report);
+    let (whole, unbalanced): (Vec<&NamespaceAudit>, Vec<_>) =
+        report.audit.iter().partition(|audit| audit.balances());
+    let mut lines: Vec<String> =
+        unbalanced.iter().map(|audit| unattributed(audit, &namespaces, columns)).collect();
+    lines.extend(accounted_for(&whole, !unbalanced.is_empty()));
+    lines.extend(report.audit.iter().filter_map(|audit| unlisted(audit, &namespaces)));
+    lines.extend(missed(report.details.missed));
     if report.is_final {
         lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
         lines.extend(incomplete(report, gaps));
@@ -49,49 +29,77 @@ pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) ->
     lines
 }
 
+/// Namespaces whose counters balance, in one line; nothing where `others` do
+/// not and these have lost nothing.
+fn accounted_for(whole: &[&NamespaceAudit], others: bool) -> Option<String> {
+    let losses = |audit: &&NamespaceAudit| audit.kernel.get(Counter::ListenDrops.index()).copied();
+    let total = whole.iter().filter_map(losses).fold(0, u64::saturating_add);
+    match (total, others) {
+        (0, true) => None,
+        (0, false) => Some("kernel counters: no loss".to_owned()),
+        (1, false) => Some("kernel counters: the 1 loss accounted for".to_owned()),
+        (_, false) => Some(format!("kernel counters: all {total} losses accounted for")),
+        (_, true) => Some(format!(
+            "kernel counters of every other namespace: {} accounted for",
+            if total == 1 { "the 1 loss".to_owned() } else { format!("all {total} losses") }
+        )),
+    }
+}
+
+/// Details that found no room in the ring buffer.
+fn missed(count: u64) -> Option<String> {
+    let text = match count {
+        0 => return None,
+        1 => "1 loss, handshake or retransmit without its client: the ring buffer was full".to_owned(),
+        _ => format!(
+            "{count} losses, handshakes or retransmits without their client: the ring buffer was full"
+        ),
+    };
+    Some(painted(ALARM, &text))
+}
+
 /// What is not in a replay.
 fn incomplete(report: &Report, gaps: &[String]) -> Vec<String> {
     if gaps.is_empty() && !report.complete {
         return vec![painted(ALARM, "incomplete: the events stop before the observation ended")];
     }
-    gaps.iter().map(|gap| painted(ALARM, &format!("incomplete: the recording {}", Sanitized(gap)))).collect()
+    gaps.iter().map(|gap| painted(ALARM, &format!("incomplete recording: {}", Sanitized(gap)))).collect()
 }
 
-fn line(audit: &NamespaceAudit, intro: &str, end: &str, columns: Option<usize>) -> String {
-    let at_fault = |counter: Counter| audit.unaccounted.get(counter.index()).is_some_and(|rest| *rest != 0);
-    let rare = [Counter::SyncookiesSent, Counter::SynRetrans].map(|counter| (counter, counter.name()));
-    let shown = SHOWN.iter().copied().chain(rare.into_iter().filter(|(counter, _)| at_fault(*counter)));
-    let mut parts: Vec<String> = shown.map(|(counter, name)| balance(audit, counter, name)).collect();
+/// `ListenDrops 3 of 6 (3 unattributed)` for each counter that does not balance.
+fn unattributed(audit: &NamespaceAudit, namespaces: &Namespaces<'_>, columns: Option<usize>) -> String {
+    let mut parts: Vec<String> = ALL
+        .iter()
+        .zip(audit.kernel.iter().zip(&audit.attributed).zip(&audit.unaccounted))
+        .filter(|(_, (_, rest))| **rest != 0)
+        .map(|(counter, ((kernel, attributed), unattributed))| {
+            format!("{} {attributed} of {kernel}{}", counter.name(), rest(*unattributed))
+        })
+        .collect();
     if let Some(first) = parts.first_mut() {
-        first.insert_str(0, intro);
-    }
-    if let Some(last) = parts.last_mut() {
-        last.push_str(end);
+        let of = namespaces.label(audit.netns).map_or_else(String::new, |label| format!(" of {label}"));
+        first.insert_str(0, &format!("kernel counters{of}: attributed are "));
     }
     fold(&parts, ", ", columns)
 }
 
-fn balance(audit: &NamespaceAudit, counter: Counter, name: &str) -> String {
-    let at = counter.index();
-    let number = |counts: &[u64]| counts.get(at).copied().unwrap_or(0);
-    let (kernel, attributed) = (number(&audit.kernel), number(&audit.attributed));
-    format!("{name} {attributed} of {kernel}{}", rest(audit.unaccounted.get(at).copied().unwrap_or(0)))
-}
-
 /// What does not balance, loudly; nothing where it does.
-fn rest(unaccounted: i64) -> String {
-    match unaccounted {
+fn rest(unattributed: i64) -> String {
+    match unattributed {
         0 => String::new(),
-        1.. => painted(ALARM, &format!(" ({unaccounted} unaccounted for)")),
-        _ => painted(ALARM, &format!(" ({} more than the kernel counted)", unaccounted.unsigned_abs())),
+        1.. => painted(ALARM, &format!(" ({unattributed} unattributed)")),
+        _ => painted(ALARM, &format!(" ({} more than the kernel counted)", unattributed.unsigned_abs())),
     }
 }
 
-fn unlisted(audit: &NamespaceAudit) -> Option<String> {
+/// What the namespace's listeners met that are not named.
+fn unlisted(audit: &NamespaceAudit, namespaces: &Namespaces<'_>) -> Option<String> {
     let parts: Vec<String> =
         audit.unlisted.iter().map(|(reason, count)| format!("{} {count}", reason.name())).collect();
-    (!parts.is_empty())
-        .then(|| format!("netns {}: on listeners beyond the table: {}", audit.netns, parts.join(", ")))
+    let of = namespaces.label(audit.netns).map_or_else(String::new, |label| format!(" of {label}"));
+    (!parts.is_empty()).then(|| {
+        format!("listeners{of} that are not named (closed, or no room in the table): {}", parts.join(", "))
+    })
 }
 
 /// A listener's `sk_drops`; nothing where the kernel counted none.
@@ -100,36 +108,40 @@ pub(super) fn socket(drops: SocketDrops) -> Option<String> {
     let seen = drops.attributed.saturating_add(drops.explained);
     let harmless = match drops.explained {
         0 => String::new(),
-        count => format!(", {count} of them by packets that lost nothing"),
+        count => format!(", {count} of them harmless"),
     };
-    Some(format!("sk_drops {seen} of {kernel}{harmless}{}", rest(drops.unaccounted.unwrap_or(0))))
+    Some(match drops.unaccounted.unwrap_or(0) {
+        0 => format!("drops that the socket counted (sk_drops): {kernel}, all accounted for{harmless}"),
+        unattributed => {
+            let rest = rest(unattributed);
+            format!(
+                "drops that the socket counted (sk_drops): {kernel}, attributed are {seen}{harmless}{rest}"
+            )
+        }
+    })
 }
 
-/// Hooks that are missing or not on the best rung, by their names: why is for
-/// `check` to tell, and for JSON. Nothing where all are.
+/// How hooks are attached, where it is not in the best way, by their names: why
+/// is for `check` to tell, and for JSON. Nothing where all are.
 pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String> {
     if session.is_polled() {
         return Some(polled(session, columns));
     }
     let mut parts = Vec::new();
     for rung in [Rung::Kprobe, Rung::Tracepoint] {
-        let on: Vec<&str> = session
-            .hooks
-            .iter()
-            .filter(|hook| hook.rung == Some(rung))
-            .map(|hook| hook.hook.as_str())
-            .collect();
-        if !on.is_empty() {
-            parts.push(format!("{} on {}", Sanitized(&on.join(" ")), rung.name()));
+        let by = session.hooks.iter().filter(|hook| hook.rung == Some(rung));
+        let names: Vec<&str> = by.map(|hook| hook.hook.as_str()).collect();
+        if !names.is_empty() {
+            parts.push(format!("{} for {}", rung.name(), Sanitized(&names.join(" "))));
         }
     }
     let missing: Vec<&str> =
         session.hooks.iter().filter(|hook| hook.rung.is_none()).map(|hook| hook.hook.as_str()).collect();
     if !missing.is_empty() {
-        parts.push(painted(ALARM, &format!("{} missing", Sanitized(&missing.join(" ")))));
+        parts.push(painted(ALARM, &format!("not visible on this kernel: {}", Sanitized(&missing.join(" ")))));
     }
     let first = parts.first_mut()?;
-    first.insert_str(0, "hooks: ");
+    first.insert_str(0, "attach method: ");
     Some(fold(&parts, "; ", columns))
 }
 

@@ -31,7 +31,7 @@ pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
         self::finding(finding, width, &mut out)?;
     }
     // The longest name of a hook sets its column.
-    writeln!(out, "\n{}", painted(HEADING, "HOOK     RUNG        GIVES"))?;
+    writeln!(out, "\n{}", painted(HEADING, "HOOK     METHOD      GIVES"))?;
     for tried in &trial.hooks {
         let rung = match tried.rung() {
             Some(rung) => format!("{:10}", rung.name()),
@@ -41,7 +41,7 @@ pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
         writeln!(out, "{:7}  {rung}  {}{required}", tried.hook.name, tried.hook.gives)?;
     }
     for (attempt, hooks) in reasons(&trial.hooks) {
-        writeln!(out, "\n{} on {}:", hooks.join(", "), attempt.rung.name())?;
+        writeln!(out, "\n{} by {}:", hooks.join(", "), attempt.rung.name())?;
         writeln!(out, "  {}", Sanitized(attempt.why.as_deref().unwrap_or("no reason is known")))?;
         if let Some(advice) = &attempt.advice {
             writeln!(out, "  -> {}", Sanitized(advice))?;
@@ -175,7 +175,7 @@ fine     kernel  kernel 6.1.0-50
 unable   maps    no maps
                  -> raise it
 
-HOOK     RUNG        GIVES
+HOOK     METHOD      GIVES
 listen   missing     who called listen(), also for listeners that close at once (required)
 close    fentry      connections lost in the queues of a listener that closed
 syn      missing     SYNs refused and cookies sent (required)
@@ -187,11 +187,11 @@ request  fentry      half-open requests removed by an ICMP error or an unreachab
 accept   missing     connections accepted and how long they waited
 causes   fentry      why other SYNs were refused, and SYNs lost to an identical one (on request: --causes)
 
-listen, syn on fentry:
+listen, syn by fentry:
   not \\u{1b}allowed
   -> allow it
 
-accept on fentry:
+accept by fentry:
   this kernel has no accept
 ";
         assert_eq!(text, expected);

@@ -6,14 +6,15 @@ use std::time::Duration;
 use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::reason::Class;
 
-use crate::event::Event;
-use crate::listener::{Cap, binding};
+use crate::event::{Event, Totals};
 use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series, Tally};
 
 use super::bars::{bar_columns, fold, row, sparkline};
 use super::escape::Sanitized;
 use super::intervals::Intervals;
+use super::names::Namespaces;
 use super::paint::{FAINT, HEADING, class, painted};
+use super::words::{self, counted, midway};
 use super::{Screen, View, audit_text, names, units};
 
 /// Columns of the sparkline's line that are not sparkline.
@@ -51,8 +52,9 @@ impl<W: Write> HistText<W> {
         if let Some(title) = self.title(report) {
             writeln!(self.out, "{}", painted(HEADING, &title))?;
         }
+        let namespaces = Namespaces::of(report);
         for listener in &report.listeners {
-            for line in self.listener(listener, report) {
+            for line in self.listener(listener, report, &namespaces) {
                 writeln!(self.out, "{line}")?;
             }
         }
@@ -85,13 +87,13 @@ impl<W: Write> HistText<W> {
         })
     }
 
-    fn listener(&self, report: &ListenerReport, of: &Report) -> Vec<String> {
-        let mut lines = vec![self.heading(report)];
+    fn listener(&self, report: &ListenerReport, of: &Report, namespaces: &Namespaces<'_>) -> Vec<String> {
+        let mut lines = vec![self.heading(report, namespaces)];
         if of.is_polled() {
             lines.push(polled_losses(report));
         } else {
             lines.push(losses(report, of));
-            lines.extend(what_clients_met(report));
+            lines.extend(what_clients_met(report, self.screen.columns));
             lines.push(handshakes(report));
         }
         lines.extend(self.reasons(report));
@@ -116,11 +118,13 @@ impl<W: Write> HistText<W> {
         lines
     }
 
-    fn heading(&self, report: &ListenerReport) -> String {
+    fn heading(&self, report: &ListenerReport, namespaces: &Namespaces<'_>) -> String {
         let known = report.who.known();
-        let mut parts = vec![names::listener(&report.who), names::owner(known)];
+        let mut parts = vec![names::listener(&report.who)];
+        parts.extend(namespaces.label(report.who.netns()));
+        parts.push(names::owner(known));
         parts.extend(known.and_then(|known| known.cgroup.as_deref()).map(|path| Sanitized(path).to_string()));
-        parts.push(limit(report.limit, known.and_then(|known| known.somaxconn)));
+        parts.push(words::limit(report.limit, known.and_then(|known| known.somaxconn)));
         parts.retain(|part| part != "-");
         painted(HEADING, &fold(&parts, "   ", self.screen.columns))
     }
@@ -161,7 +165,7 @@ impl<W: Write> HistText<W> {
             painted(class(Class::Loss), &line),
             at(series.end()),
             series.most(),
-            if of.details.missed > 0 { " (without the details missed)" } else { "" }
+            if of.details.missed > 0 { " (without what the ring buffer had no room for)" } else { "" }
         ))
     }
 }
@@ -187,13 +191,13 @@ impl<W: Write> View for HistText<W> {
 fn polled_losses(report: &ListenerReport) -> String {
     match (report.packets(Class::Loss), report.sk_drops.kernel) {
         (0, Some(0)) => "  nothing lost".to_owned(),
-        (0, Some(_)) => "  no loss that was surely its own".to_owned(),
-        (0, None) => "  no loss that was surely its own; it closed".to_owned(),
+        (0, Some(_)) => "  no loss that is certainly of this listener".to_owned(),
+        (0, None) => "  no loss that is certainly of this listener, which has closed".to_owned(),
         (packets, _) => format!("  at least {} lost", counted(packets, "packet")),
     }
 }
 
-/// `315 packets, 90 connections lost; 12 came back, after 1.0 s (median)`.
+/// `315 packets, 90 connections lost; 12 retried and got in, after 1.0 s (median)`.
 fn losses(report: &ListenerReport, of: &Report) -> String {
     let ConnectionCounts { lost, recovered, not_followed, .. } = &report.connections;
     // Packets are counted, connections are told by details: what is missed there is not in it.
@@ -204,18 +208,24 @@ fn losses(report: &ListenerReport, of: &Report) -> String {
     let lost_text = match report.packets(Class::Loss).saturating_sub(closed) {
         0 if closed > 0 => "no packet lost".to_owned(),
         0 => "nothing lost".to_owned(),
-        packets => format!("{}, {bound}{} lost", counted(packets, "packet"), counted(*lost, noun)),
+        packets => match (*lost, bound) {
+            // A client's way begins at the socket that refused it first.
+            (0, "") => format!("{} lost, of clients refused before", counted(packets, "packet")),
+            _ => format!("{}, {bound}{} lost", counted(packets, "packet"), counted(*lost, noun)),
+        },
     };
     let back = match recovered.median_us() {
         Some(median) => {
             let not_back = if of.is_final {
-                format!(", {} did not", report.connections.not_back())
+                format!("; {} did not", report.connections.not_back())
             } else {
                 String::new()
             };
-            format!("; {} came back, after {} (median){not_back}", recovered.count(), units::span(median))
+            let median = units::span(median);
+            format!("; {} retried and got in, after {median} (median){not_back}", recovered.count())
         }
-        None if *lost > 0 => "; none came back".to_owned(),
+        None if *lost > 0 && of.is_final => "; none got in later".to_owned(),
+        None if *lost > 0 => "; none got in yet".to_owned(),
         None => String::new(),
     };
     let not_followed = match not_followed {
@@ -226,7 +236,7 @@ fn losses(report: &ListenerReport, of: &Report) -> String {
 }
 
 /// What the losses were to the clients, where there is anything to say.
-fn what_clients_met(report: &ListenerReport) -> Vec<String> {
+fn what_clients_met(report: &ListenerReport, columns: Option<usize>) -> Vec<String> {
     let connections = &report.connections;
     let mut lines = Vec::new();
     let steps = connections.recovered.by_second();
@@ -238,43 +248,66 @@ fn what_clients_met(report: &ListenerReport) -> Vec<String> {
                 _ => format!("{count} after {second} s"),
             })
             .collect();
-        lines.push(format!("  came back: {}", steps.join(", ")));
+        lines.push(format!("  retried and got in: {}", steps.join(", ")));
     }
-    match (connections.believed, connections.sent_data) {
-        (0, _) => {}
-        (1, 0) => lines.push("  1 client believed that it was connected".to_owned()),
-        (1, _) => {
-            lines.push("  1 client believed that it was connected, and sent data into nothing".to_owned());
-        }
-        (many, 0) => lines.push(format!("  {many} clients believed that they were connected")),
-        (many, sent) => lines.push(format!(
-            "  {many} clients believed that they were connected, {sent} of them sent data into nothing"
-        )),
-    }
+    lines.extend(midway(connections.maybe_midway).map(|text| format!("  {text}")));
+    lines.extend(believers(connections.believed, connections.sent_data, columns));
     let closed = report.closed_with();
     if closed > 0 {
         let connections = counted(closed, "connection");
-        lines.push(format!("  it closed with {connections} unaccepted or half-open: lost"));
+        lines.push(format!("  the listener closed and lost {connections}, unaccepted or half-open"));
     }
-    let cookies = Cookies::of(&report.totals);
-    if cookies.sent > 0 {
-        let looks_like = match cookies.demand() {
-            Some(Demand::Burst) => ": a burst of real clients",
-            Some(Demand::Mixed) => ": real clients among others that never answer",
-            Some(Demand::Flood) => ": a SYN flood, or clients that gave up",
-            None => "",
-        };
-        let sent = counted(cookies.sent, "cookie");
-        lines.push(format!("  {sent} sent, {} came back valid{looks_like}", cookies.valid));
-    }
+    lines.extend(cookies(&report.totals));
     lines
+}
+
+/// Clients whose final ACK was dropped in silence.
+fn believers(clients: u64, sent_data: u64, columns: Option<usize>) -> Option<String> {
+    let (think, harm) = match (clients, sent_data) {
+        (0, _) => return None,
+        (1, 0) => ("1 client thinks it is connected (its final ACK was dropped)".to_owned(), None),
+        (1, _) => (
+            "1 client thinks it is connected (its final ACK was dropped)".to_owned(),
+            Some("the client sent data, which was lost".to_owned()),
+        ),
+        (_, sent_data) => (
+            format!("{clients} clients think they are connected (their final ACK was dropped)"),
+            (sent_data > 0).then(|| format!("{sent_data} of them sent data, which was lost")),
+        ),
+    };
+    let parts: Vec<String> = [think].into_iter().chain(harm).collect();
+    // Two columns stand before it.
+    Some(format!("  {}", fold(&parts, "; ", columns.map(|columns| columns.saturating_sub(2)))))
+}
+
+/// SYNs, handshakes and ACKs are not the same: one client can send several of each.
+fn cookies(totals: &Totals) -> Option<String> {
+    let cookies = Cookies::of(totals);
+    if cookies.sent == 0 {
+        return None;
+    }
+    let looks_like = match cookies.demand() {
+        Some(Demand::Burst) => ": a burst of real clients",
+        Some(Demand::Mixed) => ": real clients among others that never answer",
+        Some(Demand::Flood) => ": a SYN flood, or clients that gave up",
+        None => "",
+    };
+    let finished = totals.established_by_cookie;
+    let acks = if cookies.valid == finished {
+        String::new()
+    } else {
+        format!(" ({})", counted(cookies.valid, "valid ACK"))
+    };
+    let sent = counted(cookies.sent, "SYN");
+    let finished = counted(finished, "handshake");
+    Some(format!("  {sent} answered by SYN cookie, {finished} finished by it{acks}{looks_like}"))
 }
 
 fn handshakes(report: &ListenerReport) -> String {
     let totals = &report.totals;
     let by_cookie = match totals.established_by_cookie {
         0 => String::new(),
-        count => format!(" ({count} by cookie)"),
+        count => format!(" ({count} by SYN cookie)"),
     };
     format!(
         "  {}, {} finished{by_cookie}, {} accepted",
@@ -282,10 +315,6 @@ fn handshakes(report: &ListenerReport) -> String {
         counted(totals.established, "handshake"),
         totals.accepted
     )
-}
-
-pub(super) fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {
@@ -297,18 +326,6 @@ fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {
 fn wait_label(bucket: usize) -> String {
     let from = if bucket == 0 { 0 } else { 1u64 << bucket.min(63) };
     format!("{:>7} -> {}", units::span(from), units::span(2u64 << bucket.min(62)))
-}
-
-/// The limit and who sets it: `limit 128 (application; somaxconn 4096)`.
-fn limit(limit: u32, somaxconn: Option<u32>) -> String {
-    match (binding(limit, somaxconn), somaxconn) {
-        (Some(Cap::Application), Some(somaxconn)) => {
-            format!("limit {limit} (application; somaxconn {somaxconn})")
-        }
-        (Some(cap), _) => format!("limit {limit} ({})", cap.name()),
-        (None, Some(somaxconn)) => format!("limit {limit} (somaxconn {somaxconn} now)"),
-        (None, None) => format!("limit {limit}"),
-    }
 }
 
 /// `host, kernel, ` of a recording.

@@ -21,6 +21,8 @@ pub(super) const VERSION: u8 = 1;
 #[derive(Serialize)]
 pub(super) struct ListenerPart<'a> {
     netns: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns_name: Option<&'a str>,
     cookie: Option<u64>,
     address: Option<IpAddr>,
     port: u16,
@@ -37,6 +39,7 @@ impl<'a> ListenerPart<'a> {
         match who {
             Who::Known(listener) => Self {
                 netns: listener.netns,
+                netns_name: listener.netns_name.as_deref(),
                 cookie: listener.cookie,
                 address: Some(listener.address),
                 port: listener.port,
@@ -47,6 +50,7 @@ impl<'a> ListenerPart<'a> {
             },
             Who::Unknown { netns, port, cookie } => Self {
                 netns: *netns,
+                netns_name: None,
                 cookie: *cookie,
                 address: None,
                 port: *port,
@@ -57,6 +61,7 @@ impl<'a> ListenerPart<'a> {
             },
             Who::Closed { listeners } => Self {
                 netns: 0,
+                netns_name: None,
                 cookie: None,
                 address: None,
                 port: 0,
@@ -114,6 +119,7 @@ pub(super) struct ConnectionsPart {
     recovered_after_s: Option<Vec<[u64; 2]>>,
     not_recovered: Option<u64>,
     not_followed: Option<u64>,
+    maybe_midway: Option<u64>,
     believed: Option<u64>,
     sent_data: Option<u64>,
 }
@@ -131,6 +137,7 @@ impl ConnectionsPart {
                 .then(|| counts.recovered.by_second().into_iter().map(Into::into).collect()),
             not_recovered: (seen && report.is_final).then(|| counts.not_back()),
             not_followed: seen.then_some(counts.not_followed),
+            maybe_midway: seen.then_some(counts.maybe_midway),
             believed: seen.then_some(counts.believed),
             sent_data: seen.then_some(counts.sent_data),
         }

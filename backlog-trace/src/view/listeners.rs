@@ -1,6 +1,5 @@
 //! How listeners stand, as a table and as JSON. It knows no kernel.
 
-use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::escape::{Sanitized, write_json_line};
+use super::names;
 use crate::listener::{Cap, Listener, Owner, Standing};
 
 /// Columns that are numbers.
@@ -28,7 +28,10 @@ pub fn text(standings: &[Standing]) -> String {
     for standing in standings {
         let mut row = row(standing);
         if !one_netns {
-            row.push(standing.listener.netns.to_string());
+            let Listener { netns, netns_name, .. } = &*standing.listener;
+            row.push(
+                netns_name.as_deref().map_or_else(|| netns.to_string(), |name| Sanitized(name).to_string()),
+            );
         }
         table.add_row(row);
     }
@@ -54,7 +57,7 @@ fn row(standing: &Standing) -> Vec<String> {
     let unknown = || "-".to_owned();
     vec![
         SocketAddr::new(listener.address, listener.port).to_string(),
-        owners(&listener.owners),
+        names::owner(Some(listener)),
         format!("{accept_queue}/{limit}"),
         syn_queue.map_or_else(unknown, |queue| {
             // A group's requests may all be this member's, or none of them.
@@ -72,17 +75,6 @@ fn row(standing: &Standing) -> Vec<String> {
     ]
 }
 
-/// `nginx/812 +3`: the first owner and how many more there are.
-fn owners(owners: &[Owner]) -> String {
-    let Some((first, more)) = owners.split_first() else { return "-".to_owned() };
-    let mut shown = format!("{}/{}", Sanitized(&first.comm), first.pid);
-    if !more.is_empty() {
-        // Writing to a String cannot fail.
-        let _ = write!(shown, " +{}", more.len());
-    }
-    shown
-}
-
 #[derive(Serialize)]
 struct Line<'a> {
     v: u32,
@@ -98,6 +90,8 @@ struct Line<'a> {
 #[derive(Serialize)]
 struct Named<'a> {
     netns: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns_name: Option<&'a str>,
     cookie: Option<u64>,
     address: IpAddr,
     port: u16,
@@ -118,6 +112,7 @@ impl<'a> From<&'a Listener> for Named<'a> {
     fn from(listener: &'a Listener) -> Self {
         Self {
             netns: listener.netns,
+            netns_name: listener.netns_name.as_deref(),
             cookie: listener.cookie,
             address: listener.address,
             port: listener.port,
@@ -177,6 +172,8 @@ mod tests {
             cgroup: Some("/a\nb".to_owned()),
             limit: 128,
             somaxconn: Some(4096),
+            netns_name: None,
+            lost_before: false,
             v6only: false,
             closed: false,
             namespace: None,
@@ -210,10 +207,29 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_is_written_as_in_every_other_output() {
+        let of = |inode, owners| {
+            let listener = Listener { inode, owners, ..(*standing(80, 1).listener).clone() };
+            Standing { listener: Arc::new(listener), ..standing(80, 1) }
+        };
+        for standing in [of(0, vec![]), of(7, vec![]), standing(80, 1)] {
+            let shown = text(std::slice::from_ref(&standing));
+            let line = shown.lines().nth(1).unwrap_or_default();
+            assert!(line.contains(&format!(" {} ", names::owner(Some(&standing.listener)))), "{line}");
+        }
+        assert!(text(&[of(0, vec![])]).contains("  kernel  "));
+    }
+
+    #[test]
     fn the_namespace_is_a_column_where_there_are_two() {
-        let shown = text(&[standing(80, 1), standing(80, 2)]);
+        let named = |name: &str| {
+            let listener =
+                Listener { netns_name: Some(name.to_owned()), ..(*standing(80, 3).listener).clone() };
+            Standing { listener: Arc::new(listener), ..standing(80, 3) }
+        };
+        let shown = text(&[standing(80, 1), standing(80, 2), named("blue")]);
         let last: Vec<_> = shown.lines().filter_map(|line| line.split_whitespace().last()).collect();
-        assert_eq!(last, ["NETNS", "1", "2"]);
+        assert_eq!(last, ["NETNS", "1", "2", "blue"]);
     }
 
     #[test]

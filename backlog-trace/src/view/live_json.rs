@@ -66,7 +66,8 @@ struct SummaryLine<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     gaps: &'a [String],
     host: Option<HostPart<'a>>,
-    listeners: usize,
+    listeners: u64,
+    listeners_with_loss: u64,
     packets: Packets,
     connections: SummaryConnections,
     audit: Vec<AuditPart>,
@@ -220,7 +221,8 @@ fn summary<'a>(
         complete: report.complete && gaps.is_empty(),
         gaps,
         host: report.session.as_deref().map(HostPart::of),
-        listeners: report.listeners.len(),
+        listeners: report.listeners_seen(),
+        listeners_with_loss: report.listeners_with_loss(),
         packets: Packets::of(&sum(&report.listeners), selection, seen),
         connections: SummaryConnections {
             lost: seen.then(|| connections.clone().map(|counts| counts.lost).sum()),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
+use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::reason::{Class, Reason};
 use unicode_width::UnicodeWidthStr;
 
@@ -11,7 +11,8 @@ use crate::tally::{Attributed, ListenerReport, Peer, Report, Selection, Tally};
 
 use super::bars::fold;
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
-use super::{Screen, View, audit_text, hist_text, names, units};
+use super::words::{self, counted};
+use super::{Screen, View, audit_text, names, units};
 
 /// Columns a line needs with everything in it; on a narrower terminal the
 /// owner, the SYN queue and the second's fraction are left out.
@@ -80,8 +81,7 @@ impl<W: Write> LiveText<W> {
                 Some(reason) => (reason.name(), class(reason.row().class)),
                 None => return Ok(()),
             },
-            Some(Kind::Opened) => ("listener opened", FAINT),
-            Some(Kind::Closed) => ("listener closed", FAINT),
+            Some(Kind::Opened | Kind::Closed) => return self.print_life(item),
             Some(Kind::Established) | None => return Ok(()),
         };
         self.print_heading()?;
@@ -90,19 +90,18 @@ impl<W: Write> LiveText<W> {
         let polled = self.is_polled();
         let lost =
             if detail.more > 0 { format!("{lost} x{}", u64::from(detail.more) + 1) } else { lost.to_owned() };
-        let mut cells = vec![time, names::listener(&item.who)];
+        let mut cells = vec![time, self.place(item)];
         if !self.is_narrow() {
             cells.push(names::owner(item.who.known()));
         }
         cells.extend([names::peer(Peer::of(detail)), lost, outcome(detail)]);
-        // What stood in a queue that closed between two looks is not known.
-        let known = !polled || Kind::from_number(detail.kind) != Some(Kind::Closed);
-        let queue = |length, known| {
-            if known { format!("{length}/{}", detail.limit) } else { "-".to_owned() }
-        };
-        cells.push(queue(detail.accept_queue, known));
+        cells.push(format!("{}/{}", detail.accept_queue, detail.limit));
         if !self.is_narrow() {
-            cells.push(queue(detail.syn_queue, !polled));
+            cells.push(if polled {
+                "-".to_owned()
+            } else {
+                format!("{}/{}", detail.syn_queue, detail.limit)
+            });
         }
         let lost_at = cells.len() - if self.is_narrow() { 3 } else { 4 };
         let last = cells.len() - 1;
@@ -113,6 +112,28 @@ impl<W: Write> LiveText<W> {
             write!(self.out, "{text}{:padding$}{}", "", if at == last { "\n" } else { gap })?;
         }
         Ok(())
+    }
+
+    /// The listener, and its network namespace where that is not the host's.
+    fn place(&self, item: &Attributed) -> String {
+        let listener = names::listener(&item.who);
+        match names::elsewhere(&item.who, self.tally.session().map(AsRef::as_ref)) {
+            Some(netns) => format!("{listener} in {netns}"),
+            None => listener,
+        }
+    }
+
+    /// A listener opened or closed: no loss, so a line of its own shape.
+    fn print_life(&mut self, item: &Attributed) -> io::Result<()> {
+        self.print_heading()?;
+        let (gap, digits) = if self.is_narrow() { (" ", 0) } else { ("  ", 6) };
+        let time = units::clock(self.tally.unix_ns(item.detail.time), digits, &self.screen.zone);
+        let owner = match names::owner(item.who.known()) {
+            owner if owner == "-" => String::new(),
+            owner => format!(" of {owner}"),
+        };
+        let text = format!("{}{owner} {}", self.place(item), life(&item.detail, self.is_polled()));
+        writeln!(self.out, "{time}{gap}{}", painted(FAINT, &text))
     }
 
     /// Columns grow with what is in them, unless every line after this one
@@ -157,7 +178,7 @@ impl<W: Write> LiveText<W> {
         }
         let digits = if self.is_narrow() { 0 } else { 6 };
         let time = units::clock(self.tally.unix_ns(time), digits, &self.screen.zone);
-        let text = format!("{count} lines missing: no room in the ring buffer; counted all the same");
+        let text = format!("{count} lines missing: the ring buffer was full; counted all the same");
         writeln!(self.out, "{time}  {}", painted(ALARM, &text))
     }
 }
@@ -187,49 +208,60 @@ impl<W: Write> View for LiveText<W> {
 
 /// What the client was told, or why we had to speak again and for which time.
 fn outcome(detail: &Detail) -> String {
-    let words = Outcome::name(detail.outcome).or(Cause::name(detail.cause));
-    match (words, detail.attempt) {
+    match (words::outcome(detail), detail.attempt) {
         (None, 0) => "-".to_owned(),
         (None, attempt) => format!("try {attempt}"),
         (Some(words), 0) => words.to_owned(),
-        (Some(words), attempt) => format!("{words}, try {attempt}"),
+        (Some(words), attempt) => format!("try {attempt}: {words}"),
+    }
+}
+
+/// What became of a listener. What stood in queues that closed between two
+/// looks is not known.
+fn life(detail: &Detail, polled: bool) -> String {
+    let Detail { accept_queue, syn_queue, limit, .. } = *detail;
+    match Kind::from_number(detail.kind) {
+        Some(Kind::Closed) if polled => "closed".to_owned(),
+        Some(Kind::Closed) => format!("closed with {accept_queue} unaccepted and {syn_queue} half-open"),
+        _ => format!("opened with backlog {limit}"),
     }
 }
 
 fn summary(report: &Report) -> Vec<String> {
-    let packets =
-        |class| report.listeners.iter().map(|listener| listener.packets(class)).fold(0, u64::saturating_add);
-    let (lost, connections) =
-        report.listeners.iter().fold((0u64, 0u64), |(listeners, connections), listener| {
-            (
-                listeners + u64::from(listener.packets(Class::Loss) > 0),
-                connections + listener.connections.lost,
-            )
-        });
-    let recovered: u64 = report.listeners.iter().map(|listener| listener.connections.recovered.count()).sum();
-    let closed_with: u64 = report.listeners.iter().map(ListenerReport::closed_with).sum();
-    let counted = hist_text::counted;
-    let what = if report.is_polled() {
-        format!("at least {}", counted(packets(Class::Loss), "packet"))
-    } else {
-        let packets = counted(packets(Class::Loss).saturating_sub(closed_with), "packet");
-        format!("{packets}, {}", counted(connections, "connection"))
-    };
-    let mut parts = vec![format!("{what} lost on {}", counted(lost, "listener"))];
-    if connections > 0 {
-        parts.push(format!("{recovered} came back"));
+    let sum =
+        |of: &dyn Fn(&ListenerReport) -> u64| report.listeners.iter().map(of).fold(0, u64::saturating_add);
+    let packets = |class| sum(&|listener| listener.packets(class));
+    let closed_with = sum(&ListenerReport::closed_with);
+    let connections = sum(&|listener| listener.connections.lost);
+    let recovered = sum(&|listener| listener.connections.recovered.count());
+    let lost = packets(Class::Loss).saturating_sub(closed_with);
+    let listeners = counted(report.listeners_seen(), "listener");
+    let with_loss = report.listeners_with_loss();
+    let mut parts = vec![match (lost, report.is_polled()) {
+        (0, _) => format!("no packet lost on {listeners}"),
+        (_, true) => format!("at least {} lost on {with_loss} of {listeners}", counted(lost, "packet")),
+        (_, false) => {
+            let (packets, connections) = (counted(lost, "packet"), counted(connections, "connection"));
+            format!("{packets}, {connections} lost on {with_loss} of {listeners}")
+        }
+    }];
+    match recovered {
+        0 if connections == 0 => {}
+        0 => parts.push("none got in later".to_owned()),
+        _ => parts.push(format!("{recovered} retried and got in")),
     }
+    parts.extend(words::midway(sum(&|listener| listener.connections.maybe_midway)));
     if closed_with > 0 {
         parts.push(format!("{} lost by listeners that closed", counted(closed_with, "connection")));
     }
-    for (of, words) in [
-        (Class::Cookie, "answered by cookie"),
-        (Class::Retransmit, "SYN+ACK sent again"),
-        (Class::Expired, "half-open given up or reset"),
+    for (of, noun, what) in [
+        (Class::Cookie, "SYN", "answered by SYN cookie"),
+        (Class::Retransmit, "SYN+ACK", "sent again"),
+        (Class::Expired, "half-open request", "given up or reset"),
     ] {
         let count = packets(of);
         if count > 0 {
-            parts.push(format!("{words} {count}"));
+            parts.push(format!("{} {what}", counted(count, noun)));
         }
     }
     if let Some(first) = parts.first_mut() {

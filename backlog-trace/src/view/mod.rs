@@ -19,6 +19,7 @@ mod live_text;
 mod names;
 mod paint;
 mod units;
+mod words;
 
 use std::io;
 

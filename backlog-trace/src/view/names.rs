@@ -1,9 +1,11 @@
-//! Listeners, owners and clients as one word each.
+//! Listeners, owners, clients and network namespaces as one word each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::event::Session;
 use crate::listener::Listener;
-use crate::tally::{Peer, Who};
+use crate::tally::{Peer, Report, Who};
 
 use super::escape::Sanitized;
 
@@ -15,6 +17,49 @@ pub(super) fn listener(who: &Who) -> String {
         Who::Unknown { port, .. } => format!("?:{port}"),
         Who::Closed { listeners } => format!("{listeners} closed listeners, not named one by one"),
     }
+}
+
+/// What the network namespaces of a report are called, where there is more than
+/// one; the host's own is not called anything.
+#[derive(Debug, Default)]
+pub(super) struct Namespaces<'a> {
+    host: Option<u32>,
+    names: BTreeMap<u32, &'a str>,
+    are_several: bool,
+}
+
+impl<'a> Namespaces<'a> {
+    /// Those of the listeners and of the audit.
+    pub(super) fn of(report: &'a Report) -> Self {
+        let of_listeners = report.listeners.iter().map(|listener| listener.who.netns());
+        let all: BTreeSet<u32> = of_listeners.chain(report.audit.iter().map(|audit| audit.netns)).collect();
+        let known = report.listeners.iter().filter_map(|listener| listener.who.known());
+        let named = known.filter_map(|listener| Some((listener.netns, listener.netns_name.as_deref()?)));
+        Self {
+            host: report.session.as_deref().and_then(|session| session.netns),
+            names: named.collect(),
+            are_several: all.iter().filter(|netns| **netns != 0).count() > 1,
+        }
+    }
+
+    /// `netns web1`, by its number where nobody knows its name; `None` where
+    /// it goes without saying.
+    pub(super) fn label(&self, netns: u32) -> Option<String> {
+        if !self.are_several || netns == 0 || self.host == Some(netns) {
+            return None;
+        }
+        let name = self.names.get(&netns);
+        Some(name.map_or_else(|| format!("netns {netns}"), |name| format!("netns {}", Sanitized(name))))
+    }
+}
+
+/// The name of a listener's namespace, where that is known not to be the host's own.
+pub(super) fn elsewhere(who: &Who, session: Option<&Session>) -> Option<String> {
+    let host = session.and_then(|session| session.netns)?;
+    let netns = who.netns();
+    let name = || who.known().and_then(|listener| listener.netns_name.as_deref());
+    (netns != 0 && netns != host)
+        .then(|| name().map_or_else(|| netns.to_string(), |name| Sanitized(name).to_string()))
 }
 
 /// `nginx/812 +3`: the first process that holds the socket, and how many others do.

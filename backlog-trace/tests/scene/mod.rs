@@ -1,5 +1,6 @@
 //! Observations made by hand, of which every number is known.
 
+pub(crate) mod namespaces;
 pub(crate) mod polled;
 
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ pub(crate) fn session() -> Session {
         version: "0.1.0".to_owned(),
         host: "web1".to_owned(),
         kernel: "6.12.107".to_owned(),
+        netns: Some(NETNS),
         start: START,
         clock: Clock { unix_minus_monotonic: 1_795_168_800_000_000_000 - i64::try_from(START).unwrap() },
         hooks: hooks.map(|hook| hook_state(hook, Some(Rung::Fentry), None)).to_vec(),
@@ -55,6 +57,8 @@ pub(crate) fn nginx() -> Listener {
         cgroup: Some("/system.slice/nginx.service".to_owned()),
         limit: 128,
         somaxconn: Some(4096),
+        netns_name: None,
+        lost_before: false,
         v6only: false,
         closed: false,
         namespace: None,

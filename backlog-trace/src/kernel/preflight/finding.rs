@@ -39,7 +39,7 @@ const OPTIONAL: [(Capability, &str); 6] = [
     (Capability::SysAdmin, "listeners in other network namespaces cannot be named"),
     (Capability::SysPtrace, "the processes that hold other users' listeners cannot be named"),
     (Capability::DacReadSearch, "the processes that hold other users' listeners cannot be named"),
-    (Capability::Syslog, "addresses of kernel functions may be hidden, which the tracepoint rung needs"),
+    (Capability::Syslog, "addresses of kernel functions may be hidden, which attaching by tracepoints needs"),
     (Capability::NetAdmin, "selftest cannot make its private network"),
     (
         Capability::SysResource,

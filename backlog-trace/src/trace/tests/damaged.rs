@@ -143,6 +143,7 @@ fn of_two_recordings_in_one_file_the_first_is_shown() {
     let (now, damage) = replayed(&[first.as_slice(), first.as_slice()].concat());
     assert_eq!(now, expected(|_| false));
     assert!(damage.trailing && !damage.unfinished);
+    assert_eq!(damage.trailing_bytes, first.len() as u64);
 
     // The first one was cut. The numbers of the second one's frames start below
     // and end above those of the first one's.

@@ -98,7 +98,7 @@ fn what_a_newer_minor_version_adds_is_skipped_and_counted() {
     let (shown, damage) = replayed(&writes.concat());
     assert_eq!(damage.newer_frames, 2);
     assert!(damage.is_none(), "{damage:?}");
-    assert!(damage.sentences()[0].contains("format 1.9"), "{:?}", damage.sentences());
+    assert!(damage.sentences()[0].contains("format is 1.9"), "{:?}", damage.sentences());
     assert_eq!((&shown[..1], &shown[1..]), (&plain[..1], &plain[2..]));
 }
 

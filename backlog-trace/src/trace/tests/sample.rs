@@ -118,6 +118,7 @@ pub(super) fn session() -> Session {
         version: "0.1.0".to_owned(),
         host: "web-1".to_owned(),
         kernel: "6.12.0".to_owned(),
+        netns: None,
         start: 1_000,
         clock: Clock { unix_minus_monotonic: 1_700_000_000_000_000_000 },
         hooks: vec![HookState {
@@ -142,6 +143,8 @@ pub(super) fn listener(id: u32) -> Listener {
         cgroup: Some("/system.slice/nginx.service".to_owned()),
         limit: 128,
         somaxconn: Some(4096),
+        netns_name: None,
+        lost_before: false,
         v6only: false,
         closed: false,
         namespace: None,
@@ -209,11 +212,13 @@ fn any_session() -> impl Strategy<Value = Session> {
     let hook = (hostile_text(), rung, hostile_text(), prop::option::of(hostile_text()))
         .prop_map(|(hook, rung, state, why)| HookState { hook, rung, state, why });
     let hooks = prop::collection::vec(hook, 0..4);
-    (hostile_text(), hostile_text(), hostile_text(), any::<u64>(), any::<i64>(), hooks).prop_map(
-        |(version, host, kernel, start, unix_minus_monotonic, hooks)| Session {
+    let netns = prop::option::of(any::<u32>());
+    (hostile_text(), hostile_text(), hostile_text(), netns, any::<u64>(), any::<i64>(), hooks).prop_map(
+        |(version, host, kernel, netns, start, unix_minus_monotonic, hooks)| Session {
             version,
             host,
             kernel,
+            netns,
             start,
             clock: Clock { unix_minus_monotonic },
             hooks,
@@ -224,29 +229,34 @@ fn any_session() -> impl Strategy<Value = Session> {
 fn any_listener() -> impl Strategy<Value = Listener> {
     let owner = (any::<u32>(), hostile_text()).prop_map(|(pid, comm)| Owner { pid, comm });
     let place = (any::<u32>(), prop::option::of(any::<u64>()), any::<IpAddr>(), any::<u16>(), any::<u64>());
-    let held = (prop::collection::vec(owner, 0..3), prop::option::of(hostile_text()));
+    let name = || prop::option::of(hostile_text());
+    let held = (prop::collection::vec(owner, 0..3), name(), name());
     let keys = prop::collection::vec(any::<u64>(), 0..3);
     let limits = (any::<u32>(), prop::option::of(any::<u32>()), any::<bool>(), any::<bool>());
-    (any::<u32>(), keys, place, held, limits).prop_map(|(id, keys, place, (owners, cgroup), limits)| {
-        let (netns, cookie, address, port, inode) = place;
-        let (limit, somaxconn, v6only, closed) = limits;
-        Listener {
-            id,
-            keys,
-            netns,
-            cookie,
-            address,
-            port,
-            inode,
-            owners,
-            cgroup,
-            limit,
-            somaxconn,
-            v6only,
-            closed,
-            namespace: None,
-        }
-    })
+    (any::<u32>(), keys, place, held, limits).prop_map(
+        |(id, keys, place, (owners, cgroup, netns_name), limits)| {
+            let (netns, cookie, address, port, inode) = place;
+            let (limit, somaxconn, v6only, closed) = limits;
+            Listener {
+                id,
+                keys,
+                netns,
+                cookie,
+                address,
+                port,
+                inode,
+                owners,
+                cgroup,
+                limit,
+                somaxconn,
+                netns_name,
+                lost_before: v6only,
+                v6only,
+                closed,
+                namespace: None,
+            }
+        },
+    )
 }
 
 fn any_detail() -> impl Strategy<Value = Detail> {

@@ -1,0 +1,80 @@
+//! What text says for the short names of JSON, and how numbers go with nouns.
+//!
+//! Text is for a person on call: it says what happened to the client. JSON
+//! keeps its names, which are a contract.
+
+use backlog_trace_common::detail::{Cause, Detail, Outcome};
+
+use crate::listener::{Cap, binding};
+
+/// `1 packet`, `2 packets`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `its final ACK was dropped` or the like; `None` where there is nothing to say.
+pub(super) fn outcome(detail: &Detail) -> Option<&'static str> {
+    const NO_ANSWER: u8 = Outcome::Silent as u8;
+    const RESET: u8 = Outcome::Reset as u8;
+    const CLIENT_SILENT: u8 = Cause::ClientSilent as u8;
+    const ACK_REFUSED: u8 = Cause::AckRefused as u8;
+    const DUPLICATE_SYN: u8 = Cause::DuplicateSyn as u8;
+    match (detail.outcome, detail.cause) {
+        (NO_ANSWER, _) => Some("no answer sent"),
+        (RESET, _) => Some("reset"),
+        (_, CLIENT_SILENT) => Some("no final ACK came"),
+        (_, ACK_REFUSED) => Some("its final ACK was dropped"),
+        (_, DUPLICATE_SYN) => Some("the client sent its SYN again"),
+        _ => None,
+    }
+}
+
+/// What is not known of clients that were met soon after the start.
+pub(super) fn midway(clients: u64) -> Option<String> {
+    let clients = match clients {
+        0 => return None,
+        1 => "1 client".to_owned(),
+        _ => format!("{clients} clients"),
+    };
+    Some(format!("up to {clients} had been refused before the start: counted from the next try on"))
+}
+
+/// The limit of both queues and who sets it: `backlog 128, set by the
+/// application (somaxconn would allow 4096)`.
+pub(super) fn limit(limit: u32, somaxconn: Option<u32>) -> String {
+    match (binding(limit, somaxconn), somaxconn) {
+        (Some(Cap::Application), Some(somaxconn)) => {
+            format!("backlog {limit}, set by the application (somaxconn would allow {somaxconn})")
+        }
+        (Some(Cap::Application), None) => format!("backlog {limit}, set by the application"),
+        (Some(Cap::Somaxconn), _) => format!("backlog {limit}, capped by somaxconn"),
+        (None, Some(somaxconn)) => format!("backlog {limit} (somaxconn is {somaxconn} now)"),
+        (None, None) => format!("backlog {limit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_in_json_has_its_words() {
+        let detail = |outcome, cause| Detail { outcome, cause, ..zerocopy::FromZeros::new_zeroed() };
+        for number in 0..u8::MAX {
+            assert_eq!(outcome(&detail(number, 0)).is_some(), Outcome::name(number).is_some(), "{number}");
+            assert_eq!(outcome(&detail(0, number)).is_some(), Cause::name(number).is_some(), "{number}");
+        }
+    }
+
+    #[test]
+    fn who_sets_the_limit() {
+        for (is, somaxconn, said) in [
+            (128, Some(4096), "backlog 128, set by the application (somaxconn would allow 4096)"),
+            (4096, Some(4096), "backlog 4096, capped by somaxconn"),
+            (4096, Some(128), "backlog 4096 (somaxconn is 128 now)"),
+            (128, None, "backlog 128"),
+        ] {
+            assert_eq!(limit(is, somaxconn), said);
+        }
+    }
+}
