@@ -1,5 +1,6 @@
 //! The subcommand: which runs there are, and their verdicts.
 
+use std::io::stdout;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,22 +13,19 @@ use super::verdict::{Account, judge};
 use crate::dist;
 use crate::kernels::{self, Kernel, RUNGS};
 
-/// The rung that polls: what it gives to listeners is a lower bound.
-const POLLED: &str = "counters";
-
 /// How dense a workload is: listeners and namespaces that come and go in a
 /// second, SYNs refused in a second by listeners that stand.
-struct Density {
-    listeners: f64,
-    namespaces: f64,
-    refused: f64,
+pub(super) struct Density {
+    pub(super) listeners: f64,
+    pub(super) namespaces: f64,
+    pub(super) refused: f64,
 }
 
 /// A million listeners in 17 minutes, 10,000 namespaces in 34.
-const NATIVE: Density = Density { listeners: 1000.0, namespaces: 5.0, refused: 100.0 };
+pub(super) const NATIVE: Density = Density { listeners: 1000.0, namespaces: 5.0, refused: 100.0 };
 
 /// What an emulated machine bears and still has time for the tool.
-const GUEST: Density = Density { listeners: 100.0, namespaces: 0.5, refused: 20.0 };
+pub(super) const GUEST: Density = Density { listeners: 100.0, namespaces: 0.5, refused: 20.0 };
 
 /// Has listeners and namespaces come, go and lose SYNs for so many minutes; judges attribution, memory, CPU and punctuality.
 #[derive(Args, Debug)]
@@ -66,15 +64,15 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let tool = arguments.tool.clone().map_or_else(dist::build, Ok)?;
-    play::build()?;
+    let player = play::build()?;
     let mut all_hold = true;
     if arguments.native || arguments.kernels.is_empty() {
         let best = vec![None];
         let rungs = if arguments.rungs.is_empty() { best } else { named(&arguments.rungs) };
         for rung in rungs {
-            let workload = workload(arguments, &tool, &NATIVE, rung);
+            let workload = workload(arguments, [&tool, &player], &NATIVE, rung);
             println!("{}", title("this machine", &workload));
-            all_hold &= said(&workload, rung, &play::natively(&workload)?);
+            all_hold &= said(&workload, rung, &play::natively(&workload, &mut stdout())?);
         }
     }
     for kernel in &arguments.kernels {
@@ -84,9 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             named(&arguments.rungs)
         };
         for rung in rungs {
-            let workload = workload(arguments, &tool, &GUEST, rung);
+            let workload = workload(arguments, [&tool, &player], &GUEST, rung);
             println!("{}", title(kernel.version, &workload));
-            all_hold &= said(&workload, rung, &play::in_guest(&workload, kernel)?);
+            all_hold &= said(&workload, rung, &play::in_guest(&workload, kernel, &mut stdout())?);
         }
     }
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -96,7 +94,12 @@ fn named(rungs: &[String]) -> Vec<Option<&str>> {
     rungs.iter().map(|rung| Some(rung.as_str())).collect()
 }
 
-fn workload(arguments: &Arguments, tool: &Path, density: &Density, rung: Option<&str>) -> Workload {
+fn workload(
+    arguments: &Arguments,
+    [tool, player]: [&Path; 2],
+    density: &Density,
+    rung: Option<&str>,
+) -> Workload {
     let by = rung.map(|rung| format!("--rung={rung}"));
     let sizes = arguments.cpus_like.map(|cpus| format!("--as-cpus={cpus}"));
     Workload {
@@ -106,6 +109,7 @@ fn workload(arguments: &Arguments, tool: &Path, density: &Density, rung: Option<
         refused_per_second: arguments.refused_per_second.unwrap_or(density.refused),
         open: arguments.open,
         tool: tool.to_owned(),
+        player: player.to_owned(),
         arguments: by.into_iter().chain(sizes).collect(),
     }
 }
@@ -124,10 +128,7 @@ fn title(place: &str, workload: &Workload) -> String {
 
 /// Prints the verdict; whether the run holds.
 fn said(workload: &Workload, rung: Option<&str>, observed: &Observed) -> bool {
-    let polls = rung == Some(POLLED)
-        || observed.intervals.iter().any(|interval| interval.rung.as_deref() == Some(POLLED));
-    let account = if polls { Account::Bounded } else { Account::Exact };
-    let faults = judge(observed, account, workload.seconds);
+    let faults = judge(observed, Account::of(rung, observed), workload.seconds);
     let foreign: usize = observed.intervals.iter().map(|interval| interval.foreign_rests).sum();
     if foreign > 0 {
         println!("{foreign} rests in namespaces that are not this workload's were left out");

@@ -5,6 +5,7 @@
 mod command;
 mod observed;
 mod play;
+pub(crate) mod short;
 mod table;
 mod verdict;
 

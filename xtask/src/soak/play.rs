@@ -1,6 +1,6 @@
 //! Playing one run: on this machine, or in a guest.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub(super) struct Workload {
     pub(super) open: usize,
     /// The tool's binary.
     pub(super) tool: PathBuf,
+    /// The binary of what plays.
+    pub(super) player: PathBuf,
     /// Its arguments beside those that make it print intervals.
     pub(super) arguments: Vec<String>,
 }
@@ -70,17 +72,16 @@ impl Workload {
 }
 
 /// Builds what plays.
-pub(super) fn build() -> Result<()> {
-    step("build the workload", || dist::static_binary(PLAYER, &player()))
-}
-
-fn player() -> PathBuf {
-    workspace::target().join("dist").join(PLAYER)
+pub(super) fn build() -> Result<PathBuf> {
+    let player = workspace::target().join("dist").join(PLAYER);
+    step("build the workload", || dist::static_binary(PLAYER, &player))?;
+    Ok(player)
 }
 
 /// Plays it on this machine.
-pub(super) fn natively(workload: &Workload) -> Result<Observed> {
-    let command = workload.command(&player().display().to_string(), &workload.tool.display().to_string());
+pub(super) fn natively(workload: &Workload, out: &mut dyn Write) -> Result<Observed> {
+    let command =
+        workload.command(&workload.player.display().to_string(), &workload.tool.display().to_string());
     let (program, arguments) = command.split_first().context("no command")?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -89,7 +90,7 @@ pub(super) fn natively(workload: &Workload) -> Result<Observed> {
         .spawn()
         .with_context(|| format!("{program} could not be started"))?;
     let output = child.stdout.take().context("the workload has no output")?;
-    let mut playing = Playing::begin(workload)?;
+    let mut playing = Playing::begin(workload, out)?;
     for line in BufReader::new(output).lines() {
         playing.take(&line?)?;
     }
@@ -102,10 +103,10 @@ pub(super) fn natively(workload: &Workload) -> Result<Observed> {
 }
 
 /// Plays it in a guest.
-pub(super) fn in_guest(workload: &Workload, kernel: &Kernel) -> Result<Observed> {
+pub(super) fn in_guest(workload: &Workload, kernel: &Kernel, out: &mut dyn Write) -> Result<Observed> {
     let qemu = Qemu::find()?;
     let prepared = guest::prepare(kernel)?;
-    let files = [(TOOL, workload.tool.clone()), (PLAYER, player())]
+    let files = [(TOOL, workload.tool.clone()), (PLAYER, workload.player.clone())]
         .map(|(name, outside)| GuestFile { inside: format!("/bin/{name}"), outside });
     let guest = Guest {
         kernel: &prepared,
@@ -118,7 +119,7 @@ pub(super) fn in_guest(workload: &Workload, kernel: &Kernel) -> Result<Observed>
         counted: false,
         live: false,
     };
-    let mut playing = Playing::begin(workload)?;
+    let mut playing = Playing::begin(workload, out)?;
     let mut failed = None;
     let outcome = guest::hear(&qemu, &guest, &mut |line| {
         if let Err(error) = playing.take(line) {
@@ -133,15 +134,16 @@ pub(super) fn in_guest(workload: &Workload, kernel: &Kernel) -> Result<Observed>
 }
 
 /// A run that goes on: its table is printed as it grows.
-struct Playing {
+struct Playing<'a> {
     observed: Observed,
     table: Table,
+    out: &'a mut dyn Write,
 }
 
-impl Playing {
-    fn begin(workload: &Workload) -> Result<Self> {
-        Table::begin(&mut std::io::stdout())?;
-        Ok(Self { observed: Observed::default(), table: Table::new(workload.seconds) })
+impl<'a> Playing<'a> {
+    fn begin(workload: &Workload, out: &'a mut dyn Write) -> Result<Self> {
+        Table::begin(out)?;
+        Ok(Self { observed: Observed::default(), table: Table::new(workload.seconds), out })
     }
 
     fn take(&mut self, line: &str) -> Result<()> {
@@ -150,13 +152,13 @@ impl Playing {
             return Ok(());
         }
         if let Some(interval) = self.observed.take(line)? {
-            self.table.take(&mut std::io::stdout(), interval)?;
+            self.table.take(self.out, interval)?;
         }
         Ok(())
     }
 
     fn end(mut self) -> Result<Observed> {
-        self.table.end(&mut std::io::stdout())?;
+        self.table.end(self.out)?;
         Ok(self.observed)
     }
 }

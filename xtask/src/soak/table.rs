@@ -30,12 +30,12 @@ impl Table {
     }
 
     /// Prints the heading.
-    pub(super) fn begin(out: &mut impl Write) -> std::io::Result<()> {
+    pub(super) fn begin(out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{HEADING}")
     }
 
     /// Takes in an interval; prints a row where one is full.
-    pub(super) fn take(&mut self, out: &mut impl Write, interval: &Interval) -> std::io::Result<()> {
+    pub(super) fn take(&mut self, out: &mut dyn Write, interval: &Interval) -> std::io::Result<()> {
         self.row.push(interval.clone());
         if interval.at - self.began < self.every {
             return Ok(());
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Prints what is left.
-    pub(super) fn end(&mut self, out: &mut impl Write) -> std::io::Result<()> {
+    pub(super) fn end(&mut self, out: &mut dyn Write) -> std::io::Result<()> {
         let row = std::mem::take(&mut self.row);
         let Some(last) = row.last() else { return Ok(()) };
         let lost: u64 = row.iter().map(|interval| interval.overflows).sum();

@@ -5,6 +5,9 @@
 
 use super::observed::{Interval, Observed, Phase};
 
+/// The rung that polls: what it gives to listeners is a lower bound.
+const POLLED: &str = "counters";
+
 /// Intervals are of one second; one that is off by more than this is late. What
 /// the machine's own timers were late meanwhile is added.
 const LATE_MS: u64 = 250;
@@ -39,6 +42,15 @@ pub(super) enum Account {
     /// counts from the first look at it: something may be left over, nothing
     /// given too much.
     Bounded,
+}
+
+impl Account {
+    /// Of the rung that was asked for, or that is told of.
+    pub(super) fn of(rung: Option<&str>, observed: &Observed) -> Self {
+        let is_polled = |interval: &Interval| interval.rung.as_deref() == Some(POLLED);
+        let polls = rung == Some(POLLED) || observed.intervals.iter().any(is_polled);
+        if polls { Self::Bounded } else { Self::Exact }
+    }
 }
 
 /// All faults of a run, each a sentence; none if it holds.

@@ -134,11 +134,17 @@ impl Matrix {
 
     /// A result from elsewhere than `selftest`.
     pub(crate) fn record(&mut self, kernel: &Kernel, name: &str, passed: bool, why: &str) {
+        self.record_on("", kernel, name, passed, why);
+    }
+
+    /// The same of one rung.
+    pub(crate) fn record_on(&mut self, rung: &str, kernel: &Kernel, name: &str, passed: bool, why: &str) {
         let verdict = if passed { Verdict::Pass } else { Verdict::Fail };
         if !passed {
-            self.notes.push(format!("{} {name}: {why}", kernel.version));
+            let on = if rung.is_empty() { String::new() } else { format!(" {rung}") };
+            self.notes.push(format!("{} {name}{on}: {why}", kernel.version));
         }
-        self.cells.entry((name.to_owned(), String::new())).or_default().insert(kernel.version, verdict);
+        self.cells.entry((name.to_owned(), rung.to_owned())).or_default().insert(kernel.version, verdict);
     }
 
     fn add_scenario(&mut self, kernel: &Kernel, scenario: Scenario) {

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use super::matrix::Matrix;
 use crate::cargo::cargo;
 use crate::kernels::NATIVE;
+use crate::soak::short;
 use crate::step::{quiet, step};
 use crate::workspace;
 
@@ -44,6 +45,11 @@ pub(super) fn run() -> Result<Option<Matrix>> {
     }
     let mut matrix = Matrix::default();
     matrix.add(&NATIVE, &said);
+    step("build the soak's workload", || {
+        quiet(cargo().args(["build", "--quiet", "--locked", "-p", "soak-guest"]))
+    })?;
+    let faults = step("a short soak", short::natively).unwrap_or_else(|error| vec![format!("{error:#}")]);
+    matrix.record(&NATIVE, short::NAME, faults.is_empty(), &faults.join("; "));
     Ok(Some(matrix))
 }
 
