@@ -99,7 +99,8 @@ fn the_soft_limit_is_raised_and_the_hard_one_is_named_where_it_binds() {
     }
     let check = with_limits(tool(&["check"]), 512, 1024).output().unwrap();
     let printed = String::from_utf8(check.stdout).unwrap();
-    assert!(printed.contains("the limit on open files (ulimit -n) is 1024"), "{printed}");
+    let shown = format!("{printed}\n{}\n{} held", String::from_utf8_lossy(&check.stderr), inhabited.len());
+    assert!(printed.contains("the limit on open files (ulimit -n) is 1024"), "{shown}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, getrlimit};
@@ -72,15 +72,43 @@ impl Pool {
     /// gone; returns the latter.
     pub(super) fn discover(&mut self, look: Look) -> Vec<u32> {
         let mut found = self.search(look);
+        if look == Look::Wide && self.lost_deep(&found) {
+            found = self.search(Look::Deep);
+        }
         let room = self.room();
         let gone = self.let_go_of_gone(&found);
         if !room.holds_doors(found.len()) {
             self.entered.values_mut().for_each(Namespace::spare);
         }
         self.refused.clear();
+        if self.enter(found, room) {
+            // Where one place is gone, another may lead there: a descriptor of
+            // an observer that ends, beside that of the process that stays.
+            let found = self.search(look);
+            self.enter(found, room);
+        }
+        gone
+    }
+
+    /// Whether a namespace was found by a descriptor or a thread that is gone:
+    /// others may lead there, which only a deep look finds.
+    fn lost_deep(&self, found: &BTreeMap<u32, PathBuf>) -> bool {
+        self.entered.iter().any(|(inode, namespace)| {
+            let is_deep =
+                |part| part == Component::Normal("fd".as_ref()) || part == Component::Normal("task".as_ref());
+            !found.contains_key(inode)
+                && namespace.place().starts_with("/proc")
+                && namespace.place().components().any(is_deep)
+                && !namespace.is_still_there()
+        })
+    }
+
+    /// Enters those that are not entered yet; says whether the place of one was
+    /// gone by then.
+    fn enter(&mut self, mut found: BTreeMap<u32, PathBuf>, room: Room) -> bool {
+        let (all, mut vanished) = (found.len(), false);
         let mut names = None;
         self.left_out.clear();
-        let all = found.len();
         // The own one first: it has room however little there is.
         let own = own().ok().and_then(|inode| found.remove_entry(&inode));
         for (inode, place) in own.into_iter().chain(found) {
@@ -93,7 +121,7 @@ impl Pool {
             }
             match Namespace::enter(&place, self.serial) {
                 // The process left, and its pid or its namespace is another's now.
-                Ok(namespace) if namespace.inode() != inode => {}
+                Ok(namespace) if namespace.inode() != inode => vanished = true,
                 Ok(mut namespace) => {
                     namespace.call(names.get_or_insert_with(resolve::names).remove(&inode));
                     if !room.holds_doors(all) {
@@ -102,14 +130,14 @@ impl Pool {
                     self.serial += 1;
                     self.entered.insert(inode, namespace);
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => vanished = true,
                 Err(error) => {
                     self.refused.insert(inode, format!("{}: {error}", place.display()));
                 }
             }
         }
         self.note_shortage(room.shortage(all, self.left_out.len()));
-        gone
+        vanished
     }
 
     /// Lets go of those to which nothing leads any more; returns them. The
@@ -287,5 +315,45 @@ mod tests {
         assert_eq!(namespace.somaxconn(), namespace.sysctls().unwrap().somaxconn);
         assert!(namespace.counters().is_ok());
         assert!(pool.exists(inode) && !pool.exists(1));
+    }
+
+    /// Two processes hold a namespace open; the one by which it was found ends.
+    #[test]
+    fn root_a_namespace_that_another_descriptor_leads_to_is_kept() {
+        if !rustix::process::geteuid().is_root() {
+            return anstream::eprintln!("skipped: making a network namespace needs root");
+        }
+        let door = std::thread::spawn(|| {
+            #[expect(unsafe_code, reason = "unshare has no safe form, though this flag is harmless")]
+            // SAFETY: the file table, about which the function warns, is not touched.
+            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
+            fs::File::open(OWN).unwrap()
+        })
+        .join()
+        .unwrap();
+        let inode = u32::try_from(std::os::unix::fs::MetadataExt::ino(&door.metadata().unwrap())).unwrap();
+        let hold = || {
+            let held = std::process::Stdio::from(door.try_clone().unwrap());
+            std::process::Command::new("/bin/sleep").arg("1000").stdin(held).spawn().unwrap()
+        };
+        let (mut first, mut second) = (hold(), hold());
+        // Descriptors of this process are the pool's, and lead nowhere.
+        drop(door);
+        let mut pool = Pool::default();
+        pool.discover(Look::Deep);
+        let place = pool.get(inode).map(|namespace| namespace.place().to_owned());
+        let leads_to_first =
+            place.as_ref().is_some_and(|place| place.starts_with(format!("/proc/{}", first.id())));
+        let (by, other) = if leads_to_first { (&mut first, &mut second) } else { (&mut second, &mut first) };
+        by.kill().unwrap();
+        by.wait().unwrap();
+        let gone = pool.discover(Look::Wide);
+        let kept = pool.get(inode).is_some();
+        other.kill().unwrap();
+        other.wait().unwrap();
+        let finally = pool.discover(Look::Wide);
+        assert!(place.is_some() && !gone.contains(&inode) && kept);
+        // Another test's observer may hold it for a moment.
+        assert!(finally.contains(&inode) || pool.get(inode).is_some_and(Namespace::is_still_there));
     }
 }
