@@ -105,10 +105,10 @@ impl Report {
         self.listeners.iter().map(|listener| listener.who.listeners()).sum()
     }
 
-    /// Of those, how many lost something; of those that are not named, one
-    /// where any did.
+    /// Of those, how many lost packets, and not only what they took along when
+    /// they closed; of those that are not named, one where any did.
     pub fn listeners_with_loss(&self) -> u64 {
-        let lost = |listener: &&ListenerReport| listener.packets(Class::Loss) > 0;
+        let lost = |listener: &&ListenerReport| listener.packets(Class::Loss) > listener.closed_with();
         self.listeners.iter().filter(lost).count() as u64
     }
 }

@@ -202,17 +202,17 @@ fn losses(report: &ListenerReport, of: &Report) -> String {
     let ConnectionCounts { lost, recovered, not_followed, .. } = &report.connections;
     // Packets are counted, connections are told by details: what is missed there is not in it.
     let bound = if of.details.missed > 0 { "at least " } else { "" };
-    let noun = if of.is_final { "connection" } else { "new connection" };
     // What a closing listener loses is no packet; it has a line of its own.
     let closed = report.closed_with();
     let lost_text = match report.packets(Class::Loss).saturating_sub(closed) {
         0 if closed > 0 => "no packet lost".to_owned(),
         0 => "nothing lost".to_owned(),
-        packets => match (*lost, bound) {
-            // A client's way begins at the socket that refused it first.
-            (0, "") => format!("{} lost, of clients refused before", counted(packets, "packet")),
-            _ => format!("{}, {bound}{} lost", counted(packets, "packet"), counted(*lost, noun)),
-        },
+        packets => {
+            // A client's way begins at the socket that refused it first, and
+            // goes on at its successor.
+            let noun = if of.is_final && *lost > 0 { "connection" } else { "new connection" };
+            format!("{}, {bound}{} lost", counted(packets, "packet"), counted(*lost, noun))
+        }
     };
     let back = match recovered.median_us() {
         Some(median) => {
