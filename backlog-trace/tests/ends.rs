@@ -2,7 +2,7 @@
 //! signals, with readers that died or stopped, with streams that are full,
 //! closed or limited. Each is the real program; it polls, so that every kernel
 //! and every user can run it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[expect(dead_code, reason = "each test uses a part of the circumstances")]
 mod tool;

@@ -14,8 +14,12 @@ use backlog_trace::event::Event;
 use backlog_trace::tally::{ReasonFilter, Selection};
 use backlog_trace::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
 use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthStr;
 
 const EVERY: Option<Duration> = Some(Duration::from_secs(5));
+
+/// A pane beside another one, a terminal as it opens, a screen.
+const WIDTHS: [usize; 3] = [40, 80, 140];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -29,6 +33,16 @@ fn check(name: &str, printed: &str) {
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
     assert!(printed == expected, "{name} differs; it is now:\n{printed}");
+}
+
+/// The same, and no line crosses the terminal's edge.
+#[track_caller]
+fn check_fits(name: &str, printed: &str, columns: usize) {
+    let plain = strip_str(printed).to_string();
+    check(name, &plain);
+    for line in plain.lines() {
+        assert!(line.width() <= columns, "{name}: {line:?} takes {} columns", line.width());
+    }
 }
 
 fn play(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> String {
@@ -75,7 +89,10 @@ fn hist_of_an_overload() {
     let text = hist_text(&events, None, Selection::default(), None);
     check("hist.txt", &strip_str(&text).to_string());
     check("hist.ansi", &text);
-    check("hist_80.txt", &strip_str(&hist_text(&events, Some(80), Selection::default(), None)).to_string());
+    for columns in WIDTHS {
+        let text = hist_text(&events, Some(columns), Selection::default(), None);
+        check_fits(&format!("hist_{columns}.txt"), &text, columns);
+    }
     check(
         "hist_intervals.txt",
         &strip_str(&hist_text(&events, None, Selection::default(), EVERY)).to_string(),
@@ -84,6 +101,30 @@ fn hist_of_an_overload() {
     check("hist.json", &hist_json(&events, Selection::default(), None));
     check("hist_intervals.json", &hist_json(&events, Selection::default(), EVERY));
     check("hist_only_ack.json", &hist_json(&events, only("ack"), None));
+}
+
+/// Times of day are told with their day and zone, by every view.
+#[test]
+fn days_and_zones_are_told() {
+    let events = scene::overload();
+    let tokyo = || Screen { columns: None, zone: TimeZone::get("Asia/Tokyo").unwrap() };
+    let hist = play(&events, |out| Box::new(HistText::new(out, tokyo(), Selection::default(), EVERY)));
+    let titles = strip_str(&hist).to_string();
+    for title in [
+        "2026-11-20 19:00:00 to 19:00:05 Asia/Tokyo (+09:00) (5.0 s)",
+        "2026-11-20 19:00:05 to 19:00:10 Asia/Tokyo (+09:00) (5.0 s)",
+        "whole run: 2026-11-20 19:00:00 to 19:00:10 Asia/Tokyo (+09:00) (10 s)",
+    ] {
+        assert!(titles.lines().any(|line| line == title), "{titles}");
+    }
+    // Midnight in the middle of the run.
+    let zone =
+        TimeZone::fixed(jiff::tz::offset(13).saturating_add(jiff::Span::new().minutes(59).seconds(55)));
+    let screen = Screen { columns: None, zone };
+    let live = play(&events, |out| Box::new(LiveText::new(out, screen, Selection::default())));
+    let days: Vec<&str> = live.lines().filter(|line| line.contains(", times in ")).collect();
+    assert_eq!(days.len(), 2, "{live}");
+    assert!(days[0].contains("2026-11-20, ") && days[1].contains("2026-11-21, "), "{days:?}");
 }
 
 #[test]
@@ -107,7 +148,9 @@ fn live_of_oddities() {
     let text = live_text(&events, None);
     check("live.txt", &strip_str(&text).to_string());
     check("live.ansi", &text);
-    check("live_80.txt", &strip_str(&live_text(&events, Some(80))).to_string());
+    for columns in WIDTHS {
+        check_fits(&format!("live_{columns}.txt"), &live_text(&events, Some(columns)), columns);
+    }
     check("live.json", &live_json(&events));
 }
 

@@ -1,6 +1,6 @@
 //! `backlog-trace check`: what this kernel, this user and this machine allow.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::Args;
 
@@ -50,7 +50,7 @@ pub fn run(arguments: &Check) -> Result<Exit> {
     trial.findings.push(listener::room_finding());
     let mut out = output::stdout();
     let written = match arguments.format {
-        Format::Text => view::check::text(&trial, &mut out),
+        Format::Text => text(&trial, &mut out),
         Format::Json => view::check::json(&trial, &mut out),
     };
     if let Err(error) = written.and_then(|()| out.flush())
@@ -63,4 +63,11 @@ pub fn run(arguments: &Check) -> Result<Exit> {
         Verdict::Reduced => Exit::Reduced,
         Verdict::Nothing => Exit::Nothing,
     })
+}
+
+/// In lines that fit.
+fn text(trial: &probe::Trial, out: &mut impl Write) -> io::Result<()> {
+    let mut lines = Vec::new();
+    view::check::text(trial, &mut lines)?;
+    out.write_all(view::fitted(&String::from_utf8_lossy(&lines), output::columns()).as_bytes())
 }

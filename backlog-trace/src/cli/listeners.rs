@@ -74,7 +74,7 @@ pub fn run(listeners: &Listeners) -> Result<Exit> {
     }
     let mut out = output::stdout();
     let written = match listeners.format {
-        Format::Text => out.write_all(view::listeners::text(&standings).as_bytes()),
+        Format::Text => out.write_all(view::listeners::text(&standings, output::columns()).as_bytes()),
         Format::Json => view::listeners::json(&standings, &mut out),
     };
     match written.and_then(|()| out.flush()) {

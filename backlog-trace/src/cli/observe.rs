@@ -77,9 +77,10 @@ pub struct Observe {
     /// Run this command when everything is attached, and observe for as long as it runs.
     ///
     /// Its exit code does not become that of backlog-trace. Where --duration
-    /// or a signal ends the observation first, it is sent SIGTERM. With
-    /// --format json its standard output goes to standard error, so that
-    /// standard output holds nothing but JSON.
+    /// or a signal ends the observation first, it is sent SIGTERM; what it has
+    /// left behind in the background is neither waited for nor ended. With
+    /// --format json or record -o - its standard output goes to standard error, so that
+    /// standard output holds nothing but the result.
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
     // Last: its heading holds for every option that follows.

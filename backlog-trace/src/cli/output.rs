@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::AutoStream;
@@ -13,7 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::tcgetwinsize;
 
 use crate::failure::{Exit, Failure};
-use crate::view::Screen;
+use crate::view::escape::Sanitized;
+use crate::view::{Screen, fitted};
 
 /// Where results go: buffered, colours only on a terminal that wants them.
 pub(super) fn stdout() -> io::BufWriter<AutoStream<io::Stdout>> {
@@ -22,8 +24,37 @@ pub(super) fn stdout() -> io::BufWriter<AutoStream<io::Stdout>> {
 
 /// What text looks like there.
 pub(super) fn screen() -> Screen {
-    let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0);
-    Screen { columns: size.map(|size| usize::from(size.ws_col)), zone: TimeZone::system() }
+    Screen { columns: columns(), zone: zone() }
+}
+
+/// Columns of the terminal that standard output is; none where it is no terminal.
+pub(super) fn columns() -> Option<usize> {
+    columns_of(io::stdout())
+}
+
+/// A terminal that does not know its size, such as a serial line, has what
+/// COLUMNS says, or 80.
+fn columns_of(stream: impl AsFd + IsTerminal) -> Option<usize> {
+    stream.is_terminal().then(|| {
+        let size = tcgetwinsize(stream).map_or(0, |size| usize::from(size.ws_col));
+        let told = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+        if size > 0 { size } else { told().unwrap_or(80) }
+    })
+}
+
+/// The zone that TZ or /etc/localtime names; UTC where neither does.
+fn zone() -> TimeZone {
+    static SAID: Once = Once::new();
+    TimeZone::try_system().unwrap_or_else(|_| {
+        // A host without /etc/localtime keeps UTC; who sets TZ wants something.
+        if let Some(named) = std::env::var_os("TZ").filter(|named| !named.is_empty()) {
+            SAID.call_once(|| {
+                let named = named.to_string_lossy();
+                talk(format_args!("TZ={} names no time zone: times are in UTC", Sanitized(&named)));
+            });
+        }
+        TimeZone::UTC
+    })
 }
 
 /// What an error of standard output means: nothing where its reader went away.
@@ -52,7 +83,8 @@ pub(super) fn refused(error: &io::Error) -> Failure {
 /// Says something to the person.
 pub(super) fn talk(sentence: impl fmt::Display) {
     // There is nowhere left to say that it could not be said.
-    let _ = Talk.write_all(format!("backlog-trace: {sentence}\n").as_bytes());
+    let line = format!("backlog-trace: {sentence}");
+    let _ = Talk.write_all(fitted(&line, columns_of(io::stderr())).as_bytes());
 }
 
 /// Says something that only a person at the terminal needs.

@@ -75,7 +75,7 @@ fn view(arguments: &Report, selection: &Selection, file: &Path) -> Box<dyn View>
     let (out, selection) = (output::stdout(), selection.clone());
     let name = Some(file.display().to_string());
     match (arguments.events, arguments.format) {
-        (true, Format::Text) => Box::new(LiveText::new(out, output::screen(), selection)),
+        (true, Format::Text) => Box::new(LiveText::new(out, output::screen(), selection).of_recording(name)),
         (true, Format::Json) => Box::new(LiveJson::new(out, selection)),
         (false, Format::Text) => {
             Box::new(HistText::new(out, output::screen(), selection, arguments.interval).of_recording(name))

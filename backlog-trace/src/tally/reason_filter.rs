@@ -77,9 +77,10 @@ fn unknown(name: &str) -> Failure {
     let known = || stages().into_iter().chain(TABLE.iter().map(|row| row.name));
     let mut near: Vec<&str> = known().filter(|known| part_of(known) == name).collect();
     if near.is_empty() {
-        // The measure that clap uses for options, and its threshold.
+        // As clap does for options, but by a measure that weighs the beginning: the stage.
         let best = known()
-            .map(|known| (strsim::jaro(name, known).max(strsim::jaro(name, part_of(known))), known))
+            .map(|known| (if name.contains('/') { known } else { part_of(known) }, known))
+            .map(|(compared, known)| (strsim::jaro_winkler(name, compared), known))
             .filter(|(likeness, _)| *likeness > 0.7)
             .max_by(|a, b| a.0.total_cmp(&b.0));
         near.extend(best.map(|(_, known)| known));
@@ -138,10 +139,11 @@ mod tests {
         check_unknown("sin", Some("syn"));
         check_unknown("syn/accept_queue_ful", Some("syn/accept_queue_full"));
         check_unknown("cookie_ak", Some("cookie_ack"));
+        check_unknown("syn/queue_full", Some("syn/syn_queue_full"));
         check_unknown("retransmits", Some("synack/retransmit"));
         check_unknown(
-            "accept_queue_full",
-            Some("syn/accept_queue_full or ack/accept_queue_full or cookie_ack/accept_queue_full"),
+            "child_failed",
+            Some("ack/child_failed or cookie_ack/child_failed or fastopen/child_failed"),
         );
         check_unknown("", None);
         check_unknown("zzz", None);

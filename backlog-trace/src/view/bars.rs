@@ -1,36 +1,49 @@
 //! Bars, sparklines and lines that fold at the terminal's edge.
 
-use anstream::adapter::strip_str;
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::painted;
+use super::wrap::visible;
 use anstyle::Style;
 
-/// Columns of label and count in front of a bar.
-const LABEL_AND_COUNT: usize = 34;
-
-/// Columns of a bar where there is no terminal to fill.
-const BAR_ON_PAPER: usize = 40;
-
-/// Columns of everything else on a line with a bar.
-const BESIDE_BAR: usize = 2 + LABEL_AND_COUNT + 3;
-
-/// Columns of the bars on a terminal of `columns` columns.
-pub(super) fn bar_columns(columns: Option<usize>) -> usize {
-    columns.map_or(BAR_ON_PAPER, |columns| columns.saturating_sub(BESIDE_BAR).clamp(10, 100))
+/// How wide the parts of a line with a bar are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Bars {
+    /// Label and count in front of a bar.
+    label_and_count: usize,
+    /// The bar itself.
+    bar: usize,
+    /// Where the terminal ends.
+    edge: Option<usize>,
 }
 
-/// One line: label, count, and a bar as long as its share of `largest`.
-pub(super) fn row(label: &str, count: u64, largest: u64, columns: usize, style: Style) -> String {
-    let count_columns = LABEL_AND_COUNT.saturating_sub(label.width()).max(2);
-    let bar = "#".repeat(length(count, largest, columns));
-    format!(
-        "  {label} {count:>width$} |{}{:space$}|",
-        painted(style, &bar),
-        "",
-        width = count_columns - 1,
-        space = columns - bar.len()
-    )
+/// Columns of everything else on a line with a bar: two blanks in front of it,
+/// one after the count, and a stroke on either side.
+const BESIDE: usize = 5;
+
+impl Bars {
+    /// On a terminal of `columns` columns; 40 columns of bar where there is none
+    /// to fill.
+    pub(super) fn on(columns: Option<usize>) -> Self {
+        let label_and_count = if columns.is_some_and(|columns| columns < 60) { 26 } else { 34 };
+        let bar =
+            columns.map_or(40, |columns| columns.saturating_sub(BESIDE + label_and_count).clamp(4, 100));
+        Self { label_and_count, bar, edge: columns }
+    }
+
+    /// One line: label, count, and a bar as long as its share of `largest`. A
+    /// label that is too long for the terminal takes the bar's room.
+    pub(super) fn row(self, label: &str, count: u64, largest: u64, style: Style) -> String {
+        let bar = length(count, largest, self.bar);
+        let count = count.to_string();
+        let blank = self.label_and_count.saturating_sub(label.width() + count.len()).max(1);
+        let front = format!("  {label}{:blank$}{count}", "");
+        let bar = "#".repeat(bar);
+        if self.edge.is_some_and(|edge| front.width() + 3 + self.bar > edge) {
+            return front;
+        }
+        format!("{front} |{}{:space$}|", painted(style, &bar), "", space = self.bar - bar.len())
+    }
 }
 
 /// Rounded, but anything that occurred shows.
@@ -72,18 +85,13 @@ pub(super) fn fold(parts: &[String], separator: &str, columns: Option<usize>) ->
     text
 }
 
-/// Columns of a text that may hold colours.
-fn visible(text: &str) -> usize {
-    strip_str(text).map(UnicodeWidthStr::width).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
     fn check_row(label: &str, count: u64, largest: u64, expected: &str) {
-        assert_eq!(row(label, count, largest, 40, Style::new()), expected);
+        assert_eq!(Bars::on(None).row(label, count, largest, Style::new()), expected);
     }
 
     #[test]
@@ -119,7 +127,22 @@ mod tests {
 
     #[test]
     fn columns_of_a_bar() {
-        assert_eq!([None, Some(80), Some(140), Some(20), Some(500)].map(bar_columns), [40, 41, 100, 10, 100]);
+        assert_eq!(
+            [None, Some(80), Some(140), Some(40), Some(500)].map(|columns| Bars::on(columns).bar),
+            [40, 41, 100, 9, 100]
+        );
+    }
+
+    #[test]
+    fn no_row_crosses_the_edge() {
+        for columns in [40, 60, 80, 140] {
+            for label in ["syn/accept_queue_full", "cookie_ack/accept_queue_full"] {
+                for count in [1, 123_456_789] {
+                    let row = Bars::on(Some(columns)).row(label, count, 7, Style::new());
+                    assert!(row.width() <= columns, "{columns}: {row}");
+                }
+            }
+        }
     }
 
     #[test]

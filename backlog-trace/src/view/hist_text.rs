@@ -9,16 +9,20 @@ use backlog_trace_common::reason::Class;
 use crate::event::{Event, Totals};
 use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series, Tally};
 
-use super::bars::{bar_columns, fold, row, sparkline};
+use super::bars::{Bars, fold, sparkline};
 use super::escape::Sanitized;
 use super::intervals::Intervals;
 use super::names::Namespaces;
 use super::paint::{FAINT, HEADING, class, painted};
 use super::words::{self, counted, midway};
+use super::wrap::{fitted, shortened};
 use super::{Screen, View, audit_text, names, units};
 
 /// Columns of the sparkline's line that are not sparkline.
 const BESIDE_SPARKLINE: usize = 56;
+
+/// The same where only its first and last second stand beside it.
+const BESIDE_CLOCKS: usize = 4 + 8 + 1 + 1 + 8;
 
 /// Prints histograms as text.
 pub struct HistText<W> {
@@ -49,21 +53,19 @@ impl<W: Write> HistText<W> {
     }
 
     fn print(&mut self, report: &Report) -> io::Result<()> {
-        if let Some(title) = self.title(report) {
-            writeln!(self.out, "{}", painted(HEADING, &title))?;
-        }
+        self.print_line(&painted(HEADING, &self.title(report)))?;
         let namespaces = Namespaces::of(report);
         for listener in &report.listeners {
             for line in self.listener(listener, report, &namespaces) {
-                writeln!(self.out, "{line}")?;
+                self.print_line(&line)?;
             }
         }
         if report.listeners.is_empty() {
             let among = if self.is_selective { " that the filters let through" } else { "" };
-            writeln!(self.out, "no listener{among} saw a connection")?;
+            self.print_line(&format!("no listener{among} saw a connection"))?;
         }
         for line in audit_text::lines(report, &self.gaps, self.screen.columns) {
-            writeln!(self.out, "{line}")?;
+            self.print_line(&line)?;
         }
         if !report.is_final {
             writeln!(self.out)?;
@@ -71,20 +73,22 @@ impl<W: Write> HistText<W> {
         self.out.flush()
     }
 
-    /// What stretch of time this is, where there is more than one or it is past.
-    fn title(&self, report: &Report) -> Option<String> {
-        if self.recording.is_none() && !self.intervals.are_several() {
-            return None;
+    fn print_line(&mut self, line: &str) -> io::Result<()> {
+        self.out.write_all(fitted(line, self.screen.columns).as_bytes())
+    }
+
+    /// What stretch of time this is; of a recording, on which host.
+    fn title(&self, report: &Report) -> String {
+        let [from, to] = [report.from, report.to].map(|time| self.tally.unix_ns(time));
+        let stretch = units::stretch(from, to, &self.screen.zone);
+        let stretch = format!("{stretch} ({})", units::span(report.to.saturating_sub(report.from) / 1000));
+        match (report.is_final, &self.recording) {
+            (true, Some(name)) => {
+                format!("{}: {}{stretch}", Sanitized(name), names::origin(report.session.as_deref()))
+            }
+            (true, None) if self.intervals.are_several() => format!("whole run: {stretch}"),
+            _ => stretch,
         }
-        let from = units::clock(self.tally.unix_ns(report.from), 0, &self.screen.zone);
-        let to = units::clock(self.tally.unix_ns(report.to), 0, &self.screen.zone);
-        let stretch =
-            format!("{from} to {to} ({})", units::span(report.to.saturating_sub(report.from) / 1000));
-        Some(match (report.is_final, &self.recording) {
-            (true, Some(name)) => format!("{}: {}{stretch}", Sanitized(name), origin(report)),
-            (true, None) => format!("whole run: {stretch}"),
-            (false, _) => stretch,
-        })
     }
 
     fn listener(&self, report: &ListenerReport, of: &Report, namespaces: &Namespaces<'_>) -> Vec<String> {
@@ -123,19 +127,25 @@ impl<W: Write> HistText<W> {
         let mut parts = vec![names::listener(&report.who)];
         parts.extend(namespaces.label(report.who.netns()));
         parts.push(names::owner(known));
-        parts.extend(known.and_then(|known| known.cgroup.as_deref()).map(|path| Sanitized(path).to_string()));
+        parts.extend(known.and_then(|known| known.cgroup.as_deref()).map(|path| self.path(path)));
         parts.push(words::limit(report.limit, known.and_then(|known| known.somaxconn)));
         parts.retain(|part| part != "-");
         painted(HEADING, &fold(&parts, "   ", self.screen.columns))
     }
 
+    /// A cgroup as far as there is room for it on a line of its own.
+    fn path(&self, path: &str) -> String {
+        let path = Sanitized(path).to_string();
+        self.screen.columns.map_or(path.clone(), |columns| shortened(&path, columns.saturating_sub(4)))
+    }
+
     fn reasons(&self, report: &ListenerReport) -> Vec<String> {
-        let columns = bar_columns(self.screen.columns);
+        let bars = Bars::on(self.screen.columns);
         let largest = report.totals.reasons.iter().map(|(_, count)| count).max().unwrap_or(0);
         [Class::Loss, Class::Expired, Class::Retransmit, Class::Cookie, Class::Harmless]
             .into_iter()
             .flat_map(|of| report.reasons(of))
-            .map(|(reason, count)| row(reason.name(), count, largest, columns, class(reason.row().class)))
+            .map(|(reason, count)| bars.row(reason.name(), count, largest, class(reason.row().class)))
             .collect()
     }
 
@@ -144,9 +154,9 @@ impl<W: Write> HistText<W> {
         if largest == 0 {
             return Vec::new();
         }
-        let columns = bar_columns(self.screen.columns);
+        let bars = Bars::on(self.screen.columns);
         let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        let rows = filled.map(|(bucket, count)| row(&label(bucket), *count, largest, columns, FAINT));
+        let rows = filled.map(|(bucket, count)| bars.row(&label(bucket), *count, largest, FAINT));
         std::iter::once(format!("  {title}")).chain(rows).collect()
     }
 
@@ -154,19 +164,24 @@ impl<W: Write> HistText<W> {
         if series.cells().is_empty() {
             return None;
         }
-        let columns =
-            self.screen.columns.map_or(40, |columns| columns.saturating_sub(BESIDE_SPARKLINE).clamp(10, 120));
+        // Beside its words where that leaves it room enough, or on a line of its own.
+        let columns = self.screen.columns.map_or(40, |columns| {
+            let beside = columns.saturating_sub(BESIDE_SPARKLINE);
+            if beside < 20 { columns.saturating_sub(BESIDE_CLOCKS).max(1) } else { beside.min(120) }
+        });
         let zone = &self.screen.zone;
         let at = |second: i64| units::clock(second.saturating_mul(1_000_000_000), 0, zone);
-        let line = sparkline(series.cells(), columns);
-        Some(format!(
-            "  losses per second    {} {} {}   most {}{}",
-            at(series.start()),
-            painted(class(Class::Loss), &line),
-            at(series.end()),
-            series.most(),
-            if of.details.missed > 0 { " (without what the ring buffer had no room for)" } else { "" }
-        ))
+        let line = painted(class(Class::Loss), &sparkline(series.cells(), columns));
+        let parts = [
+            "  losses per second ".to_owned(),
+            format!("{} {line} {}", at(series.start()), at(series.end())),
+            format!(
+                "most {}{}",
+                series.most(),
+                if of.details.missed > 0 { " (without what the ring buffer had no room for)" } else { "" }
+            ),
+        ];
+        Some(fold(&parts, "   ", self.screen.columns))
     }
 }
 
@@ -326,11 +341,4 @@ fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {
 fn wait_label(bucket: usize) -> String {
     let from = if bucket == 0 { 0 } else { 1u64 << bucket.min(63) };
     format!("{:>7} -> {}", units::span(from), units::span(2u64 << bucket.min(62)))
-}
-
-/// `host, kernel, ` of a recording.
-fn origin(report: &Report) -> String {
-    report.session.as_deref().map_or_else(String::new, |session| {
-        format!("{}, {}, ", Sanitized(&session.host), Sanitized(&session.kernel))
-    })
 }

@@ -3,52 +3,58 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use anstyle::Style;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use super::escape::{Sanitized, write_json_line};
+use super::grid::{Column, Grid};
 use super::names;
+use super::wrap::shortened;
 use crate::listener::{Cap, Listener, Owner, Standing};
 
-/// Columns that are numbers.
-const NUMBERS: [usize; 3] = [2, 3, 5];
+/// The columns; each is as wide as the widest that stands in it.
+const COLUMNS: [Column; 8] = [
+    Column::words("LISTENER", 0),
+    Column::words("OWNER", 0),
+    Column::numbers("ACCEPT Q", 0),
+    Column::numbers("SYN Q", 0),
+    Column::words("LIMITED BY", 0),
+    Column::numbers("DROPS", 0),
+    Column::words("CGROUP", 0),
+    Column::words("NETNS", 0),
+];
 
-/// The table, one line per listener. The namespace is a column where there is
-/// more than one.
-pub fn text(standings: &[Standing]) -> String {
+/// The table: a line per listener, or as many as a terminal of `columns` columns
+/// takes. The namespace is a column where there is more than one.
+pub fn text(standings: &[Standing], columns: Option<usize>) -> String {
     let first = standings.first().map(|standing| standing.listener.netns);
     let one_netns = standings.iter().all(|standing| Some(standing.listener.netns) == first);
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let mut header = vec!["LISTENER", "OWNER", "ACCEPT Q", "SYN Q", "LIMITED BY", "DROPS", "CGROUP"];
-    if !one_netns {
-        header.push("NETNS");
+    let rows: Vec<Vec<String>> = standings
+        .iter()
+        .map(|standing| {
+            let mut row = row(standing);
+            // All but the two blanks in front of what is on a line of its own.
+            if let (Some(cgroup), Some(columns)) = (row.last_mut(), columns) {
+                *cgroup = shortened(cgroup, columns.saturating_sub(2));
+            }
+            if !one_netns {
+                let Listener { netns, netns_name, .. } = &*standing.listener;
+                let named = netns_name.as_deref().map(|name| Sanitized(name).to_string());
+                row.push(named.unwrap_or_else(|| netns.to_string()));
+            }
+            row
+        })
+        .collect();
+    let shown = COLUMNS.into_iter().take(if one_netns { COLUMNS.len() - 1 } else { COLUMNS.len() });
+    let widest = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width()).max();
+    let fitting = shown.enumerate().map(|(at, column)| Column { width: widest(at).unwrap_or(0), ..column });
+    let mut grid = Grid::new(fitting, columns);
+    let mut lines = grid.heading();
+    for row in rows {
+        lines.extend(grid.row(row.into_iter().map(|cell| (cell, Style::new()))));
     }
-    table.set_header(header);
-    for standing in standings {
-        let mut row = row(standing);
-        if !one_netns {
-            let Listener { netns, netns_name, .. } = &*standing.listener;
-            row.push(
-                netns_name.as_deref().map_or_else(|| netns.to_string(), |name| Sanitized(name).to_string()),
-            );
-        }
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    for number in NUMBERS {
-        if let Some(column) = table.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let mut shown = String::new();
-    for line in table.lines() {
-        shown.push_str(line.trim_end());
-        shown.push('\n');
-    }
-    shown
+    lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
 }
 
 fn row(standing: &Standing) -> Vec<String> {
@@ -198,12 +204,26 @@ mod tests {
             drops: None,
             ..standing(80, 1)
         };
+        let both = [standing(8080, 1), bare];
+        let plain = |columns| anstream::adapter::strip_str(&text(&both, columns)).to_string();
         assert_eq!(
-            text(&[standing(8080, 1), bare]),
+            plain(None),
             "LISTENER   OWNER               ACCEPT Q   SYN Q  LIMITED BY                    DROPS  CGROUP\n\
              [::]:8080  ngi\\u{1b}nx/812 +1   129/128   3/128  application (somaxconn 4096)    319  /a\\nb\n\
              [::]:80    -                    129/128  ≤3/128  -                                 -  -\n"
         );
+        assert_eq!(
+            plain(Some(80)),
+            "LISTENER   OWNER               ACCEPT Q   SYN Q  LIMITED BY\n\
+             \x20 DROPS  CGROUP\n\
+             [::]:8080  ngi\\u{1b}nx/812 +1   129/128   3/128  application (somaxconn 4096)\n\
+             \x20   319  /a\\nb\n\
+             [::]:80    -                    129/128  ≤3/128  -\n\
+             \x20     -  -\n"
+        );
+        let narrow = plain(Some(40));
+        assert!(narrow.lines().all(|line| line.width() <= 40), "{narrow}");
+        assert!(narrow.contains("application (somaxconn 4096)"), "{narrow}");
     }
 
     #[test]
@@ -213,11 +233,11 @@ mod tests {
             Standing { listener: Arc::new(listener), ..standing(80, 1) }
         };
         for standing in [of(0, vec![]), of(7, vec![]), standing(80, 1)] {
-            let shown = text(std::slice::from_ref(&standing));
+            let shown = text(std::slice::from_ref(&standing), None);
             let line = shown.lines().nth(1).unwrap_or_default();
             assert!(line.contains(&format!(" {} ", names::owner(Some(&standing.listener)))), "{line}");
         }
-        assert!(text(&[of(0, vec![])]).contains("  kernel  "));
+        assert!(text(&[of(0, vec![])], None).contains("  kernel  "));
     }
 
     #[test]
@@ -227,7 +247,8 @@ mod tests {
                 Listener { netns_name: Some(name.to_owned()), ..(*standing(80, 3).listener).clone() };
             Standing { listener: Arc::new(listener), ..standing(80, 3) }
         };
-        let shown = text(&[standing(80, 1), standing(80, 2), named("blue")]);
+        let shown = text(&[standing(80, 1), standing(80, 2), named("blue")], None);
+        let shown = anstream::adapter::strip_str(&shown).to_string();
         let last: Vec<_> = shown.lines().filter_map(|line| line.split_whitespace().last()).collect();
         assert_eq!(last, ["NETNS", "1", "2", "blue"]);
     }

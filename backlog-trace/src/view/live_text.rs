@@ -2,46 +2,61 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::reason::{Class, Reason};
-use unicode_width::UnicodeWidthStr;
 
 use crate::event::Event;
 use crate::tally::{Attributed, ListenerReport, Peer, Report, Selection, Tally};
 
 use super::bars::fold;
+use super::escape::Sanitized;
+use super::grid::{Column, Grid};
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
 use super::words::{self, counted};
+use super::wrap::fitted;
 use super::{Screen, View, audit_text, names, units};
 
-/// Columns a line needs with everything in it; on a narrower terminal the
-/// owner, the SYN queue and the second's fraction are left out.
-const WIDE: usize = 118;
+/// Columns that a row on one line takes, with all six digits of the second's
+/// fraction. On a narrower terminal the fraction is left out, and a row takes
+/// as many lines as it needs.
+const WIDE: usize = 119;
 
-/// A column: its heading, and the width it starts with.
-type Column = (&'static str, usize);
-
-const WIDE_COLUMNS: [Column; 8] = [
-    ("TIME", 15),
-    ("LISTENER", 14),
-    ("OWNER", 13),
-    ("PEER", 20),
-    ("LOST", 22),
-    ("OUTCOME", 8),
-    ("ACCEPT Q", 8),
-    ("SYN Q", 5),
+/// The columns, each with the width that it starts with.
+const COLUMNS: [Column; 8] = [
+    Column::words("TIME", 15),
+    Column::words("LISTENER", 14),
+    Column::words("OWNER", 13),
+    Column::words("PEER", 20),
+    Column::words("LOST", 22),
+    Column::words("OUTCOME", 8),
+    Column::words("ACCEPT Q", 8),
+    Column::words("SYN Q", 5),
 ];
 
-const NARROW_COLUMNS: [Column; 6] =
-    [("TIME", 8), ("LISTENER", 12), ("PEER", 15), ("LOST", 21), ("OUTCOME", 7), ("ACCEPT Q", 8)];
+/// The columns of a terminal.
+fn columns(screen: &Screen) -> impl Iterator<Item = Column> {
+    let is_narrow = is_narrow(screen);
+    COLUMNS.into_iter().map(move |column| match column.name {
+        "TIME" if is_narrow => Column { width: 8, ..column },
+        _ => column,
+    })
+}
+
+fn is_narrow(screen: &Screen) -> bool {
+    screen.columns.is_some_and(|columns| columns < WIDE)
+}
 
 /// Prints each loss as text.
 pub struct LiveText<W> {
     out: W,
     tally: Tally,
     screen: Screen,
-    widths: Vec<usize>,
+    grid: Grid,
+    /// The day and the zone that were printed last.
+    day: Option<String>,
     has_heading: bool,
+    recording: Option<String>,
     missed: u64,
     gaps: Vec<String>,
 }
@@ -49,29 +64,28 @@ pub struct LiveText<W> {
 impl<W: Write> LiveText<W> {
     /// Prints to `out` what is selected.
     pub fn new(out: W, screen: Screen, selection: Selection) -> Self {
-        let mut view = Self {
+        Self {
             out,
             tally: Tally::new(selection),
+            grid: Grid::new(columns(&screen), screen.columns),
             screen,
-            widths: Vec::new(),
+            day: None,
             has_heading: false,
+            recording: None,
             missed: 0,
             gaps: Vec::new(),
-        };
-        view.widths = view.columns().iter().map(|(_, width)| *width).collect();
-        view
+        }
     }
 
-    fn is_narrow(&self) -> bool {
-        self.screen.columns.is_some_and(|columns| columns < WIDE)
+    /// Names the recording that is replayed, if one is.
+    #[must_use]
+    pub fn of_recording(mut self, name: Option<String>) -> Self {
+        self.recording = name;
+        self
     }
 
     fn is_polled(&self) -> bool {
         self.tally.session().is_some_and(|session| session.is_polled())
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        if self.is_narrow() { &NARROW_COLUMNS } else { &WIDE_COLUMNS }
     }
 
     fn print(&mut self, item: &Attributed) -> io::Result<()> {
@@ -84,33 +98,46 @@ impl<W: Write> LiveText<W> {
             Some(Kind::Opened | Kind::Closed) => return self.print_life(item),
             Some(Kind::Established) | None => return Ok(()),
         };
+        let unix_ns = self.tally.unix_ns(detail.time);
+        self.print_day(unix_ns)?;
         self.print_heading()?;
-        let (gap, digits) = if self.is_narrow() { (" ", 0) } else { ("  ", 6) };
-        let time = units::clock(self.tally.unix_ns(detail.time), digits, &self.screen.zone);
+        let time = self.clock(unix_ns);
         let polled = self.is_polled();
         let lost =
             if detail.more > 0 { format!("{lost} x{}", u64::from(detail.more) + 1) } else { lost.to_owned() };
-        let mut cells = vec![time, self.place(item)];
-        if !self.is_narrow() {
-            cells.push(names::owner(item.who.known()));
+        let queue = |length, known| {
+            if known { format!("{length}/{}", detail.limit) } else { "-".to_owned() }
+        };
+        let cells = [
+            time,
+            self.place(item),
+            names::owner(item.who.known()),
+            names::peer(Peer::of(detail)),
+            lost,
+            outcome(detail),
+            queue(detail.accept_queue, true),
+            queue(detail.syn_queue, !polled),
+        ];
+        let styled = cells.into_iter().zip(COLUMNS).map(|(cell, column)| match column.name {
+            "LOST" => (cell, style),
+            _ => (cell, Style::new()),
+        });
+        self.grid.row(styled).iter().try_for_each(|line| writeln!(self.out, "{line}"))
+    }
+
+    fn clock(&self, unix_ns: i64) -> String {
+        let digits = if is_narrow(&self.screen) { 0 } else { 6 };
+        units::clock(unix_ns, digits, &self.screen.zone)
+    }
+
+    /// The day and the zone of what follows, wherever another one begins.
+    fn print_day(&mut self, unix_ns: i64) -> io::Result<()> {
+        let day = units::day(unix_ns, &self.screen.zone);
+        if self.day.as_ref() == Some(&day) {
+            return Ok(());
         }
-        cells.extend([names::peer(Peer::of(detail)), lost, outcome(detail)]);
-        cells.push(format!("{}/{}", detail.accept_queue, detail.limit));
-        if !self.is_narrow() {
-            cells.push(if polled {
-                "-".to_owned()
-            } else {
-                format!("{}/{}", detail.syn_queue, detail.limit)
-            });
-        }
-        let lost_at = cells.len() - if self.is_narrow() { 3 } else { 4 };
-        let last = cells.len() - 1;
-        self.widen(&cells, gap.len());
-        for (at, (cell, width)) in cells.iter().zip(&self.widths).enumerate() {
-            let padding = if at == last { 0 } else { width.saturating_sub(cell.width()) };
-            let text = if at == lost_at { painted(style, cell) } else { cell.clone() };
-            write!(self.out, "{text}{:padding$}{}", "", if at == last { "\n" } else { gap })?;
-        }
+        self.print_line(&painted(FAINT, &day))?;
+        self.day = Some(day);
         Ok(())
     }
 
@@ -125,47 +152,35 @@ impl<W: Write> LiveText<W> {
 
     /// A listener opened or closed: no loss, so a line of its own shape.
     fn print_life(&mut self, item: &Attributed) -> io::Result<()> {
+        let unix_ns = self.tally.unix_ns(item.detail.time);
+        self.print_day(unix_ns)?;
         self.print_heading()?;
-        let (gap, digits) = if self.is_narrow() { (" ", 0) } else { ("  ", 6) };
-        let time = units::clock(self.tally.unix_ns(item.detail.time), digits, &self.screen.zone);
+        let time = self.clock(unix_ns);
         let owner = match names::owner(item.who.known()) {
             owner if owner == "-" => String::new(),
             owner => format!(" of {owner}"),
         };
         let text = format!("{}{owner} {}", self.place(item), life(&item.detail, self.is_polled()));
-        writeln!(self.out, "{time}{gap}{}", painted(FAINT, &text))
+        self.print_line(&format!("{time}  {}", painted(FAINT, &text)))
     }
 
-    /// Columns grow with what is in them, unless every line after this one
-    /// would cross the terminal's edge for it.
-    fn widen(&mut self, cells: &[String], gap: usize) {
-        let grown: Vec<usize> =
-            cells.iter().zip(&self.widths).map(|(cell, width)| cell.width().max(*width)).collect();
-        let line = grown.iter().sum::<usize>() + gap * grown.len().saturating_sub(1);
-        if self.screen.columns.is_none_or(|columns| line <= columns) {
-            self.widths = grown;
-        }
+    fn print_line(&mut self, line: &str) -> io::Result<()> {
+        self.out.write_all(fitted(line, self.screen.columns).as_bytes())
     }
 
     fn print_heading(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.has_heading, true) {
             return Ok(());
         }
-        let gap = if self.is_narrow() { " " } else { "  " };
-        let cells: Vec<String> = self
-            .columns()
-            .iter()
-            .zip(&self.widths)
-            .map(|((name, _), width)| format!("{name:width$}"))
-            .collect();
-        writeln!(self.out, "{}", painted(HEADING, cells.join(gap).trim_end()))
+        self.grid.heading().iter().try_for_each(|line| writeln!(self.out, "{line}"))
     }
 
     fn print_summary(&mut self) -> io::Result<()> {
         let report = self.tally.whole();
-        writeln!(self.out, "{}", fold(&summary(&report), "; ", self.screen.columns))?;
+        self.print_day(self.tally.unix_ns(report.to))?;
+        self.print_line(&fold(&summary(&report), "; ", self.screen.columns))?;
         for line in audit_text::lines(&report, &self.gaps, self.screen.columns) {
-            writeln!(self.out, "{line}")?;
+            self.print_line(&line)?;
         }
         self.out.flush()
     }
@@ -176,16 +191,22 @@ impl<W: Write> LiveText<W> {
         if count == 0 {
             return Ok(());
         }
-        let digits = if self.is_narrow() { 0 } else { 6 };
-        let time = units::clock(self.tally.unix_ns(time), digits, &self.screen.zone);
+        let unix_ns = self.tally.unix_ns(time);
+        self.print_day(unix_ns)?;
+        let time = self.clock(unix_ns);
         let text = format!("{count} lines missing: the ring buffer was full; counted all the same");
-        writeln!(self.out, "{time}  {}", painted(ALARM, &text))
+        self.print_line(&format!("{time}  {}", painted(ALARM, &text)))
     }
 }
 
 impl<W: Write> View for LiveText<W> {
     fn take(&mut self, event: &Event) -> io::Result<()> {
         let items = self.tally.take(event);
+        if let (Event::Started(session), Some(name)) = (event, &self.recording) {
+            let from = units::stretch_from(session.clock.unix_ns(session.start), &self.screen.zone);
+            let title = format!("{}: {}{from}", Sanitized(name), names::origin(Some(session)));
+            self.print_line(&painted(HEADING, &title))?;
+        }
         for item in &items {
             self.print(item)?;
         }

@@ -9,6 +9,7 @@ mod audit_text;
 mod bars;
 pub mod check;
 pub mod escape;
+mod grid;
 mod hist_json;
 mod hist_text;
 mod intervals;
@@ -20,6 +21,7 @@ mod names;
 mod paint;
 mod units;
 mod words;
+mod wrap;
 
 use std::io;
 
@@ -31,6 +33,7 @@ pub use hist_json::HistJson;
 pub use hist_text::HistText;
 pub use live_json::LiveJson;
 pub use live_text::LiveText;
+pub use wrap::fitted;
 
 /// Something that prints events.
 pub trait View {

@@ -78,6 +78,13 @@ pub(super) fn peer(peer: Option<Peer>) -> String {
     peer.map_or_else(|| "-".to_owned(), |peer| socket(peer.address, peer.port))
 }
 
+/// `recorded on web1 (6.12.107), `: where a recording was made.
+pub(super) fn origin(session: Option<&Session>) -> String {
+    session.map_or_else(String::new, |session| {
+        format!("recorded on {} ({}), ", Sanitized(&session.host), Sanitized(&session.kernel))
+    })
+}
+
 fn socket(address: IpAddr, port: u16) -> String {
     match address {
         IpAddr::V4(address) => format!("{address}:{port}"),
