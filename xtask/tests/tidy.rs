@@ -102,6 +102,15 @@ fn no_source_file_is_too_long() {
     check(&faults);
 }
 
+/// The printing macros panic where a stream is full or gone. `cli::output::talk`
+/// drops what nobody takes, and results are written by what returns its error.
+#[test]
+fn no_command_prints_by_a_macro_that_panics() {
+    let commands = of_kind("rs").into_iter().filter(|path| path.starts_with("backlog-trace/src/cli"));
+    let prints = |path: &PathBuf| ["print!(", "println!("].iter().any(|found| read(path).contains(found));
+    check(&commands.filter(prints).map(|path| format!("{}: prints", path.display())).collect::<Vec<_>>());
+}
+
 #[test]
 fn names_say_what_is_inside() {
     let mut faults = Vec::new();

@@ -21,11 +21,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 
 use super::interrupt::asked;
+use super::output::hint;
 use crate::confine;
 use crate::trace::Medium;
 
 /// How long a reader may take nothing, once the end was asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When a person who pressed Ctrl-C is told what is waited for.
+const SAID_AFTER: Duration = Duration::from_secs(2);
 
 /// How often whoever waits for a reader looks whether the end was asked for.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -176,11 +180,17 @@ impl Thread {
     fn write(&self, piece: &[u8]) -> io::Result<usize> {
         let gone = || io::Error::other("the thread that prints is gone");
         let begun = Instant::now();
+        let mut is_said = false;
         self.pieces.send(piece.to_vec()).map_err(|_| gone())?;
         loop {
             match self.written.recv_timeout(GLANCE) {
                 Ok(written) => return written,
-                Err(RecvTimeoutError::Timeout) if is_patient(begun) => {}
+                Err(RecvTimeoutError::Timeout) if is_patient(begun) => {
+                    let waits = asked().is_some_and(|asked| begun.max(asked.at).elapsed() > SAID_AFTER);
+                    if waits && !std::mem::replace(&mut is_said, true) {
+                        hint("whoever reads the result has stopped; press Ctrl-C again to give it up");
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => return Err(ErrorKind::TimedOut.into()),
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
             }

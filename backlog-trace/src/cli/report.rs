@@ -12,7 +12,7 @@ use crate::confine;
 use crate::failure::{Exit, Failure, Result};
 use crate::tally::Selection;
 use crate::trace::Reader;
-use crate::view::{HistJson, HistText, LiveJson, LiveText, View};
+use crate::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,9 +47,11 @@ pub struct Report {
 /// A file is no recording or cannot be read at all, or the output cannot be written.
 pub fn run(arguments: &Report) -> Result<Exit> {
     let selection = arguments.filters.selection()?;
+    // The time zone is looked up before files are fenced off.
+    let screen = output::screen();
     confine::reading(&arguments.files)?;
     for file in &arguments.files {
-        let view = |file| view(arguments, &selection, file);
+        let view = |file| view(arguments, &selection, &screen, file);
         let replayed = if file == Path::new("-") {
             replay(piped()?, view(file))
         } else {
@@ -71,14 +73,14 @@ fn piped() -> Result<Reader<io::StdinLock<'static>>> {
     Reader::from_source(io::stdin().lock(), "standard input")
 }
 
-fn view(arguments: &Report, selection: &Selection, file: &Path) -> Box<dyn View> {
+fn view(arguments: &Report, selection: &Selection, screen: &Screen, file: &Path) -> Box<dyn View> {
     let (out, selection) = (output::stdout(), selection.clone());
     let name = Some(file.display().to_string());
     match (arguments.events, arguments.format) {
-        (true, Format::Text) => Box::new(LiveText::new(out, output::screen(), selection).of_recording(name)),
+        (true, Format::Text) => Box::new(LiveText::new(out, screen.clone(), selection).of_recording(name)),
         (true, Format::Json) => Box::new(LiveJson::new(out, selection)),
         (false, Format::Text) => {
-            Box::new(HistText::new(out, output::screen(), selection, arguments.interval).of_recording(name))
+            Box::new(HistText::new(out, screen.clone(), selection, arguments.interval).of_recording(name))
         }
         (false, Format::Json) => {
             Box::new(HistJson::new(out, selection, arguments.interval).of_recording(name))
