@@ -42,7 +42,7 @@ pub const fn meaning(exit: Exit) -> &'static str {
 pub fn help() -> String {
     let lines: Vec<String> =
         CODES.iter().map(|exit| format!("  {:>2}  {}", *exit as u8, meaning(*exit))).collect();
-    format!("Exit codes:\n{}\n 130, 143  ended by a second Ctrl-C or SIGTERM", lines.join("\n"))
+    format!("Exit codes:\n{}\n 129, 130, 143  ended by a second SIGHUP, Ctrl-C or SIGTERM", lines.join("\n"))
 }
 
 /// The table of docs/exit-codes.md.

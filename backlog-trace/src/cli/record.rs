@@ -16,7 +16,8 @@ use crate::trace::{self, Medium, Overwrite, Writer};
 
 const EXAMPLES: &str = "\
 The recording holds the whole host; filters choose what is printed at the end.
-With -o - the recording goes to standard output, and what is printed to standard error.
+With -o - the recording goes to standard output, and what is printed to standard error; -o ./-
+names a file.
 
 Examples:
   backlog-trace record -o monday.trace --duration 1h
