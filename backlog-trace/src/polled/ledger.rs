@@ -27,13 +27,13 @@ pub(super) struct Ledger(BTreeMap<u32, Entry>);
 impl Ledger {
     /// Takes note of how a listener stands. `opened`: it was not there at the
     /// first look at its namespace, so its `sk_drops` began at 0 meanwhile.
-    pub(super) fn look(&mut self, id: u32, limit: u32, depth: Depth, opened: bool) {
+    pub(super) fn look(&mut self, id: u32, limit: Option<u32>, depth: Depth, opened: bool) {
         let entry = self.0.entry(id).or_insert_with(|| Entry {
             first: if opened { depth.drops.map(|_| 0) } else { depth.drops },
             ..Entry::default()
         });
         entry.last = depth.drops;
-        entry.totals.limit = limit;
+        entry.totals.limit = limit.unwrap_or(0);
         entry.totals.accept_queue_max = entry.totals.accept_queue_max.max(depth.accept_queue);
         let bucket = bucket_of(depth.accept_queue, DEPTH_BUCKETS);
         if let Some(count) = entry.totals.accept_depth_polled.get_mut(bucket) {
@@ -88,7 +88,7 @@ mod tests {
     fn check(looks: &[(u32, Option<u32>)], opened: bool, closes: bool, most: u32, moved: Option<u64>) {
         let mut ledger = Ledger::default();
         for (accept_queue, drops) in looks {
-            ledger.look(3, 8, Depth { accept_queue: *accept_queue, drops: *drops }, opened);
+            ledger.look(3, Some(8), Depth { accept_queue: *accept_queue, drops: *drops }, opened);
         }
         if closes {
             ledger.close(3);

@@ -132,7 +132,7 @@ pub(super) mod tests {
             inode: 1,
             owners: Vec::new(),
             cgroup: None,
-            limit: 128,
+            limit: Some(128),
             somaxconn: None,
             v6only: false,
             closed: false,

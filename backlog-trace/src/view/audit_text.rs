@@ -8,6 +8,7 @@ use crate::tally::{NamespaceAudit, Report, SocketDrops};
 use super::bars::fold;
 use super::escape::Sanitized;
 use super::paint::{ALARM, painted};
+use super::sources_text;
 
 /// What is printed of each namespace: `attributed of kernel`.
 const SHOWN: [(Counter, &str); 4] = [
@@ -21,7 +22,7 @@ const SHOWN: [(Counter, &str); 4] = [
 /// one on hooks where not all are attached in the best way.
 pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) -> Vec<String> {
     let moved = |audit: &&NamespaceAudit| {
-        audit.kernel.iter().chain(&audit.attributed).any(|count| *count > 0) || !audit.balances()
+        audit.kernel.iter().flatten().chain(&audit.attributed).any(|count| *count > 0) || !audit.balances()
     };
     let mut audits: Vec<&NamespaceAudit> = report.audit.iter().filter(moved).collect();
     if audits.is_empty() {
@@ -44,6 +45,7 @@ pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) ->
     lines.extend(audits.iter().filter_map(|audit| unlisted(audit)));
     if report.is_final {
         lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
+        lines.extend(sources_text::lines(&report.sources, columns));
         lines.extend(incomplete(report, gaps));
     }
     lines
@@ -58,7 +60,9 @@ fn incomplete(report: &Report, gaps: &[String]) -> Vec<String> {
 }
 
 fn line(audit: &NamespaceAudit, intro: &str, end: &str, columns: Option<usize>) -> String {
-    let at_fault = |counter: Counter| audit.unaccounted.get(counter.index()).is_some_and(|rest| *rest != 0);
+    let at_fault = |counter: Counter| {
+        audit.unaccounted.is_some_and(|rests| rests.get(counter.index()).is_some_and(|rest| *rest != 0))
+    };
     let rare = [Counter::SyncookiesSent, Counter::SynRetrans].map(|counter| (counter, counter.name()));
     let shown = SHOWN.iter().copied().chain(rare.into_iter().filter(|(counter, _)| at_fault(*counter)));
     let mut parts: Vec<String> = shown.map(|(counter, name)| balance(audit, counter, name)).collect();
@@ -74,8 +78,12 @@ fn line(audit: &NamespaceAudit, intro: &str, end: &str, columns: Option<usize>) 
 fn balance(audit: &NamespaceAudit, counter: Counter, name: &str) -> String {
     let at = counter.index();
     let number = |counts: &[u64]| counts.get(at).copied().unwrap_or(0);
-    let (kernel, attributed) = (number(&audit.kernel), number(&audit.attributed));
-    format!("{name} {attributed} of {kernel}{}", rest(audit.unaccounted.get(at).copied().unwrap_or(0)))
+    let attributed = number(&audit.attributed);
+    // Counters that could not be read are no 0.
+    let (Some(kernel), Some(rests)) = (&audit.kernel, &audit.unaccounted) else {
+        return format!("{name} {attributed} of -");
+    };
+    format!("{name} {attributed} of {}{}", number(kernel), rest(rests.get(at).copied().unwrap_or(0)))
 }
 
 /// What does not balance, loudly; nothing where it does.
@@ -96,8 +104,11 @@ fn unlisted(audit: &NamespaceAudit) -> Option<String> {
 
 /// A listener's `sk_drops`; nothing where the kernel counted none.
 pub(super) fn socket(drops: SocketDrops) -> Option<String> {
-    let kernel = drops.kernel.filter(|kernel| *kernel > 0)?;
     let seen = drops.attributed.saturating_add(drops.explained);
+    let Some(kernel) = drops.kernel else { return (seen > 0).then(|| format!("sk_drops {seen} of -")) };
+    if kernel == 0 {
+        return None;
+    }
     let harmless = match drops.explained {
         0 => String::new(),
         count => format!(", {count} of them by packets that lost nothing"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::reason::Class;
 
-use crate::event::Event;
+use crate::event::{Event, Figure};
 use crate::listener::{Cap, binding};
 use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series, Tally};
 
@@ -188,7 +188,10 @@ fn polled_losses(report: &ListenerReport) -> String {
     match (report.packets(Class::Loss), report.sk_drops.kernel) {
         (0, Some(0)) => "  nothing lost".to_owned(),
         (0, Some(_)) => "  no loss that was surely its own".to_owned(),
-        (0, None) => "  no loss that was surely its own; it closed".to_owned(),
+        (0, None) if report.who.known().is_none_or(|listener| listener.closed) => {
+            "  no loss that was surely its own; it closed".to_owned()
+        }
+        (0, None) => "  - lost: the drops of its socket are not known".to_owned(),
         (packets, _) => format!("  at least {} lost", counted(packets, "packet")),
     }
 }
@@ -257,7 +260,9 @@ fn what_clients_met(report: &ListenerReport) -> Vec<String> {
         lines.push(format!("  it closed with {connections} unaccepted or half-open: lost"));
     }
     let cookies = Cookies::of(&report.totals);
-    if cookies.sent > 0 {
+    if cookies.sent > 0 && report.known(Figure::EstablishedByCookie).is_none() {
+        lines.push(format!("  {} sent, - came back valid", counted(cookies.sent, "cookie")));
+    } else if cookies.sent > 0 {
         let looks_like = match cookies.demand() {
             Some(Demand::Burst) => ": a burst of real clients",
             Some(Demand::Mixed) => ": real clients among others that never answer",
@@ -271,17 +276,15 @@ fn what_clients_met(report: &ListenerReport) -> Vec<String> {
 }
 
 fn handshakes(report: &ListenerReport) -> String {
-    let totals = &report.totals;
-    let by_cookie = match totals.established_by_cookie {
-        0 => String::new(),
-        count => format!(" ({count} by cookie)"),
+    let by_cookie = match report.known(Figure::EstablishedByCookie) {
+        Some(0) | None => String::new(),
+        Some(count) => format!(" ({count} by cookie)"),
     };
-    format!(
-        "  {}, {} finished{by_cookie}, {} accepted",
-        counted(totals.syns, "SYN"),
-        counted(totals.established, "handshake"),
-        totals.accepted
-    )
+    let finished = report
+        .known(Figure::Established)
+        .map_or_else(|| "- handshakes".to_owned(), |count| counted(count, "handshake"));
+    let accepted = report.known(Figure::Accepted).map_or_else(|| "-".to_owned(), |count| count.to_string());
+    format!("  {}, {finished} finished{by_cookie}, {accepted} accepted", counted(report.totals.syns, "SYN"))
 }
 
 pub(super) fn counted(count: u64, noun: &str) -> String {
@@ -300,8 +303,9 @@ fn wait_label(bucket: usize) -> String {
 }
 
 /// The limit and who sets it: `limit 128 (application; somaxconn 4096)`.
-fn limit(limit: u32, somaxconn: Option<u32>) -> String {
-    match (binding(limit, somaxconn), somaxconn) {
+fn limit(known: Option<u32>, somaxconn: Option<u32>) -> String {
+    let limit = known.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+    match (binding(known, somaxconn), somaxconn) {
         (Some(Cap::Application), Some(somaxconn)) => {
             format!("limit {limit} (application; somaxconn {somaxconn})")
         }

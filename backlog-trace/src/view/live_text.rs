@@ -97,8 +97,11 @@ impl<W: Write> LiveText<W> {
         cells.extend([names::peer(Peer::of(detail)), lost, outcome(detail)]);
         // What stood in a queue that closed between two looks is not known.
         let known = !polled || Kind::from_number(detail.kind) != Some(Kind::Closed);
+        let listed = || item.who.known().and_then(|listener| listener.limit);
+        let limit = if polled { listed() } else { Some(detail.limit) };
+        let limit = limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
         let queue = |length, known| {
-            if known { format!("{length}/{}", detail.limit) } else { "-".to_owned() }
+            if known { format!("{length}/{limit}") } else { "-".to_owned() }
         };
         cells.push(queue(detail.accept_queue, known));
         if !self.is_narrow() {
@@ -171,7 +174,11 @@ impl<W: Write> View for LiveText<W> {
         match event {
             Event::Snapshot(_) => self.print_missed()?,
             Event::Mark => self.print_summary()?,
-            Event::Started(_) | Event::Listener(_) | Event::Details(_) | Event::Finished => {}
+            Event::Started(_)
+            | Event::Listener(_)
+            | Event::Sources(_)
+            | Event::Details(_)
+            | Event::Finished => {}
         }
         self.out.flush()
     }

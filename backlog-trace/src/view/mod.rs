@@ -18,6 +18,7 @@ mod live_json;
 mod live_text;
 mod names;
 mod paint;
+mod sources_text;
 mod units;
 
 use std::io;
