@@ -79,6 +79,11 @@ impl Listing {
         Ok(sockets)
     }
 
+    /// Closes the tables: they are opened again where they are needed.
+    pub(super) fn let_go(&mut self) {
+        self.tables = None;
+    }
+
     /// Why the last listing was not by `sock_diag`; `None` where it was.
     pub(super) fn lacks(&self) -> Option<&str> {
         self.lacks.as_deref()

@@ -90,6 +90,7 @@ impl Namespace {
     /// Holds as few descriptors as it can.
     pub(super) fn spare(&mut self) {
         self.door.let_go();
+        self.listing.let_go();
     }
 
     /// Runs `work` on a thread of its own inside the namespace.
