@@ -115,6 +115,7 @@ fn size(events: impl Iterator<Item = Event>) -> Result<u64> {
         start: 0,
         clock: Clock { unix_minus_monotonic: 0 },
         hooks: Vec::new(),
+        sources: Vec::new(),
     })))?;
     for event in events {
         writer.write(&event)?;

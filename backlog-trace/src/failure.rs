@@ -27,8 +27,10 @@ pub enum Exit {
     CommandFailed = 8,
     /// `selftest`: at least one scenario did not come out as the kernel counted.
     SelftestFailed = 9,
-    /// `check`: hooks that can be done without are missing. An observation:
-    /// nothing could be attached, so sockets and counters were polled.
+    /// `check`: hooks that can be done without are missing, or what other
+    /// figures are read from. An observation: nothing could be attached, so
+    /// sockets and counters were polled. `listeners`: none is seen, and not
+    /// everywhere could be looked.
     Reduced = 20,
     /// `check`: a hook is missing, or anything else, without which nothing can be observed.
     Nothing = 21,

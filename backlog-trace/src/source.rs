@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::confine;
-use crate::event::{Clock, Event, HookState, Session};
+use crate::event::{Clock, Event, HookState, Session, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::host_netns;
 
@@ -130,7 +130,7 @@ fn thread<W: Watch>(
 }
 
 /// Who observes, from now on.
-pub(crate) fn session(hooks: Vec<HookState>) -> Session {
+pub(crate) fn session(hooks: Vec<HookState>, sources: Vec<SourceState>) -> Session {
     let start = monotonic();
     let unix = jiff::Timestamp::now().as_nanosecond();
     let offset = unix - i128::from(start);
@@ -143,6 +143,7 @@ pub(crate) fn session(hooks: Vec<HookState>) -> Session {
         start,
         clock: Clock { unix_minus_monotonic: i64::try_from(offset).unwrap_or(0) },
         hooks,
+        sources,
     }
 }
 

@@ -163,6 +163,20 @@ fn an_overload_that_was_polled() {
     check("polled_live.json", &live_json(&events));
 }
 
+/// What is not known is neither 0 nor left out without a word.
+#[test]
+fn an_observation_that_could_not_read_everything() {
+    let events = scene::sightless::sightless();
+    check("sightless.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
+    check(
+        "sightless_80.txt",
+        &strip_str(&hist_text(&events, Some(80), Selection::default(), None)).to_string(),
+    );
+    check("sightless.json", &hist_json(&events, Selection::default(), None));
+    check("sightless_live.txt", &strip_str(&live_text(&events, Some(80))).to_string());
+    check("sightless_live.json", &live_json(&events));
+}
+
 #[test]
 fn nothing_observed() {
     let events = [scene::overload().swap_remove(0), Event::Finished];

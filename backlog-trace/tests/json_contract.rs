@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use backlog_trace::cli::observe::Filters;
-use backlog_trace::event::{Event, Rung};
+use backlog_trace::event::{Event, Rung, Source, SourceState};
 use backlog_trace::kernel::preflight::{Finding, Grade};
 use backlog_trace::probe::{Attempt, HOOKS, Outcome, Trial, Tried};
 use backlog_trace::tally::Selection;
@@ -60,7 +60,14 @@ fn check_line() -> String {
             advice: Some("run it as root (sudo backlog-trace …)".to_owned()),
         },
     ];
-    let trial = Trial { kernel: "6.12.107".to_owned(), findings, hooks: tried.collect() };
+    let sources = vec![
+        SourceState::whole(Source::Netstat),
+        SourceState::missing(
+            Source::SockDiag,
+            "the kernel does not list the sockets (the module tcp_diag is not loaded)".to_owned(),
+        ),
+    ];
+    let trial = Trial { kernel: "6.12.107".to_owned(), findings, hooks: tried.collect(), sources };
     let mut out = Vec::new();
     view::check::json(&trial, &mut out).unwrap();
     String::from_utf8(out).unwrap().trim_end().to_owned()

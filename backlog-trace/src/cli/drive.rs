@@ -16,6 +16,7 @@ use super::begin::begin;
 use super::child::{self, Prepared};
 use super::descriptors::{self, Inherited};
 use super::interrupt::{self, Interrupt, Signals};
+use super::missing::Missing;
 use super::observe::Observe;
 use super::output::{self, hint, talk};
 use super::printed::{Printed, is_unread};
@@ -194,13 +195,23 @@ struct Run {
     /// The observation has said all that it had to say.
     finished: bool,
     failure: Option<Failure>,
+    missing: Missing,
 }
 
 impl Run {
     fn new(stop: oneshot::Sender<()>, look: Arc<Notify>, child: Option<Child>) -> Self {
         let stop = Some(stop);
         let output = Output::Taken;
-        Self { stop, look, child, interrupt: None, output, finished: false, failure: None }
+        Self {
+            stop,
+            look,
+            child,
+            interrupt: None,
+            output,
+            finished: false,
+            failure: None,
+            missing: Missing::default(),
+        }
     }
 
     async fn until_over(
@@ -271,6 +282,7 @@ impl Run {
     }
 
     fn take(&mut self, event: &Event, sink: &mut Sink<'_>) {
+        self.missing.take(event);
         match event {
             Event::Started(session) => say_what_is_missing(session),
             Event::Finished => self.finished = true,

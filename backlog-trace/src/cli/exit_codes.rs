@@ -32,7 +32,7 @@ pub const fn meaning(exit: Exit) -> &'static str {
         Exit::CommandFailed => "the command after -- could not be started",
         Exit::SelftestFailed => "selftest: a scenario did not come out as the kernel counted",
         Exit::Reduced => {
-            "check: hooks are missing; live, hist, record: none could be attached, so it was polled"
+            "check: hooks or sources missing; live, hist, record: polled; listeners: none can be seen"
         }
         Exit::Nothing => "check: nothing can be observed by eBPF",
     }

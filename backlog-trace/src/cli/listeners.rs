@@ -5,11 +5,13 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::missing::Missing;
 use super::observe::Filters;
 use super::output::talk;
 use super::{Format, descriptors, output};
+use crate::event::{Reach, SourceState};
 use crate::failure::{Exit, Failure, Result};
-use crate::listener::{Book, Filter, Unseen, survey};
+use crate::listener::{Book, Filter, survey};
 use crate::view;
 use crate::view::escape::Sanitized;
 
@@ -40,37 +42,17 @@ pub fn run(listeners: &Listeners) -> Result<Exit> {
     let filter = Filter::new(&listeners.filters)?;
     let mut book = Book::new();
     book.refresh();
-    let unseen = book.unseen();
-    if unseen.namespaces.len() >= book.namespaces().iter().count()
-        && let Some((_, why)) = unseen.namespaces.first()
-        && book.iter().next().is_none()
-    {
-        return Err(Failure::new(
-            Exit::KernelUnable,
-            format!("this kernel does not list TCP sockets: {why}"),
-        )
-        .advise("load the module tcp_diag (modprobe tcp_diag), or use a kernel with CONFIG_INET_DIAG"));
+    let sources = book.sources();
+    if let Some(failure) = unable(&book, &sources) {
+        return Err(failure);
     }
     for warning in filter.check(&book)? {
         talk(&warning);
     }
     let standings = survey(&mut book, &filter);
-    for sentence in sentences(&unseen) {
-        talk(&sentence);
-    }
+    Missing::default().say(&sources);
     if standings.is_empty() {
-        let what = if filter.is_empty() {
-            "there is no TCP listener"
-        } else {
-            "no TCP listener matches the filters"
-        };
-        return if filter.is_empty() {
-            talk(what);
-            Ok(Exit::Success)
-        } else {
-            Err(Failure::new(Exit::NotFound, what)
-                .advise("'backlog-trace listeners' without filters shows all of them"))
-        };
+        return nothing(&filter, &sources);
     }
     let mut out = output::stdout();
     let written = match listeners.format {
@@ -83,19 +65,50 @@ pub fn run(listeners: &Listeners) -> Result<Exit> {
     }
 }
 
-/// What could not be seen, as sentences.
-fn sentences(unseen: &Unseen) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for (netns, why) in &unseen.namespaces {
-        sentences.push(format!("network namespace {netns} is not shown: {}", Sanitized(why)));
+/// Why nothing at all can be shown: /proc is not there, or the sockets of no
+/// namespace are listed.
+fn unable(book: &Book, sources: &[SourceState]) -> Option<Failure> {
+    let unseen = book.unseen();
+    let is_listed = book
+        .namespaces()
+        .iter()
+        .any(|namespace| !unseen.namespaces.iter().any(|(netns, _)| *netns == namespace.inode()));
+    if is_listed {
+        return None;
     }
-    let processes = unseen.processes.max(unseen.unread);
-    if processes > 0 {
-        let count = if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
-        let advice = if rustix::process::geteuid().is_root() { "" } else { " (root sees more)" };
-        sentences.push(format!(
-            "{count} hidden: owners show as '-' there, and network namespaces that nobody else uses are not shown{advice}"
-        ));
+    let missing = sources.iter().find(|state| state.state == Reach::Missing);
+    let failure = match missing.and_then(|state| Some((state.sentence()?, state.source.row()?))) {
+        Some((sentence, row)) => Failure::new(Exit::KernelUnable, sentence).advise(row.advice),
+        None => {
+            let why = unseen.namespaces.into_iter().next().map_or_else(
+                || "no network namespace was found".to_owned(),
+                |(netns, why)| format!("network namespace {netns}: {why}"),
+            );
+            Failure::new(Exit::KernelUnable, format!("no TCP socket can be listed: {why}"))
+                .advise("'backlog-trace check' says what is missing")
+        }
+    };
+    Some(failure)
+}
+
+/// No listener is shown. That there is none is certain only where everything
+/// was looked at.
+fn nothing(filter: &Filter, sources: &[SourceState]) -> Result<Exit> {
+    let hides = |state: &&SourceState| state.state != Reach::Whole && state.hides_listeners();
+    let seen_all = !sources.iter().any(|state| hides(&state));
+    if !filter.is_empty() {
+        let what = if seen_all {
+            "no TCP listener matches the filters"
+        } else {
+            "no TCP listener that can be seen matches the filters"
+        };
+        return Err(Failure::new(Exit::NotFound, what)
+            .advise("'backlog-trace listeners' without filters shows all of them"));
     }
-    sentences
+    if seen_all {
+        talk("there is no TCP listener");
+        return Ok(Exit::Success);
+    }
+    talk("no TCP listener can be seen; there may be some where it is not possible to look");
+    Ok(Exit::Reduced)
 }

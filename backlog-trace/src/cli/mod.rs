@@ -11,6 +11,7 @@ pub mod hist;
 mod interrupt;
 pub mod listeners;
 pub mod live;
+mod missing;
 pub mod observe;
 mod output;
 mod printed;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::missing::Missing;
 use super::observe::{Filters, parse_duration};
 use super::{Format, output};
 use crate::confine;
@@ -53,9 +54,9 @@ pub fn run(arguments: &Report) -> Result<Exit> {
     for file in &arguments.files {
         let view = |file| view(arguments, &selection, &screen, file);
         let replayed = if file == Path::new("-") {
-            replay(piped()?, view(file))
+            replay(piped()?, view(file), file)
         } else {
-            replay(Reader::open(file)?, view(file))
+            replay(Reader::open(file)?, view(file), file)
         };
         if let Err(error) = replayed {
             return output::failure(&error).map_or(Ok(Exit::Success), Err);
@@ -89,8 +90,10 @@ fn view(arguments: &Report, selection: &Selection, screen: &Screen, file: &Path)
 }
 
 /// What is missing from a recording is known when it was read to its end.
-fn replay<R: io::Read>(mut reader: Reader<R>, mut view: Box<dyn View>) -> io::Result<()> {
+fn replay<R: io::Read>(mut reader: Reader<R>, mut view: Box<dyn View>, file: &Path) -> io::Result<()> {
+    let mut missing = Missing::default();
     for event in reader.by_ref() {
+        missing.replay(&event, file);
         view.take(&event)?;
     }
     if !reader.damage().is_none() {

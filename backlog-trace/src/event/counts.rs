@@ -8,6 +8,8 @@ use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::reason::{REASON_SLOTS, Reason, TABLE};
 use serde::{Deserialize, Serialize};
 
+use super::unknown::Unknown;
+
 /// Occurrences per reason.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Reasons(pub [u64; REASON_SLOTS]);
@@ -84,6 +86,9 @@ pub struct Totals {
     /// lengths there are on [`super::Rung::Counters`].
     #[serde(skip_serializing_if = "is_empty")]
     pub accept_depth_polled: [u64; DEPTH_BUCKETS],
+    /// Which of these are not known; what stands there is then not the figure.
+    #[serde(skip_serializing_if = "Unknown::is_empty")]
+    pub unknown: Unknown,
 }
 
 /// Whether nothing fell into any bucket.
@@ -141,6 +146,9 @@ pub struct NamespaceCounts {
     pub attributed: [[u64; COUNTERS]; 2],
     /// Occurrences on listeners that found no room in the kernel map.
     pub unlisted: Reasons,
+    /// The kernel's own counters could not be read: `kernel` is not known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
 }
 
 impl NamespaceCounts {

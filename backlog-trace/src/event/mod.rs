@@ -4,6 +4,8 @@
 
 pub mod counts;
 pub mod session;
+pub mod sources;
+pub mod unknown;
 
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use backlog_trace_common::detail::Detail;
 
 pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
 pub use session::{Clock, HookState, Rung, Session};
+pub use sources::{Reach, Source, SourceState};
+pub use unknown::{Figure, Unknown};
 
 use crate::listener::Listener;
 
@@ -25,6 +29,9 @@ pub enum Event {
     Listener(Arc<Listener>),
     /// Details of single packets, as they left the ring buffer.
     Details(Vec<Detail>),
+    /// What figures are read from came or went: the state of every source, in
+    /// the place of [`Session::sources`]. Comes before the snapshot it concerns.
+    Sources(Arc<Vec<SourceState>>),
     /// The counts plane at one instant, absolute since the start.
     Snapshot(Arc<Snapshot>),
     /// Somebody asked how things stand (SIGUSR1); what there was to know by

@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::sources::SourceState;
+
 /// How well a hook is attached.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +77,10 @@ pub struct Session {
     pub clock: Clock,
     /// The hooks and what became of each.
     pub hooks: Vec<HookState>,
+    /// What other figures are read from and what became of each source; none
+    /// in recordings of versions before this was kept.
+    #[serde(default)]
+    pub sources: Vec<SourceState>,
 }
 
 impl Session {

@@ -24,6 +24,8 @@ use super::message::States;
 use super::owners::{holders, is_still};
 use super::pool::{Look, Pool, Unseen};
 use super::rows::{Depth, Row, Rows};
+use super::sources::{self, Looked, Shape};
+use crate::event::SourceState;
 use crate::failure::{Exit, Failure, Result};
 use crate::step::{Step, Steps};
 
@@ -55,6 +57,8 @@ pub struct Book {
     /// Namespaces of learned listeners that were looked for in vain.
     sought: HashSet<u32>,
     looked_deep: bool,
+    /// Of the host, as the last refresh found it.
+    shape: Option<Shape>,
     /// No walk for owners before.
     rests_until: Option<Instant>,
     /// The next refresh walks for owners whether or not that is due.
@@ -124,6 +128,7 @@ impl Book {
     fn find_namespaces(&mut self, changed: &mut BTreeSet<u32>) {
         let look = if self.looked_deep { Look::Wide } else { Look::Deep };
         self.looked_deep = true;
+        self.shape = Some(Shape::now());
         self.steps.begin(Step::Namespaces);
         for gone in self.pool.discover(look) {
             changed.extend(self.rows.close_namespace(gone));
@@ -215,7 +220,7 @@ impl Book {
             self.rows.name_netns(&[id], self.pool.get(listener.netns).and_then(super::Namespace::name));
         }
         if listener.cgroup.is_none() {
-            let cgroup = self.cgroup(&listener.owners, recorded, &mut HashMap::new());
+            let cgroup = self.cgroup(self.by_hook(&listener.owners), recorded, &mut HashMap::new());
             self.rows.set_owners(id, listener.owners.clone(), cgroup);
         }
         Some(self.rows.get(id)?.listener.clone())
@@ -283,6 +288,58 @@ impl Book {
         })
     }
 
+    /// What became of each source of figures, at the last refresh.
+    pub fn sources(&self) -> Vec<SourceState> {
+        let shape = self.shape.clone().unwrap_or_else(Shape::now);
+        sources::judge(&shape, &self.looked())
+    }
+
+    fn looked(&self) -> Looked {
+        let entered = || self.pool.iter();
+        let unfound = self.unfound().map(|netns| (netns, "nothing in /proc leads to it".to_owned()));
+        let unread = entered().filter_map(|namespace| Some((namespace.inode(), namespace.unread()?)));
+        let undiagnosed = entered()
+            .filter_map(|namespace| Some((namespace.inode(), namespace.listing().lacks()?.to_owned())));
+        Looked {
+            namespaces: entered().count(),
+            undiagnosed: undiagnosed.collect(),
+            without_drops: entered()
+                .filter(|namespace| namespace.listing().lacks().is_none() && !namespace.listing().has_drops())
+                .count(),
+            unread: unread.collect(),
+            without_somaxconn: entered().filter(|namespace| !namespace.has_somaxconn()).count(),
+            refused: self
+                .pool
+                .refused()
+                .iter()
+                .map(|(inode, why)| (*inode, why.clone()))
+                .chain(unfound)
+                .collect(),
+            hidden: self.pool.hidden().max(self.unread),
+        }
+    }
+
+    /// Namespaces in which hooks have met a listener that is still open, and
+    /// that were looked for everywhere.
+    fn unfound(&self) -> impl Iterator<Item = u32> {
+        let inhabited = self.rows.open_namespaces();
+        inhabited.filter(|netns| self.sought.contains(netns) && !self.pool.exists(*netns))
+    }
+
+    /// Whether a process that is not in /proc may be there all the same.
+    pub fn may_hide_processes(&self) -> bool {
+        self.shape.as_ref().is_some_and(|shape| shape.hides_processes || shape.in_pid_namespace)
+    }
+
+    /// Whether the kernel's own counters of a namespace cannot be read,
+    /// although it is there.
+    pub fn lacks_counters(&self, netns: u32) -> bool {
+        match self.pool.get(netns) {
+            Some(namespace) => namespace.unread().is_some(),
+            None => self.pool.exists(netns) || self.unfound().any(|unfound| unfound == netns),
+        }
+    }
+
     /// What the last refresh could not see.
     pub fn unseen(&self) -> Unseen {
         let refused = self.pool.refused().iter().map(|(inode, why)| (*inode, why.clone()));
@@ -298,15 +355,15 @@ impl Book {
     /// of connections, so not part of a refresh.
     pub(super) fn half_open(&mut self, netns: u32) -> io::Result<HalfOpen> {
         let Some(namespace) = self.pool.get_mut(netns) else { return Ok(HalfOpen::default()) };
-        Ok(HalfOpen::count(&namespace.sock_diag.dump(States::HalfOpen)?))
+        Ok(HalfOpen::count(&namespace.sockets(States::HalfOpen)?))
     }
 
     fn dump(&mut self, netns: u32, changed: &mut BTreeSet<u32>) {
         let Some(namespace) = self.pool.get_mut(netns) else { return };
-        let dumped = namespace.sock_diag.dump(States::Listen).and_then(|mut sockets| {
+        let dumped = namespace.sockets(States::Listen).and_then(|mut sockets| {
             if self.rows.lacks_any(netns, &sockets) {
                 // A socket counts as closed only where two dumps lack it.
-                sockets.extend(namespace.sock_diag.dump(States::Listen)?);
+                sockets.extend(namespace.sockets(States::Listen)?);
             }
             Ok(sockets)
         });
@@ -356,13 +413,19 @@ impl Book {
             self.rows.looked(id);
             let Some(Row { listener, cgroup, .. }) = self.rows.get(id) else { continue };
             let (listener, recorded) = (listener.clone(), *cgroup);
-            let owners = match found.by_inode.remove(&listener.inode) {
-                Some(owners) => owners,
+            let (owners, cgroup) = match found.by_inode.remove(&listener.inode) {
+                Some(owners) => {
+                    let cgroup = self.cgroup(&owners, recorded, &mut of_process);
+                    (owners, cgroup)
+                }
                 // Nobody that can be seen holds it: who called listen() is
                 // still the best answer.
-                None => listener.owners.clone(),
+                None => {
+                    let owners = listener.owners.clone();
+                    let cgroup = self.cgroup(self.by_hook(&owners), recorded, &mut of_process);
+                    (owners, cgroup)
+                }
             };
-            let cgroup = self.cgroup(&owners, recorded, &mut of_process);
             if self.rows.set_owners(id, owners, cgroup) {
                 changed.insert(id);
             }
@@ -381,6 +444,14 @@ impl Book {
             }
         }
         known.into_values().all(is_still)
+    }
+
+    /// Owners that a hook has named, as far as /proc may be asked about them:
+    /// their pids are the host's, and in a PID namespace of its own /proc has
+    /// another process under the same number, or none.
+    fn by_hook<'a>(&self, owners: &'a [Owner]) -> &'a [Owner] {
+        let is_below = self.shape.as_ref().is_some_and(|shape| shape.in_pid_namespace);
+        if is_below { &[] } else { owners }
     }
 
     /// cgroup of the first owner that has one, else of the socket's creator.

@@ -17,14 +17,14 @@ pub enum Cap {
 /// Which cap binds, from the limit in force and the sysctl as it is now.
 ///
 /// `__sys_listen()` (net/socket.c) keeps the smaller of the argument and
-/// `somaxconn` and forgets the other one. `None` where they do not tell: the
-/// sysctl is unknown, or it is below the limit, because it was lowered after
+/// `somaxconn` and forgets the other one. `None` where they do not tell: one
+/// of them is unknown, or the sysctl is below the limit, because it was lowered after
 /// the listen() or the listener is the kernel's own (`kernel_listen()` is not
 /// capped).
-pub const fn binding(limit: u32, somaxconn: Option<u32>) -> Option<Cap> {
-    match somaxconn {
-        Some(cap) if limit < cap => Some(Cap::Application),
-        Some(cap) if limit == cap => Some(Cap::Somaxconn),
+pub const fn binding(limit: Option<u32>, somaxconn: Option<u32>) -> Option<Cap> {
+    match (limit, somaxconn) {
+        (Some(limit), Some(cap)) if limit < cap => Some(Cap::Application),
+        (Some(limit), Some(cap)) if limit == cap => Some(Cap::Somaxconn),
         _ => None,
     }
 }
@@ -46,14 +46,15 @@ mod tests {
     #[test]
     fn the_smaller_number_binds() {
         for (limit, somaxconn, expected) in [
-            (128, Some(4096), Some(Cap::Application)),
-            (4095, Some(4096), Some(Cap::Application)),
-            (4096, Some(4096), Some(Cap::Somaxconn)),
-            (0, Some(4096), Some(Cap::Application)),
-            (4096, Some(128), None),
-            (128, None, None),
+            (Some(128), Some(4096), Some(Cap::Application)),
+            (Some(4095), Some(4096), Some(Cap::Application)),
+            (Some(4096), Some(4096), Some(Cap::Somaxconn)),
+            (Some(0), Some(4096), Some(Cap::Application)),
+            (Some(4096), Some(128), None),
+            (Some(128), None, None),
+            (None, Some(4096), None),
         ] {
-            assert_eq!(binding(limit, somaxconn), expected, "{limit} of {somaxconn:?}");
+            assert_eq!(binding(limit, somaxconn), expected, "{limit:?} of {somaxconn:?}");
         }
     }
 }

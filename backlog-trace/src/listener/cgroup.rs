@@ -72,7 +72,7 @@ impl Ids {
 }
 
 /// Where the v2 hierarchy is mounted: every directory of it has this file.
-fn root() -> Option<PathBuf> {
+pub(super) fn root() -> Option<PathBuf> {
     ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
         .into_iter()
         .map(PathBuf::from)

@@ -38,8 +38,9 @@ pub struct Listener {
     #[serde(default)]
     pub cgroup: Option<String>,
     /// Limit of both queues (`sk_max_ack_backlog`): what listen() asked for,
-    /// capped by somaxconn.
-    pub limit: u32,
+    /// capped by somaxconn; `None` where the kernel did not list the socket.
+    #[serde(default)]
+    pub limit: Option<u32>,
     /// `net.core.somaxconn` of its namespace.
     #[serde(default)]
     pub somaxconn: Option<u32>,

@@ -56,16 +56,21 @@ impl Filter {
     /// # Errors
     /// `NotFound` for a process or a namespace that does not exist.
     pub fn check(&self, book: &Book) -> Result<Vec<String>> {
+        // What is hidden may be there all the same.
+        let visible = if book.may_hide_processes() { " that can be seen here" } else { "" };
         for pid in &self.pids {
             if !Path::new(&format!("/proc/{pid}")).exists() {
-                return Err(Failure::new(Exit::NotFound, format!("there is no process {pid}"))
+                return Err(Failure::new(Exit::NotFound, format!("there is no process {pid}{visible}"))
                     .advise("'backlog-trace listeners' shows who listens; give one of those pids"));
             }
         }
         for netns in &self.namespaces {
             if !book.namespaces().exists(*netns) {
-                return Err(Failure::new(Exit::NotFound, format!("there is no network namespace {netns}"))
-                    .advise("'lsns -t net' lists them; as root it lists those of all users"));
+                return Err(Failure::new(
+                    Exit::NotFound,
+                    format!("there is no network namespace {netns}{visible}"),
+                )
+                .advise("'lsns -t net' lists them; as root it lists those of all users"));
             }
         }
         let open = || book.iter().filter(|listener| !listener.closed);
@@ -125,7 +130,7 @@ mod tests {
             inode: 1,
             owners: vec![owner(812), owner(813)],
             cgroup: Some("/system.slice/nginx.service".to_owned()),
-            limit: 128,
+            limit: Some(128),
             somaxconn: None,
             netns_name: None,
             lost_before: false,

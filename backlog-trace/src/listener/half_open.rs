@@ -72,12 +72,12 @@ mod tests {
 
     fn request(address: &str, port: u16) -> Socket {
         Socket {
-            cookie: 0,
+            cookie: None,
             address: address.parse().unwrap(),
             port,
             inode: 0,
             accept_queue: 0,
-            limit: 0,
+            limit: None,
             drops: None,
             v6only: false,
             uid: 0,

@@ -32,8 +32,9 @@ pub(super) enum States {
 /// One listening socket as the kernel reports it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Socket {
-    /// Cookie: made by this very dump where nobody had asked for it yet.
-    pub cookie: u64,
+    /// Cookie: made by this very dump where nobody had asked for it yet; `None`
+    /// where the socket is known by /proc alone.
+    pub cookie: Option<u64>,
     /// Bound address; its family is the socket's.
     pub address: IpAddr,
     /// Local port; for a half-open request as well.
@@ -42,8 +43,8 @@ pub(super) struct Socket {
     pub inode: u32,
     /// Accept queue length (`idiag_rqueue`: `sk_ack_backlog`).
     pub accept_queue: u32,
-    /// Limit (`idiag_wqueue`: `sk_max_ack_backlog`).
-    pub limit: u32,
+    /// Limit (`idiag_wqueue`: `sk_max_ack_backlog`); not in /proc.
+    pub limit: Option<u32>,
     /// `sk_drops`: a count that wraps at 2^32.
     pub drops: Option<u32>,
     /// Takes IPv6 clients only.
@@ -151,12 +152,12 @@ fn socket(response: &InetResponse) -> Socket {
     let low = u64::from(u32::from_ne_bytes([a, b, c, d]));
     let high = u64::from(u32::from_ne_bytes([e, f, g, h]));
     let mut socket = Socket {
-        cookie: high << 32 | low,
+        cookie: Some(high << 32 | low),
         address: header.socket_id.source_address,
         port: header.socket_id.source_port,
         inode: header.inode,
         accept_queue: header.recv_queue,
-        limit: header.send_queue,
+        limit: Some(header.send_queue),
         drops: None,
         v6only: false,
         uid: header.uid,

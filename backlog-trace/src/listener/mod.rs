@@ -19,6 +19,7 @@ mod filter;
 mod half_open;
 #[cfg(fuzzing)]
 pub mod hostile;
+mod listing;
 mod message;
 mod mountinfo;
 mod netns;
@@ -30,6 +31,8 @@ mod resolve;
 mod room;
 mod rows;
 mod sock_diag;
+mod socket_table;
+mod sources;
 mod standing;
 mod sysctl;
 

@@ -4,6 +4,7 @@
 //! which they were opened, so a namespace is entered once, by a thread made
 //! for it, and never by a thread of the caller.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
@@ -15,8 +16,9 @@ use backlog_trace_common::counter::COUNTERS;
 
 use super::counters::{self, Counters};
 use super::door::Door;
+use super::listing::Listing;
+use super::message::{Socket, States};
 use super::process;
-use super::sock_diag::SockDiag;
 use super::sysctl::{self, Sysctls};
 
 /// How long a sysctl that was read stands where no listener comes or changes.
@@ -32,8 +34,11 @@ pub struct Namespace {
     somaxconn: Option<u32>,
     /// When somaxconn was read.
     read: Instant,
-    netstat: File,
-    pub(super) sock_diag: SockDiag,
+    /// Why there is none, otherwise.
+    netstat: Result<File, String>,
+    /// Why the counters could not be read the last time.
+    unread: RefCell<Option<String>>,
+    listing: Listing,
 }
 
 impl Namespace {
@@ -42,17 +47,22 @@ impl Namespace {
     /// same inode number one after the other.
     ///
     /// # Errors
-    /// Whatever the kernel answers to open(), setns() or socket(): mostly
+    /// Whatever the kernel answers to open() or setns(): mostly
     /// `EPERM`, where CAP_SYS_ADMIN is missing over the namespace's owner.
     pub(super) fn enter(place: &Path, serial: u32) -> io::Result<Self> {
         let door = Door::open(place)?;
-        let (sock_diag, netstat, somaxconn) = inside(&door, || {
+        let (listing, netstat, somaxconn) = inside(&door, || {
             // /proc/net is the namespace of the process's main thread; only
             // thread-self is this thread's (proc_net_ns_ops, fs/proc/proc_net.c).
-            let netstat = File::open("/proc/thread-self/net/netstat")?;
-            Ok((SockDiag::open()?, netstat, sysctl::somaxconn()))
+            let netstat = File::open(NETSTAT).map_err(|error| format!("{NETSTAT}: {error}"));
+            Ok((Listing::open(), netstat, sysctl::somaxconn()))
         })?;
-        Ok(Self { serial, door, name: None, somaxconn, read: Instant::now(), netstat, sock_diag })
+        let unread = RefCell::default();
+        let namespace =
+            Self { serial, door, name: None, somaxconn, read: Instant::now(), netstat, unread, listing };
+        // Whether it has them is known from the start.
+        let _ = namespace.counters();
+        Ok(namespace)
     }
 
     /// Its inode number, the namespace's identity for as long as it lives.
@@ -95,6 +105,7 @@ impl Namespace {
     /// Holds as few descriptors as it can.
     pub(super) fn spare(&mut self) {
         self.door.let_go();
+        self.listing.let_go();
     }
 
     /// Runs `work` on a thread of its own inside the namespace.
@@ -103,6 +114,20 @@ impl Namespace {
     /// That of `work`, or why the namespace could not be entered.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         inside(&self.door, work)
+    }
+
+    /// All its TCP sockets in these states.
+    ///
+    /// # Errors
+    /// The kernel lists them in no way.
+    pub(super) fn sockets(&mut self, states: States) -> io::Result<Vec<Socket>> {
+        let door = &self.door;
+        self.listing.dump(states, |open| inside(door, open))
+    }
+
+    /// What lists them.
+    pub(super) const fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// `net.core.somaxconn` when it was last read.
@@ -140,7 +165,7 @@ impl Namespace {
     /// # Errors
     /// The file could not be read, or lacks one of them.
     pub fn counters(&self) -> io::Result<[u64; COUNTERS]> {
-        counters::parse(&self.netstat()?).map_err(lacking)
+        self.read(counters::parse)
     }
 
     /// The same with those that tell their movements apart.
@@ -148,12 +173,34 @@ impl Namespace {
     /// # Errors
     /// The file could not be read, or lacks one of them.
     pub fn all_counters(&self) -> io::Result<Counters> {
-        counters::parse_all(&self.netstat()?).map_err(lacking)
+        self.read(counters::parse_all)
+    }
+
+    /// Reads its counters from this file from now on.
+    #[cfg(test)]
+    pub(super) fn count_by(&mut self, netstat: Result<File, String>) {
+        self.netstat = netstat;
+    }
+
+    /// Why the counters could not be read the last time; `None` where they could.
+    pub fn unread(&self) -> Option<String> {
+        self.unread.borrow().clone()
+    }
+
+    /// Whether its somaxconn can be read.
+    pub(super) const fn has_somaxconn(&self) -> bool {
+        self.somaxconn.is_some()
+    }
+
+    fn read<T>(&self, parse: impl Fn(&[u8]) -> Result<T, &'static str>) -> io::Result<T> {
+        let read = self.netstat().and_then(|text| parse(&text).map_err(lacking));
+        *self.unread.borrow_mut() = read.as_ref().err().map(ToString::to_string);
+        read
     }
 
     fn netstat(&self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        let mut file = &self.netstat;
+        let mut file = self.netstat.as_ref().map_err(|why| io::Error::other(why.clone()))?;
         file.rewind()?;
         file.take(counters::LONGEST).read_to_end(&mut text)?;
         Ok(text)
@@ -176,6 +223,9 @@ pub(super) fn own() -> io::Result<u32> {
     let inode = std::fs::metadata(OWN)?.ino();
     u32::try_from(inode).map_err(io::Error::other)
 }
+
+/// The counters of the calling thread's namespace.
+const NETSTAT: &str = "/proc/thread-self/net/netstat";
 
 /// The calling thread's own network namespace.
 pub(super) const OWN: &str = "/proc/thread-self/ns/net";

@@ -74,11 +74,11 @@ impl Rows {
             let reopened = self.reopen(id);
             let different = !self.has(id, socket, somaxconn)
                 && self.change(id, |listener| {
-                    listener.cookie = Some(socket.cookie);
+                    listener.cookie = socket.cookie.or(listener.cookie);
                     listener.inode = u64::from(socket.inode);
                     listener.address = socket.address;
                     listener.port = socket.port;
-                    listener.limit = socket.limit;
+                    listener.limit = socket.limit.or(listener.limit);
                     listener.somaxconn = somaxconn;
                     listener.v6only = socket.v6only;
                 });
@@ -113,7 +113,8 @@ impl Rows {
     }
 
     fn known_socket(&self, netns: u32, socket: &Socket) -> Option<u32> {
-        self.known(Some(socket.cookie), netns, u64::from(socket.inode), socket.port)
+        self.known(socket.cookie, netns, u64::from(socket.inode), socket.port)
+            .or_else(|| self.nameless(netns, socket))
     }
 
     /// Open rows of a namespace that the last dump did not show.
@@ -126,11 +127,11 @@ impl Rows {
     /// to be copied: on a host with 20,000 listeners almost always.
     fn has(&self, id: u32, socket: &Socket, somaxconn: Option<u32>) -> bool {
         self.rows.get(&id).is_some_and(|Row { listener, .. }| {
-            listener.cookie == Some(socket.cookie)
+            socket.cookie.is_none_or(|cookie| listener.cookie == Some(cookie))
                 && listener.inode == u64::from(socket.inode)
                 && listener.address == socket.address
                 && listener.port == socket.port
-                && listener.limit == socket.limit
+                && (socket.limit.is_none() || listener.limit == socket.limit)
                 && listener.somaxconn == somaxconn
                 && listener.v6only == socket.v6only
         })
@@ -174,7 +175,10 @@ impl Rows {
                     listener.inode = identity.inode;
                     listener.address = address(identity);
                     listener.port = identity.port;
-                    listener.limit = identity.limit;
+                }
+                // /proc lists it without a limit.
+                if listener.limit.is_none() {
+                    listener.limit = Some(identity.limit);
                 }
                 listener.lost_before |= identity.drops > 0;
                 if listener.owners.is_empty() && identity.pid != 0 {
@@ -191,6 +195,7 @@ impl Rows {
     fn knows(&self, id: u32, key: ListenerKey, cookie: Option<u64>, identity: &Identity) -> bool {
         self.rows.get(&id).is_some_and(|Row { listener, .. }| {
             listener.keys.contains(&key.0)
+                && listener.limit.is_some()
                 && (listener.cookie.is_some() || cookie.is_none())
                 && (listener.namespace.is_some() || identity.namespace == 0)
                 && (!listener.owners.is_empty() || identity.pid == 0)
@@ -271,6 +276,11 @@ impl Rows {
         self.open.values().flatten().filter_map(|id| self.rows.get(id))
     }
 
+    /// Namespaces that have an open listener.
+    pub(super) fn open_namespaces(&self) -> impl Iterator<Item = u32> {
+        self.open.keys().copied()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
         self.rows.values()
     }
@@ -287,6 +297,22 @@ impl Rows {
         (same_cookie && listener.port == port).then_some(id)
     }
 
+    /// The row of a socket that has neither cookie nor inode: a kernel-owned
+    /// one in /proc. What is left is where it is bound.
+    fn nameless(&self, netns: u32, socket: &Socket) -> Option<u32> {
+        if socket.cookie.is_some() || socket.inode != 0 {
+            return None;
+        }
+        let is_it = |id: &&u32| {
+            self.rows.get(id).is_some_and(|Row { listener, shown, .. }| {
+                *shown != self.dumps
+                    && listener.inode == 0
+                    && (listener.address, listener.port) == (socket.address, socket.port)
+            })
+        };
+        self.open.get(&netns).into_iter().flatten().find(is_it).copied()
+    }
+
     fn add(&mut self, netns: u32) -> u32 {
         let id = self.next;
         self.next = self.next.wrapping_add(1);
@@ -300,7 +326,7 @@ impl Rows {
             inode: 0,
             owners: Vec::new(),
             cgroup: None,
-            limit: 0,
+            limit: None,
             somaxconn: None,
             netns_name: None,
             lost_before: false,

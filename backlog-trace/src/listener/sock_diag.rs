@@ -6,7 +6,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use netlink_packet_sock_diag::{AF_INET, AF_INET6};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -47,16 +46,9 @@ impl SockDiag {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// All TCP sockets in these states, IPv4 and IPv6.
-    ///
-    /// A kernel without IPv6 gives the IPv4 ones.
-    pub(super) fn dump(&mut self, states: States) -> io::Result<Vec<Socket>> {
-        let mut sockets = self.dump_family(AF_INET, states)?;
-        sockets.extend(self.dump_family(AF_INET6, states)?);
-        Ok(sockets)
-    }
-
-    fn dump_family(&mut self, family: u8, states: States) -> io::Result<Vec<Socket>> {
+    /// All TCP sockets of a family in these states; a kernel without IPv6 has
+    /// none of that.
+    pub(super) fn dump_family(&mut self, family: u8, states: States) -> io::Result<Vec<Socket>> {
         until_whole(|| self.attempt(family, states))
     }
 
@@ -113,6 +105,8 @@ mod tests {
     use std::net::TcpListener;
     use std::os::unix::fs::MetadataExt;
 
+    use netlink_packet_sock_diag::{AF_INET, AF_INET6};
+
     use super::*;
 
     fn inode(socket: &impl std::os::fd::AsFd) -> u64 {
@@ -122,20 +116,20 @@ mod tests {
     #[test]
     fn a_listener_of_this_process_is_found_with_its_address_and_the_limit_std_asks_for() {
         let mut diag = SockDiag::open().unwrap();
-        for address in ["127.0.0.1:0", "[::1]:0"] {
+        for (family, address) in [(AF_INET, "127.0.0.1:0"), (AF_INET6, "[::1]:0")] {
             let listener = TcpListener::bind(address).unwrap();
             let bound = listener.local_addr().unwrap();
-            let found = diag.dump(States::Listen).unwrap();
+            let found = diag.dump_family(family, States::Listen).unwrap();
             let own: Vec<_> = found.iter().filter(|row| u64::from(row.inode) == inode(&listener)).collect();
             let [row] = own.as_slice() else { panic!("{address}: {own:?}") };
             assert_eq!((row.address, row.port), (bound.ip(), bound.port()));
             // What std::net::TcpListener::bind passes to listen() on Linux.
-            assert_eq!((row.limit, row.accept_queue, row.drops), (128, 0, Some(0)));
-            assert_ne!(row.cookie, 0);
-            let again = diag.dump(States::Listen).unwrap();
+            assert_eq!((row.limit, row.accept_queue, row.drops), (Some(128), 0, Some(0)));
+            assert!(row.cookie.is_some_and(|cookie| cookie != 0));
+            let again = diag.dump_family(family, States::Listen).unwrap();
             assert!(again.iter().any(|other| other.cookie == row.cookie), "a cookie stays");
             drop(listener);
-            let after = diag.dump(States::Listen).unwrap();
+            let after = diag.dump_family(family, States::Listen).unwrap();
             assert!(after.iter().all(|other| other.cookie != row.cookie));
         }
     }
@@ -172,7 +166,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let clients: Vec<_> =
             (0..3).map(|_| std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
-        let found = diag.dump(States::Listen).unwrap();
+        let found = diag.dump_family(AF_INET, States::Listen).unwrap();
         let row = found.iter().find(|row| u64::from(row.inode) == inode(&listener)).unwrap();
         assert_eq!(row.accept_queue, 3);
         drop(clients);

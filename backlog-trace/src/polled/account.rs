@@ -203,6 +203,7 @@ impl Account {
             kernel,
             attributed: [self.attributed; 2],
             unlisted: Reasons::default(),
+            unread: false,
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) fn detail(time: u64, listener: &Listener, depth: Option<Depth>, kind:
         netns: listener.netns,
         accept_queue: depth.map_or(0, |depth| depth.accept_queue),
         syn_queue: 0,
-        limit: listener.limit,
+        limit: listener.limit.unwrap_or(0),
         peer_port: 0,
         port: listener.port,
         kind: kind as u8,

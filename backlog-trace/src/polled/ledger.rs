@@ -76,12 +76,12 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Takes note of how a listener stands. `opened`: it was not there at the
     /// first look at its namespace, so its `sk_drops` began at 0 meanwhile.
-    pub(super) fn look(&mut self, id: u32, limit: u32, depth: Depth, opened: bool) {
+    pub(super) fn look(&mut self, id: u32, limit: Option<u32>, depth: Depth, opened: bool) {
         let entry = self.entries.entry(id).or_insert_with(|| {
             let first = if opened { depth.drops.map(|_| 0) } else { depth.drops };
             Entry { first, last: first, ..Entry::default() }
         });
-        entry.limit = limit;
+        entry.limit = limit.unwrap_or(0);
         entry.is_closed = false;
         entry.pending.push(depth.accept_queue);
     }

@@ -15,7 +15,8 @@ use super::hooks;
 use super::ledger::Ledger;
 use super::pace::Pace;
 use super::reading::{Reading, losses};
-use crate::event::{Event, NamespaceCounts, Session, Snapshot};
+use crate::event::sources::news_of;
+use crate::event::{Event, NamespaceCounts, Session, Snapshot, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::listener::{Book, Counters, Depth, Listener};
@@ -68,6 +69,7 @@ struct Watch {
     events: Events,
     /// What it sends first: the session and the listeners that it found.
     opening: Option<(Session, Vec<Arc<Listener>>)>,
+    sources: Vec<SourceState>,
     seen: u64,
     snapshot_every: Duration,
 }
@@ -133,6 +135,7 @@ impl Watch {
             cpus: CpuList::online().map_or(1, |online| online.count() as u64),
             events,
             opening: None,
+            sources: Vec::new(),
             seen: 0,
             snapshot_every,
         };
@@ -154,8 +157,9 @@ impl Watch {
         if watch.accounts.is_empty() {
             return Err(unable(failed));
         }
+        watch.sources = watch.book.sources();
         watch.known = watch.book.iter().filter(|listener| !listener.closed).map(|open| open.id).collect();
-        watch.opening = Some((session(hooks(why)), listeners));
+        watch.opening = Some((session(hooks(why), watch.sources.clone()), listeners));
         Ok(watch)
     }
 
@@ -182,6 +186,9 @@ impl Watch {
     async fn name(&mut self) {
         let news = self.book.name();
         self.announce(news).await;
+        if let Some(sources) = news_of(&mut self.sources, self.book.sources()) {
+            self.send(Event::Sources(sources)).await;
+        }
     }
 
     /// Looks for namespaces that came or went. What is known of one that went
@@ -243,8 +250,12 @@ impl Watch {
         let (mut news, mut details, mut settled) = (Vec::new(), Vec::new(), true);
         for netns in self.namespaces() {
             let counters = earlier.get(&netns).copied().unwrap_or_default();
-            // One that cannot be looked at now stays as it was.
-            let Ok((reading, changed)) = self.weigh(netns, &counters) else { continue };
+            // One that cannot be looked at now stays as it was; where only its
+            // counters cannot be read, its queues and drops are known all the same.
+            let Ok((reading, changed)) = self.weigh(netns, &counters) else {
+                self.look_at_queues(netns);
+                continue;
+            };
             news.extend(changed);
             details.extend(self.take(netns, &reading, is_last));
             settled &= self.accounts.get(&netns).is_none_or(|(_, account)| !account.is_open(&reading.after));
@@ -278,6 +289,16 @@ impl Watch {
         let (reading, news) = self.weigh(netns, &earlier)?;
         changed.extend(news);
         Ok((reading, changed))
+    }
+
+    /// Notes how the listeners of a namespace without counters stood at the
+    /// last listing.
+    fn look_at_queues(&mut self, netns: u32) {
+        if self.book.lacks_counters(netns) {
+            for (listener, depth) in self.book.open_in(netns) {
+                self.ledger.look(listener.id, listener.limit, depth, false);
+            }
+        }
     }
 
     fn counters(&self) -> BTreeMap<u32, Counters> {
@@ -336,6 +357,10 @@ impl Watch {
         let mut namespaces = self.gone.clone();
         for (netns, (_, account)) in &self.accounts {
             add(namespaces.entry(*netns).or_default(), &account.counts());
+        }
+        for netns in self.namespaces().into_iter().filter(|netns| self.book.lacks_counters(*netns)) {
+            let counts = namespaces.entry(netns).or_default();
+            (counts.netns, counts.unread) = (netns, true);
         }
         let is_news = |(netns, counts): &(&u32, &NamespaceCounts)| self.told.get(netns) != Some(counts);
         let news = namespaces.iter().filter(is_news).map(|(_, counts)| counts.clone()).collect();

@@ -8,7 +8,10 @@ use crate::probe::{Attempt, HOOKS, Outcome, Trial, Tried};
 
 /// The last rung as `check` shows it beside the others.
 pub fn finding() -> Finding {
-    let mut book = Book::new();
+    look(&mut Book::new())
+}
+
+fn look(book: &mut Book) -> Finding {
     book.refresh();
     let namespaces: Vec<u32> = book.namespaces().iter().map(crate::listener::Namespace::inode).collect();
     let mut why = "no network namespace may be looked at".to_owned();
@@ -28,7 +31,8 @@ pub fn finding() -> Finding {
 
 /// What `check --rung counters` shows: each hook as polling stands in for it.
 pub fn trial() -> Trial {
-    let finding = finding();
+    let mut book = Book::new();
+    let finding = look(&mut book);
     let able = finding.grade == Grade::Fine;
     let tried = |hook| {
         let (outcome, why) = match (is_polled(hook), able) {
@@ -42,6 +46,7 @@ pub fn trial() -> Trial {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         hooks: HOOKS.iter().map(tried).collect(),
         findings: vec![finding],
+        sources: book.sources(),
     }
 }
 

@@ -78,7 +78,13 @@ pub(super) fn balance(
 /// what is attributed.
 fn open(namespace: &Namespace, earlier: [u64; COUNTERS], kernel: [u64; COUNTERS]) -> NamespaceCounts {
     let attributed = [earlier, namespace.attributed];
-    NamespaceCounts { netns: namespace.netns, kernel, attributed, unlisted: namespace.unlisted }
+    NamespaceCounts {
+        netns: namespace.netns,
+        kernel,
+        attributed,
+        unlisted: namespace.unlisted,
+        unread: false,
+    }
 }
 
 /// The balance of a namespace that is gone, or that cannot be looked into. The
@@ -97,6 +103,7 @@ pub(super) fn gone(namespace: &Namespace, last: [u64; COUNTERS]) -> NamespaceCou
         kernel,
         attributed: [attributed; 2],
         unlisted: namespace.unlisted,
+        unread: false,
     }
 }
 

@@ -293,6 +293,7 @@ fn totals(counts: &Counts) -> Totals {
         accept_queue_max: counts.accept_queue_max.max(counts.accept_queue_max_at_accept),
         syn_queue_max: counts.syn_queue_max,
         limit: counts.limit,
+        unknown: crate::event::Unknown::default(),
         reasons: Reasons(counts.reasons),
         accept_depth: counts.accept_depth,
         syn_depth: counts.syn_depth,

@@ -17,7 +17,8 @@ use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
 use super::{attach, baselines, forget, kernel_log, load, search};
-use crate::event::{Event, HookState, Rung, Session};
+use crate::event::sources::news_of;
+use crate::event::{Event, HookState, Rung, Session, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
@@ -50,6 +51,7 @@ struct Watch {
     events: Events,
     /// What is said first.
     opening: Option<(Session, Vec<Arc<Listener>>)>,
+    sources: Vec<SourceState>,
     seen: u64,
     interval: Duration,
 }
@@ -110,7 +112,8 @@ impl Watch {
         maps.carry(attach::carried(&hooks))?;
         maps.walked()?;
         baselines::activate(&mut ebpf, &online, &maps.slots()?, &facts)?;
-        let session = source::session(hooks.iter().map(HookState::from).collect());
+        let sources = book.sources();
+        let session = source::session(hooks.iter().map(HookState::from).collect(), sources.clone());
         if hooks.iter().any(|tried| tried.hook.name == "syn" && tried.rung() == Some(Rung::Tracepoint)) {
             maps.settling(true)?;
             baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
@@ -120,7 +123,8 @@ impl Watch {
         if settings.kernel_log != log::LevelFilter::Off {
             kernel_log::forward(&mut ebpf)?;
         }
-        let mut plane = Plane::new(ebpf, maps, book, Queues::new(Counted::by(&hooks)), sizes.identities());
+        let mut plane =
+            Plane::new(ebpf, maps, book, Queues::new(Counted::by(&hooks)).with(&hooks), sizes.identities());
         known.extend(plane.settle()?);
         Ok(Self {
             plane,
@@ -128,6 +132,7 @@ impl Watch {
             netns_room: Some(sizes.netns_room()),
             events,
             opening: Some((session, known)),
+            sources,
             seen: 0,
             interval: settings.snapshot_every,
         })
@@ -185,6 +190,9 @@ impl Watch {
 
     async fn snapshot(&mut self, is_last: bool) -> Result<()> {
         let (news, mut snapshot) = self.plane.snapshot(is_last)?;
+        if let Some(sources) = news_of(&mut self.sources, self.plane.book.sources()) {
+            self.send(Event::Sources(sources)).await;
+        }
         snapshot.details_seen = self.seen;
         self.announce(news).await;
         self.send(Event::Snapshot(Arc::new(snapshot))).await;

@@ -9,7 +9,7 @@ use backlog_trace_common::reason::Reason;
 use super::begun::Begun;
 use super::flow::{AcceptQueue, Flow};
 use super::ladder::Tried;
-use crate::event::{ListenerCounts, Rung, Totals};
+use crate::event::{Figure, ListenerCounts, Rung, Totals, Unknown};
 use crate::listener::{Book, Depth};
 
 /// Where a listener stood.
@@ -38,6 +38,8 @@ pub(super) struct Queues {
     began: BTreeMap<u32, Began>,
     counted: Counted,
     flow: Flow,
+    /// What a hook that is missing would have counted.
+    uncounted: Unknown,
 }
 
 /// What the kernel side counts one by one; the other of the two follows.
@@ -64,12 +66,31 @@ impl Counted {
             Self::Nothing
         }
     }
+
+    /// What is not known, where the accept queue's length is known or not.
+    const fn unknown(self, has_length: bool) -> &'static [Figure] {
+        match (self, has_length) {
+            (Self::Accepts | Self::Handshakes, true) => &[],
+            (Self::Accepts, false) => &[Figure::Established, Figure::AcceptQueueMax],
+            (Self::Handshakes, false) => &[Figure::Accepted, Figure::AcceptQueueMax],
+            (Self::Nothing, true) => &[Figure::Established, Figure::Accepted],
+            (Self::Nothing, false) => &[Figure::Established, Figure::Accepted, Figure::AcceptQueueMax],
+        }
+    }
 }
 
 impl Queues {
     /// None yet.
     pub(super) fn new(counted: Counted) -> Self {
         Self { counted, ..Self::default() }
+    }
+
+    /// The same, where some of these hooks may be missing.
+    pub(super) fn with(mut self, hooks: &[Tried]) -> Self {
+        if hooks.iter().any(|tried| tried.hook.name == "cookie" && tried.rung().is_none()) {
+            self.uncounted.insert(Figure::EstablishedByCookie);
+        }
+        self
     }
 
     /// Takes note of what the kernel side recorded last under a key of a
@@ -225,7 +246,11 @@ impl Queues {
             None => book.depth(id).map(|depth| depth.accept_queue),
         };
         if let Some(listener) = book.by_id(id) {
-            totals.limit = listener.limit;
+            totals.limit = listener.limit.unwrap_or(totals.limit);
+        }
+        totals.unknown = totals.unknown.union(self.uncounted);
+        for figure in self.counted.unknown(waiting.is_some()) {
+            totals.unknown.insert(*figure);
         }
         if let Some(waiting) = waiting {
             let left = u64::from(waiting) + self.sum(id, |identity| identity.left_unaccepted);
@@ -320,6 +345,28 @@ mod tests {
         let totals = Totals { established, ..Totals::default() };
         let complete = queues.complete(0, &totals, &totals, &Book::new()).totals;
         assert_eq!((complete.established, complete.accepted), (established, accepted));
+    }
+
+    /// What is not known of a listener whose queue nobody could look at.
+    #[track_caller]
+    fn check_unknown(counted: Counted, unknown: &[Figure]) {
+        let mut queues = Queues::new(counted);
+        let nothing = Totals::default();
+        let complete = queues.complete(0, &nothing, &nothing, &Book::new()).totals;
+        for figure in [Figure::Established, Figure::Accepted, Figure::AcceptQueueMax] {
+            assert_eq!(
+                complete.unknown.contains(figure),
+                unknown.contains(&figure),
+                "{counted:?} {figure:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_the_queues_length_what_follows_from_it_is_unknown() {
+        check_unknown(Counted::Accepts, &[Figure::Established, Figure::AcceptQueueMax]);
+        check_unknown(Counted::Handshakes, &[Figure::Accepted, Figure::AcceptQueueMax]);
+        check_unknown(Counted::Nothing, &[Figure::Established, Figure::Accepted, Figure::AcceptQueueMax]);
     }
 
     #[test]

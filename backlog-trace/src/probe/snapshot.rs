@@ -59,7 +59,7 @@ impl Snapshots {
                 listeners.push(counts);
             }
         }
-        let mut namespaces = self.balance(before, kernel, after);
+        let mut namespaces = self.balance(before, kernel, after, book);
         namespaces.retain(|netns, counts| is_news(&mut self.namespaces, *netns, counts) || is_last);
         Snapshot { listeners, namespaces: namespaces.into_values().collect(), retired, ..Snapshot::default() }
     }
@@ -81,10 +81,14 @@ impl Snapshots {
         before: &Reading,
         kernel: &Kernel,
         after: &Reading,
+        book: &Book,
     ) -> BTreeMap<u32, NamespaceCounts> {
         self.known.0.extend(kernel.0.iter().map(|(slot, counters)| (*slot, *counters)));
         let mut namespaces = balance::balance(&before.namespaces, &after.namespaces, kernel, &self.known);
         self.folded.add_gone(&mut namespaces);
+        for namespace in namespaces.values_mut() {
+            namespace.unread = book.lacks_counters(namespace.netns);
+        }
         namespaces
     }
 }

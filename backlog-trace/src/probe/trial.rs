@@ -12,7 +12,7 @@ use super::ladder::{Attempt, Outcome, Tried};
 use super::load::Sizes;
 use super::settings::Settings;
 use super::{attach, baselines, load, search};
-use crate::event::Rung;
+use crate::event::{Reach, Rung, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::{self, Btf};
 use crate::kernel::layout::Layout;
@@ -26,7 +26,7 @@ use crate::listener::Book;
 pub enum Verdict {
     /// Everything.
     Full,
-    /// What the missing hooks give is not.
+    /// What the missing hooks and sources give is not.
     Reduced,
     /// Nothing by eBPF: something is missing that every observation needs.
     Nothing,
@@ -41,6 +41,8 @@ pub struct Trial {
     pub findings: Vec<Finding>,
     /// Every hook.
     pub hooks: Vec<Tried>,
+    /// What figures are read from beside the hooks.
+    pub sources: Vec<SourceState>,
 }
 
 impl Trial {
@@ -51,7 +53,7 @@ impl Trial {
             || missing().any(|tried| tried.hook.required)
         {
             Verdict::Nothing
-        } else if missing().next().is_some() {
+        } else if missing().next().is_some() || self.sources.iter().any(|state| state.state != Reach::Whole) {
             Verdict::Reduced
         } else {
             Verdict::Full
@@ -93,7 +95,9 @@ pub fn trial(rungs: &[Rung]) -> Trial {
         // A layout comes of types.
         (Ok(_), None) => untried(rungs, &btf::absent(), None),
     };
-    Trial { kernel, findings, hooks }
+    let mut book = Book::new();
+    book.refresh();
+    Trial { kernel, findings, hooks, sources: book.sources() }
 }
 
 /// Goes through the steps of an observation, as far as they go.
@@ -198,6 +202,7 @@ fn absent(parts: &[Part], types: Option<&Btf>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Source;
     use crate::probe::RUNGS;
 
     fn trial(missing: &[&str], grade: Grade) -> Trial {
@@ -210,7 +215,15 @@ mod tests {
             kernel: "6.1.0".to_owned(),
             findings: vec![Finding { subject: "maps", grade, what: String::new(), advice: None }],
             hooks: HOOKS.iter().map(tried).collect(),
+            sources: vec![SourceState::whole(Source::Netstat)],
         }
+    }
+
+    #[test]
+    fn a_source_that_is_missing_reduces_what_can_be_observed() {
+        let mut trial = trial(&[], Grade::Fine);
+        trial.sources.push(SourceState::partial(Source::SockDiag, String::new()));
+        assert_eq!(trial.verdict(), Verdict::Reduced);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod network;
 mod observer;
 mod patience;
 mod report;
+mod requirements;
 mod run;
 mod scenario;
 mod scenarios;

@@ -161,9 +161,14 @@ fn is_written(ready: &File) -> bool {
 fn wait_for(tool: &mut Child, done: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
-        if tool.ended()?.is_some() || Instant::now() >= deadline {
+        let ended = tool.ended()?;
+        if ended.is_some() || Instant::now() >= deadline {
+            // What it lacks the scenarios lack too.
+            let exit = [Exit::NotPermitted, Exit::KernelUnable]
+                .into_iter()
+                .find(|exit| ended.and_then(|status| status.code()) == Some(*exit as i32));
             return Err(Failure::new(
-                Exit::Internal,
+                exit.unwrap_or(Exit::Internal),
                 format!("the tool did not start: {}", tool.complaint()),
             ));
         }

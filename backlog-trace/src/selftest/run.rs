@@ -8,6 +8,7 @@ use super::expectation::Expectation;
 use super::movement::Kernel;
 use super::observer::Observer;
 use super::report::{self, Outcome, Verdict};
+use super::requirements;
 use super::scenario::Scenario;
 use super::seen::Seen;
 use super::settings::Settings;
@@ -34,6 +35,7 @@ pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write
     if let Some(why) = scenario.missing(settings) {
         return Err(Failure::new(Exit::KernelUnable, format!("{name} cannot be played: {why}")));
     }
+    requirements::place()?;
     let (expected, kernel, _) = perform(scenario, settings, Watch::Nobody, &mut None)?;
     let verdict = Verdict::of(compare::kernel(&expected, &kernel));
     let outcome = Outcome { scenario, rung: None, verdict, expected: Some(expected), kernel, seen: None };
@@ -48,6 +50,8 @@ pub fn play(name: &str, settings: &Settings, format: Format, out: &mut dyn Write
 pub fn run(names: &[String], settings: &Settings, format: Format, out: &mut dyn Write) -> Result<Exit> {
     let chosen = names.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
     let mut chosen = if chosen.is_empty() { table::all().collect() } else { chosen };
+    requirements::place()?;
+    requirements::say();
     // Those that share an observer come first, and it is gone when the others are played;
     // together those for which it attaches the same.
     chosen.sort_by_key(|scenario| (is_fresh(scenario, settings), scenario.asks_for_causes()));
@@ -86,7 +90,10 @@ fn judge(scenario: &'static Scenario, settings: &Settings, shared: &mut Option<O
     let watch = if live { Watch::Events } else { Watch::Counts };
     let (expected, kernel, seen) = match perform(scenario, settings, watch, shared) {
         Ok(played) => played,
-        Err(failure) if failure.exit == Exit::NotPermitted => return Err(failure),
+        // No other scenario would come out otherwise.
+        Err(failure) if matches!(failure.exit, Exit::NotPermitted | Exit::KernelUnable) => {
+            return Err(failure);
+        }
         Err(failure) => return Ok(skipped(Verdict::Fail(vec![failure.what]))),
     };
     let mut why = compare::kernel(&expected, &kernel);
@@ -96,7 +103,12 @@ fn judge(scenario: &'static Scenario, settings: &Settings, shared: &mut Option<O
         (None, Some(seen)) => {
             why.extend(compare::rung(scenario.hooks, settings.rung.as_deref(), &seen.histogram));
             why.extend(compare::tool(&expected, &kernel, seen, live));
-            Verdict::of(why)
+            match compare::hidden(&expected, &seen.histogram) {
+                Some(lacks) if why.is_empty() => {
+                    Verdict::Skip(format!("cannot be compared on this host: {lacks}"))
+                }
+                _ => Verdict::of(why),
+            }
         }
         _ => Verdict::of(why),
     };

@@ -25,6 +25,7 @@ pub(super) struct Histogram {
     pub(super) listeners: Vec<Row>,
     pub(super) audit: Vec<Audit>,
     pub(super) hooks: Vec<Hook>,
+    pub(super) sources: Vec<Source>,
     pub(super) details: Details,
 }
 
@@ -70,12 +71,12 @@ pub(super) struct Owner {
     pub(super) pid: u32,
 }
 
-/// A queue.
+/// A queue; `None` for what the tool says it does not know.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Queue {
-    pub(super) limit: u64,
-    pub(super) max: u64,
+    pub(super) limit: Option<u64>,
+    pub(super) max: Option<u64>,
 }
 
 /// A listener's `sk_drops`.
@@ -92,8 +93,11 @@ pub(super) struct Drops {
 #[serde(default)]
 pub(super) struct Audit {
     pub(super) netns: u32,
+    /// Without any counter where the tool could not read them.
+    #[serde(deserialize_with = "or_nothing")]
     pub(super) kernel: BTreeMap<String, u64>,
     pub(super) attributed: BTreeMap<String, u64>,
+    #[serde(deserialize_with = "or_nothing")]
     pub(super) unaccounted: BTreeMap<String, i64>,
     /// Of listeners that are not named.
     pub(super) unlisted: BTreeMap<String, u64>,
@@ -108,6 +112,18 @@ pub(super) struct Hook {
     pub(super) state: String,
     pub(super) why: Option<String>,
 }
+
+/// Something that figures are read from.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Source {
+    pub(super) source: String,
+    pub(super) state: String,
+    pub(super) why: Option<String>,
+}
+
+/// Without them nothing can be compared: the others name owners and limits.
+const COMPARED_BY: [&str; 4] = ["proc", "sock_diag", "socket_drops", "netstat"];
 
 /// The details plane's own count.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -154,6 +170,20 @@ impl Histogram {
             .map_err(|why| format!("hist printed a line that breaks the contract: {why}"))
     }
 
+    /// Why this host does not let the tool see what is compared, where it says
+    /// so: the scenario cannot be judged then.
+    pub(super) fn lacks(&self) -> Option<String> {
+        let is_missing =
+            |source: &&Source| source.state == "missing" && COMPARED_BY.contains(&source.source.as_str());
+        let missing: Vec<&str> = self
+            .sources
+            .iter()
+            .filter(is_missing)
+            .map(|source| source.why.as_deref().unwrap_or(&source.source))
+            .collect();
+        (!missing.is_empty()).then(|| missing.join("; "))
+    }
+
     /// The hook of this name where it is attached, or polled.
     pub(super) fn attached(&self, hook: &str) -> Option<&Hook> {
         let is = |row: &&Hook| row.hook == hook && matches!(row.state.as_str(), "attached" | "polled");
@@ -184,6 +214,15 @@ impl Histogram {
     pub(super) fn rung(&self) -> Option<&str> {
         self.rung_of("syn")
     }
+}
+
+/// An object, or none where `null` stands in its place.
+fn or_nothing<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Bytes up to the end of the first whole line of this type; `None` where it
@@ -230,7 +269,7 @@ mod tests {
         let row = &histogram.listeners[0];
         assert_eq!(
             (row.listener.inode.unwrap(), row.listener.owners[0].pid, row.accept_queue.max),
-            (102_322, 812, 129)
+            (102_322, 812, Some(129))
         );
         assert_eq!(row.packets["syn/accept_queue_full"], 311);
         assert_eq!((row.sk_drops.kernel, histogram.audit[0].kernel["ListenDrops"]), (Some(319), 315));
@@ -253,6 +292,17 @@ mod tests {
         assert_eq!(through(lines, "loss"), Some(16));
         assert_eq!(through(lines, "histogram"), None);
         assert_eq!(through(&lines[..34], "summary"), None);
+    }
+
+    #[test]
+    fn what_the_tool_does_not_know_is_read_as_that() {
+        let text = r#"{"listeners":[{"established":null,"accept_queue":{"limit":null,"max":null},"sk_drops":{"kernel":null}}],"audit":[{"netns":7,"kernel":null,"unaccounted":null}],"sources":[{"source":"sock_diag","state":"missing","why":"the module tcp_diag is not loaded"},{"source":"somaxconn","state":"missing","why":"no"},{"source":"netstat","state":"partial","why":"no"}]}"#;
+        let histogram = Histogram::parse(text).unwrap();
+        let row = &histogram.listeners[0];
+        assert_eq!((row.established, row.accept_queue.max, row.accept_queue.limit), (None, None, None));
+        assert!(histogram.audit[0].kernel.is_empty());
+        assert_eq!(histogram.lacks().as_deref(), Some("the module tcp_diag is not loaded"));
+        assert_eq!(Histogram::default().lacks(), None);
     }
 
     #[test]

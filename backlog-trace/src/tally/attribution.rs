@@ -132,7 +132,7 @@ pub(super) mod tests {
             inode: 1,
             owners: Vec::new(),
             cgroup: None,
-            limit: 128,
+            limit: Some(128),
             somaxconn: None,
             netns_name: None,
             lost_before: false,

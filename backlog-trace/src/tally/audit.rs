@@ -14,21 +14,22 @@ use crate::event::{ListenerCounts, NamespaceCounts, Reasons, Totals};
 pub struct NamespaceAudit {
     /// The namespace's inode number.
     pub netns: u32,
-    /// How far the kernel's counters moved.
-    pub kernel: [u64; COUNTERS],
+    /// How far the kernel's counters moved; `None` where they could not be read.
+    pub kernel: Option<[u64; COUNTERS]>,
     /// How much of that is attributed to packets.
     pub attributed: [u64; COUNTERS],
     /// The rest; negative where more was attributed than the kernel counted.
-    pub unaccounted: [i64; COUNTERS],
+    /// `None` where `kernel` is.
+    pub unaccounted: Option<[i64; COUNTERS]>,
     /// Occurrences on listeners that found no room in the kernel's map:
     /// counted for the namespace, not named.
     pub unlisted: Reasons,
 }
 
 impl NamespaceAudit {
-    /// Whether every counter balances.
+    /// Whether every counter balances, as far as is known.
     pub fn balances(&self) -> bool {
-        self.unaccounted.iter().all(|rest| *rest == 0)
+        self.unaccounted.iter().flatten().all(|rest| *rest == 0)
     }
 }
 
@@ -85,13 +86,17 @@ fn audit_namespace(now: &NamespaceCounts, base: &NamespaceCounts) -> NamespaceAu
     let moved = |of: &dyn Fn(&NamespaceCounts, Counter) -> u64| {
         ALL.map(|counter| of(now, counter).saturating_sub(of(base, counter)))
     };
+    // Counters that could not be read at either end have moved who knows how far.
+    let is_read = !now.unread && !base.unread;
     let mut unlisted = now.unlisted;
     unlisted.0.iter_mut().zip(base.unlisted.0).for_each(|(now, base)| *now = now.saturating_sub(base));
     NamespaceAudit {
         netns: now.netns,
-        kernel: moved(&|counts, counter| counts.kernel.get(counter.index()).copied().unwrap_or(0)),
+        kernel: is_read
+            .then(|| moved(&|counts, counter| counts.kernel.get(counter.index()).copied().unwrap_or(0))),
         attributed: moved(&attributed),
-        unaccounted: ALL.map(|counter| now.unaccounted(counter).saturating_sub(base.unaccounted(counter))),
+        unaccounted: is_read
+            .then(|| ALL.map(|counter| now.unaccounted(counter).saturating_sub(base.unaccounted(counter)))),
         unlisted,
     }
 }
@@ -101,6 +106,9 @@ fn audit_namespace(now: &NamespaceCounts, base: &NamespaceCounts) -> NamespaceAu
 fn attributed(counts: &NamespaceCounts, counter: Counter) -> u64 {
     let at = |reading: &[u64; COUNTERS]| reading.get(counter.index()).copied().unwrap_or(0);
     let [low, high] = &counts.attributed;
+    if counts.unread {
+        return at(high);
+    }
     at(&counts.kernel).clamp(at(low), at(high).max(at(low)))
 }
 
@@ -226,7 +234,7 @@ mod tests {
             netns: 5,
             kernel: [kernel, 0, 0, 0, 0, 0],
             attributed: [[low, 0, 0, 0, 0, 0], [high, 0, 0, 0, 0, 0]],
-            unlisted: Reasons::default(),
+            ..NamespaceCounts::default()
         }
     }
 
@@ -234,7 +242,8 @@ mod tests {
     fn check(now: &NamespaceCounts, base: &NamespaceCounts, expected: (u64, u64, i64)) {
         let audits = audit_namespaces([(now, Some(base))].into_iter());
         let audit = audits.first().expect("one namespace");
-        assert_eq!((audit.kernel[0], audit.attributed[0], audit.unaccounted[0]), expected);
+        let (kernel, rest) = (audit.kernel.unwrap(), audit.unaccounted.unwrap());
+        assert_eq!((kernel[0], audit.attributed[0], rest[0]), expected);
     }
 
     #[test]
@@ -259,11 +268,29 @@ mod tests {
             netns: 5,
             kernel: counts(kernel),
             attributed: [counts(ours); 2],
-            unlisted: Reasons::default(),
+            ..NamespaceCounts::default()
         };
         let audits = audit_namespaces([(&now, None)].into_iter());
         let at = Counter::SynRetrans.index();
-        assert_eq!((audits[0].attributed[at], audits[0].unaccounted[at]), expected);
+        assert_eq!((audits[0].attributed[at], audits[0].unaccounted.unwrap()[at]), expected);
+    }
+
+    /// What the kernel counted is not known, and so is the rest; what was
+    /// attributed is, from what hooks saw.
+    #[test]
+    fn counters_that_cannot_be_read_are_unknown_and_not_zero() {
+        let read = namespace(315, 300, 315);
+        let unread = NamespaceCounts { unread: true, ..namespace(0, 40, 42) };
+        for (now, base, attributed) in [
+            (unread.clone(), NamespaceCounts::default(), 42),
+            (unread.clone(), unread.clone(), 0),
+            (read.clone(), unread.clone(), 273),
+        ] {
+            let audits = audit_namespaces([(&now, Some(&base))].into_iter());
+            assert_eq!((audits[0].kernel, audits[0].unaccounted), (None, None));
+            assert_eq!(audits[0].attributed[0], attributed);
+            assert!(audits[0].balances(), "nothing is known to be left over");
+        }
     }
 
     #[test]
@@ -278,7 +305,8 @@ mod tests {
         let other = NamespaceCounts { netns: 9, ..namespace(4, 4, 4) };
         let (now, base) = (namespace(315, 315, 315), namespace(300, 300, 300));
         let audits = audit_namespaces([(&other, None), (&now, Some(&base))].into_iter());
-        let seen: Vec<(u32, u64)> = audits.iter().map(|audit| (audit.netns, audit.kernel[0])).collect();
+        let seen: Vec<(u32, u64)> =
+            audits.iter().map(|audit| (audit.netns, audit.kernel.unwrap()[0])).collect();
         assert_eq!(seen, [(5, 15), (9, 4)]);
         assert!(audits.iter().all(NamespaceAudit::balances));
     }

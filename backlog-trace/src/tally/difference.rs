@@ -27,6 +27,7 @@ pub fn since(now: &Totals, base: &Totals) -> Totals {
         limit: now.limit,
         reasons: Reasons(subtract(&now.reasons.0, &base.reasons.0)),
         accept_wait_us: subtract(&now.accept_wait_us, &base.accept_wait_us),
+        unknown: now.unknown.union(base.unknown),
         accept_depth_polled,
         accept_depth,
         syn_depth,
@@ -53,6 +54,7 @@ pub fn union(a: &Totals, b: &Totals) -> Totals {
         accept_depth_at_accept: add(&a.accept_depth_at_accept, &b.accept_depth_at_accept),
         accept_wait_us: add(&a.accept_wait_us, &b.accept_wait_us),
         accept_depth_polled: add(&a.accept_depth_polled, &b.accept_depth_polled),
+        unknown: a.unknown.union(b.unknown),
     }
 }
 
@@ -83,6 +85,7 @@ fn add<const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Figure;
 
     #[track_caller]
     fn check(now: u32, base: u32, buckets: &[usize], longest: u32) {
@@ -98,6 +101,18 @@ mod tests {
         check(129, 129, &[0, 3], 15);
         check(129, 129, &[], 0);
         check(0, 0, &[0], 0);
+    }
+
+    #[test]
+    fn neither_a_sum_nor_a_difference_with_what_is_not_known_is() {
+        let known = Totals { accepted: 7, ..Totals::default() };
+        let mut unknown = Totals::default();
+        unknown.unknown.insert(Figure::Accepted);
+        for totals in [since(&known, &unknown), since(&unknown, &known), union(&known, &unknown)] {
+            assert!(totals.unknown.contains(Figure::Accepted));
+            assert!(!totals.unknown.contains(Figure::Established));
+        }
+        assert!(since(&known, &known).unknown.is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backlog_trace_common::reason::{Class, Reason};
 
-use crate::event::{Session, Totals};
+use crate::event::{Figure, Session, SourceState, Totals};
 
 use super::{NamespaceAudit, Recoveries, Series, SocketDrops, Who};
 
@@ -13,6 +13,8 @@ use super::{NamespaceAudit, Recoveries, Series, SocketDrops, Who};
 pub struct Report {
     /// Who observed, with which hooks; `None` where a recording lost its start.
     pub session: Option<Arc<Session>>,
+    /// What became of each source of figures, as last known.
+    pub sources: Arc<Vec<SourceState>>,
     /// The whole run, not an interval of it.
     pub is_final: bool,
     /// The observation ended by itself: a cut recording does not.
@@ -36,8 +38,8 @@ pub struct ListenerReport {
     pub who: Who,
     /// What was counted; only selected reasons.
     pub totals: Totals,
-    /// Limit of both queues.
-    pub limit: u32,
+    /// Limit of both queues, where it is known.
+    pub limit: Option<u32>,
     /// Connections that waited in its accept queue when the stretch began and
     /// when it ended: finished + the first = accepted + the second.
     pub waiting: Option<[u32; 2]>,
@@ -127,6 +129,18 @@ impl ListenerReport {
     /// Connections that it took along when it closed; no packet tells of them.
     pub fn closed_with(&self) -> u64 {
         self.totals.reasons[Reason::ListenerClosed]
+    }
+
+    /// A figure of its totals, unless it is not known.
+    pub fn known(&self, figure: Figure) -> Option<u64> {
+        let totals = &self.totals;
+        let value = match figure {
+            Figure::Established => totals.established,
+            Figure::EstablishedByCookie => totals.established_by_cookie,
+            Figure::Accepted => totals.accepted,
+            Figure::AcceptQueueMax => u64::from(totals.accept_queue_max),
+        };
+        (!totals.unknown.contains(figure)).then_some(value)
     }
 
     /// Whether there is anything to say about the listener.

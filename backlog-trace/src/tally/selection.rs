@@ -43,7 +43,7 @@ impl Selection {
                 inode: 0,
                 owners: Vec::new(),
                 cgroup: None,
-                limit: 0,
+                limit: None,
                 somaxconn: None,
                 netns_name: None,
                 lost_before: false,

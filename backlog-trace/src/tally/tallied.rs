@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backlog_trace_common::detail::{Detail, Kind, Outcome};
 use backlog_trace_common::reason::{Class, Reason, Stage};
 
-use crate::event::{Event, Session};
+use crate::event::{Event, Session, SourceState};
 
 use super::plane::{Moved, Plane, Stretch};
 use super::{
@@ -23,6 +23,7 @@ const LONGEST_BETWEEN_SYNS: u64 = 64_000_000_000;
 pub struct Tally {
     selection: Selection,
     session: Option<Arc<Session>>,
+    sources: Arc<Vec<SourceState>>,
     attribution: Attribution,
     connections: Connections,
     accounts: HashMap<u32, Account>,
@@ -53,6 +54,7 @@ impl Tally {
         match event {
             Event::Started(session) => self.start(session),
             Event::Listener(listener) => self.attribution.learn(listener, &mut details),
+            Event::Sources(sources) => self.sources = Arc::clone(sources),
             Event::Details(arrived) => self.attribution.place(arrived, &mut details),
             Event::Snapshot(snapshot) => {
                 self.attribution.release(&mut details);
@@ -117,6 +119,7 @@ impl Tally {
 
     fn start(&mut self, session: &Arc<Session>) {
         self.plane.begin(session.start);
+        self.sources = Arc::new(session.sources.clone());
         self.session = Some(Arc::clone(session));
     }
 
@@ -221,6 +224,7 @@ impl Tally {
         listeners.extend(self.report_folded(stretch));
         Report {
             session: self.session.clone(),
+            sources: Arc::clone(&self.sources),
             is_final: stretch == Stretch::Whole,
             complete: self.finished,
             from: self.plane.began(stretch),
@@ -270,8 +274,11 @@ impl Tally {
                 totals.reasons[reason] = 0;
             }
         }
-        let limit =
-            if totals.limit == 0 { who.known().map_or(0, |listener| listener.limit) } else { totals.limit };
+        let limit = if totals.limit == 0 {
+            who.known().and_then(|listener| listener.limit)
+        } else {
+            Some(totals.limit)
+        };
         let (connections, series) = match (account, stretch) {
             (None, _) => (ConnectionCounts::default(), None),
             (Some(account), Stretch::Interval) => (account.interval.clone(), None),

@@ -81,7 +81,7 @@ impl Damage {
             Some(Kind::Details) => self.lost_detail_frames += 1,
             Some(Kind::Snapshot) => self.lost_snapshot_frames += 1,
             Some(Kind::Listener) => self.lost_listener_frames += 1,
-            Some(Kind::Session | Kind::End) | None => (),
+            Some(Kind::Session | Kind::End | Kind::Sources) | None => (),
         }
     }
 
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn json_names_are_a_contract() {
         let json = serde_json::to_value(Damage::none(VERSION)).unwrap();
-        assert_eq!(json["format"], "1.0");
+        assert_eq!(json["format"], "1.1");
         let mut names: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
         names.sort();
         assert_eq!(

@@ -52,6 +52,8 @@ impl Serialize for Version {
 /// # Changelog
 /// - **1.0**: file header; frames session, listener, snapshot, details, end;
 ///   codecs raw and LZ4 block.
+/// - **1.1**: frames sources; in sessions `sources`; in snapshots `unknown` and
+///   `unread`; the `limit` of a listener may be missing.
 ///
 /// # What changes which number
 /// - Minor: a new frame kind, a new codec, a new field of a JSON payload that
@@ -59,7 +61,7 @@ impl Serialize for Version {
 /// - Major: anything else, such as the layout of a header or of a detail, the
 ///   length of an array in a snapshot, a number that gets another meaning. The
 ///   last byte of [`FRAME_MAGIC`] changes with it.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+pub const VERSION: Version = Version { major: 1, minor: 1 };
 
 const _: () = assert!(FRAME_MAGIC[3] as u16 == VERSION.major);
 
@@ -143,6 +145,8 @@ pub enum Kind {
     Details = 4,
     /// JSON: how much was written. Nothing follows.
     End = 5,
+    /// JSON: what became of each source of figures, where that changed.
+    Sources = 6,
 }
 
 impl Kind {
@@ -154,6 +158,7 @@ impl Kind {
             3 => Some(Self::Snapshot),
             4 => Some(Self::Details),
             5 => Some(Self::End),
+            6 => Some(Self::Sources),
             _ => None,
         }
     }

@@ -108,7 +108,7 @@ mod tests {
             inode: 1,
             owners,
             cgroup: None,
-            limit: 1,
+            limit: Some(1),
             somaxconn: None,
             netns_name: None,
             lost_before: false,

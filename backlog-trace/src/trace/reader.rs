@@ -119,6 +119,7 @@ impl<R: Read> Reader<R> {
                     None => None,
                 },
                 Kind::Listener => json(&payload).map(|listener| Event::Listener(Arc::new(listener))),
+                Kind::Sources => json(&payload).map(|sources| Event::Sources(Arc::new(sources))),
                 Kind::Details => payload::details_from_bytes(&payload).map(Event::Details),
                 Kind::Snapshot => match json(&payload).map(|part| self.assembly.add(part)) {
                     Some(Some(snapshot)) => Some(Event::Snapshot(Arc::new(snapshot))),
@@ -142,7 +143,7 @@ impl<R: Read> Reader<R> {
         match &event {
             Event::Details(details) => self.details += details.len() as u64,
             Event::Snapshot(_) => self.snapshots += 1,
-            Event::Started(_) | Event::Listener(_) | Event::Mark | Event::Finished => (),
+            Event::Started(_) | Event::Listener(_) | Event::Sources(_) | Event::Mark | Event::Finished => (),
         }
         event
     }

@@ -160,7 +160,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for AtMostPart<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Reasons, Totals};
+    use crate::event::{Figure, Reasons, Totals, Unknown};
     use crate::trace::format::MAX_PAYLOAD;
 
     fn of(listeners: usize, namespaces: usize) -> Snapshot {
@@ -237,6 +237,13 @@ mod tests {
             accept_depth_at_accept: [u64::MAX; _],
             accept_wait_us: [u64::MAX; _],
             accept_depth_polled: [u64::MAX; _],
+            unknown: {
+                let mut unknown = Unknown::default();
+                [Figure::Established, Figure::EstablishedByCookie, Figure::Accepted, Figure::AcceptQueueMax]
+                    .into_iter()
+                    .for_each(|figure| unknown.insert(figure));
+                unknown
+            },
         };
         let one = ListenerCounts {
             id: u32::MAX,
@@ -250,6 +257,7 @@ mod tests {
             kernel: [u64::MAX; _],
             attributed: [[u64::MAX; _]; 2],
             unlisted: Reasons([u64::MAX; _]),
+            unread: true,
         };
         let part = Snapshot {
             time: u64::MAX,

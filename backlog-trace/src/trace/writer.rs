@@ -113,6 +113,10 @@ impl<M: Medium> Writer<M> {
                 let json = payload::listener_json(listener).map_err(|error| self.unfit(error))?;
                 self.put(Kind::Listener, &json)
             }
+            Event::Sources(sources) => {
+                let json = self.json(sources.as_ref())?;
+                self.put(Kind::Sources, &json)
+            }
             Event::Snapshot(snapshot) => self.snapshot(snapshot),
             Event::Mark => Ok(()),
             Event::Finished => self.end(),

@@ -9,6 +9,8 @@ use super::bars::fold;
 use super::escape::Sanitized;
 use super::names::Namespaces;
 use super::paint::{ALARM, painted};
+use super::sources_text;
+use super::words::counted;
 
 /// The audit of a report: one line where every loss that the kernel counted is
 /// accounted for, and one for each namespace where not; what of the details
@@ -21,9 +23,11 @@ pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) ->
         unbalanced.iter().map(|audit| unattributed(audit, &namespaces, columns)).collect();
     lines.extend(accounted_for(&whole, !unbalanced.is_empty()));
     lines.extend(report.audit.iter().filter_map(|audit| unlisted(audit, &namespaces)));
+    lines.extend(report.audit.iter().filter_map(|audit| unread(audit, &namespaces)));
     lines.extend(missed(report.details.missed));
     if report.is_final {
         lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
+        lines.extend(sources_text::lines(&report.sources, columns));
         lines.extend(incomplete(report, gaps));
     }
     lines
@@ -32,7 +36,9 @@ pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) ->
 /// Namespaces whose counters balance, in one line; nothing where `others` do
 /// not and these have lost nothing.
 fn accounted_for(whole: &[&NamespaceAudit], others: bool) -> Option<String> {
-    let losses = |audit: &&NamespaceAudit| audit.kernel.get(Counter::ListenDrops.index()).copied();
+    let losses = |audit: &&NamespaceAudit| {
+        audit.kernel.and_then(|kernel| kernel.get(Counter::ListenDrops.index()).copied())
+    };
     let total = whole.iter().filter_map(losses).fold(0, u64::saturating_add);
     match (total, others) {
         (0, true) => None,
@@ -70,7 +76,7 @@ fn incomplete(report: &Report, gaps: &[String]) -> Vec<String> {
 fn unattributed(audit: &NamespaceAudit, namespaces: &Namespaces<'_>, columns: Option<usize>) -> String {
     let mut parts: Vec<String> = ALL
         .iter()
-        .zip(audit.kernel.iter().zip(&audit.attributed).zip(&audit.unaccounted))
+        .zip(audit.kernel.iter().flatten().zip(&audit.attributed).zip(audit.unaccounted.iter().flatten()))
         .filter(|(_, (_, rest))| **rest != 0)
         .map(|(counter, ((kernel, attributed), unattributed))| {
             format!("{} {attributed} of {kernel}{}", counter.name(), rest(*unattributed))
@@ -81,6 +87,17 @@ fn unattributed(audit: &NamespaceAudit, namespaces: &Namespaces<'_>, columns: Op
         first.insert_str(0, &format!("kernel counters{of}: attributed are "));
     }
     fold(&parts, ", ", columns)
+}
+
+/// A namespace whose counters could not be read: what was lost there is known
+/// by the hooks alone.
+fn unread(audit: &NamespaceAudit, namespaces: &Namespaces<'_>) -> Option<String> {
+    let lost = audit.attributed.get(Counter::ListenDrops.index()).copied().unwrap_or(0);
+    if audit.kernel.is_some() || lost == 0 {
+        return None;
+    }
+    let place = namespaces.label(audit.netns).map_or_else(String::new, |label| format!(" of {label}"));
+    Some(format!("kernel counters{place} cannot be read: - of {}", counted(lost, "loss")))
 }
 
 /// What does not balance, loudly; nothing where it does.
@@ -104,8 +121,11 @@ fn unlisted(audit: &NamespaceAudit, namespaces: &Namespaces<'_>) -> Option<Strin
 
 /// A listener's `sk_drops`; nothing where the kernel counted none.
 pub(super) fn socket(drops: SocketDrops) -> Option<String> {
-    let kernel = drops.kernel.filter(|kernel| *kernel > 0)?;
     let seen = drops.attributed.saturating_add(drops.explained);
+    let Some(kernel) = drops.kernel else { return (seen > 0).then(|| format!("sk_drops {seen} of -")) };
+    if kernel == 0 {
+        return None;
+    }
     let harmless = match drops.explained {
         0 => String::new(),
         count => format!(", {count} of them harmless"),

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::escape::{Sanitized, write_json_line};
 use super::json::VERSION;
 use super::paint::{ALARM, FAINT, HEADING, painted};
-use crate::event::Rung;
+use crate::event::sources::SOURCES;
+use crate::event::{Reach, Rung, SourceState};
 use crate::kernel::preflight::{Finding, Grade};
 use crate::probe::{Attempt, Outcome, Trial, Tried, Verdict};
 
@@ -20,7 +21,7 @@ use crate::probe::{Attempt, Outcome, Trial, Tried, Verdict};
 pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
     let (style, sentence) = match trial.verdict() {
         Verdict::Full => (HEADING, "everything can be observed"),
-        Verdict::Reduced => (HEADING, "reduced: some hooks are missing"),
+        Verdict::Reduced => (HEADING, "reduced: some hooks or sources are missing"),
         Verdict::Nothing => (ALARM, "nothing can be observed by eBPF: live, hist and record poll counters"),
     };
     let kernel = Sanitized(&trial.kernel);
@@ -40,11 +41,31 @@ pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
         let required = if tried.hook.required { " (required)" } else { "" };
         writeln!(out, "{:7}  {rung}  {}{required}", tried.hook.name, tried.hook.gives)?;
     }
+    sources(&trial.sources, &mut out)?;
     for (attempt, hooks) in reasons(&trial.hooks) {
         writeln!(out, "\n{} by {}:", hooks.join(", "), attempt.rung.name())?;
         writeln!(out, "  {}", Sanitized(attempt.why.as_deref().unwrap_or("no reason is known")))?;
         if let Some(advice) = &attempt.advice {
             writeln!(out, "  -> {}", Sanitized(advice))?;
+        }
+    }
+    Ok(())
+}
+
+/// What figures are read from, and which; what is missing with what that costs.
+fn sources(states: &[SourceState], out: &mut impl Write) -> io::Result<()> {
+    let width = SOURCES.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    writeln!(out, "\n{}", painted(HEADING, &format!("{:width$}  STATE    FEEDS", "SOURCE")))?;
+    for (state, row) in states.iter().filter_map(|state| Some((state, state.source.row()?))) {
+        let name = format!("{:7}", state.state.name());
+        let name = if state.state == Reach::Whole { name } else { painted(ALARM, &name) };
+        writeln!(out, "{:width$}  {name}  {}", row.name, row.feeds.join(", "))?;
+    }
+    for (state, row) in states.iter().filter_map(|state| Some((state, state.source.row()?))) {
+        if let Some(sentence) = state.sentence() {
+            writeln!(out, "\n{} is {}:", row.name, state.state.name())?;
+            writeln!(out, "  {}", Sanitized(&sentence))?;
+            writeln!(out, "  -> {}", row.advice)?;
         }
     }
     Ok(())
@@ -85,6 +106,37 @@ struct Object<'a> {
     kernel: &'a str,
     findings: &'a [Finding],
     hooks: Vec<HookPart<'a>>,
+    sources: Vec<CheckedSource<'a>>,
+}
+
+#[derive(Serialize)]
+struct CheckedSource<'a> {
+    source: &'static str,
+    state: Reach,
+    what: &'static str,
+    feeds: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
+}
+
+impl<'a> CheckedSource<'a> {
+    fn of(state: &'a SourceState) -> Option<Self> {
+        let row = state.source.row()?;
+        let lost = state.lost();
+        Some(Self {
+            source: row.name,
+            state: state.state,
+            what: row.what,
+            feeds: row.feeds,
+            why: state.why.as_deref(),
+            lost,
+            advice: lost.map(|_| row.advice),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -128,6 +180,7 @@ pub fn json(trial: &Trial, out: impl Write) -> io::Result<()> {
         kernel: &trial.kernel,
         findings: &trial.findings,
         hooks: trial.hooks.iter().map(HookPart::from).collect(),
+        sources: trial.sources.iter().filter_map(CheckedSource::of).collect(),
     };
     write_json_line(out, &object)
 }
@@ -135,6 +188,7 @@ pub fn json(trial: &Trial, out: impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Source;
     use crate::probe::HOOKS;
 
     /// listen and syn are refused alike, accept is absent; the others are attached.
@@ -160,6 +214,10 @@ mod tests {
                 Finding::unable("maps", "no maps", Some("raise it".to_owned())),
             ],
             hooks: HOOKS.iter().map(tried).collect(),
+            sources: vec![
+                SourceState::whole(Source::Netstat),
+                SourceState::partial(Source::Cgroups, "no \u{1b}cgroup2".to_owned()),
+            ],
         }
     }
 
@@ -187,6 +245,14 @@ request  fentry      half-open requests removed by an ICMP error or an unreachab
 accept   missing     connections accepted and how long they waited
 causes   fentry      why other SYNs were refused, and SYNs lost to an identical one (on request: --causes)
 
+SOURCE         STATE    FEEDS
+netstat        whole    audit.kernel, audit.unaccounted
+cgroups        partial  listener.cgroup
+
+cgroups is partial:
+  no \\u{1b}cgroup2: the cgroups of listeners are not known
+  -> use a kernel with CONFIG_CGROUPS, and mount cgroup2 on /sys/fs/cgroup
+
 listen, syn by fentry:
   not \\u{1b}allowed
   -> allow it
@@ -213,6 +279,15 @@ accept by fentry:
             r#""required":false,"tried":[{"rung":"fentry","outcome":"attached"}]},"#,
         );
         assert!(line.starts_with(start), "{line}");
-        assert_eq!((line.lines().count(), line.ends_with("}\n")), (1, true));
+        let end = concat!(
+            r#""sources":[{"source":"netstat","state":"whole","what":"the kernel's counters (/proc/PID/net/netstat)","#,
+            r#""feeds":["audit.kernel","audit.unaccounted"]},"#,
+            r#"{"source":"cgroups","state":"partial","what":"cgroups (/proc/PID/cgroup and the cgroup2 hierarchy)","#,
+            r#""feeds":["listener.cgroup"],"why":"no \u001bcgroup2","lost":"the cgroups of listeners are not known","#,
+            r#""advice":"use a kernel with CONFIG_CGROUPS, and mount cgroup2 on /sys/fs/cgroup"}]}"#,
+            "\n"
+        );
+        assert!(line.ends_with(end), "{line}");
+        assert_eq!(line.lines().count(), 1);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::{Event, HookState};
+use crate::event::{Event, Figure, HookState};
 use crate::listener::{Cap, binding};
 use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection, Tally};
 
@@ -13,8 +13,8 @@ use super::View;
 use super::escape::write_json_line;
 use super::intervals::Intervals;
 use super::json::{
-    AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, VERSION,
-    hooks, rows,
+    AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, SourcePart,
+    VERSION, hooks, rows,
 };
 use super::units::{rfc3339, seconds};
 
@@ -37,6 +37,7 @@ struct HistogramLine<'a> {
     listeners: Vec<ListenerLine<'a>>,
     audit: Vec<AuditPart>,
     hooks: &'a [HookState],
+    sources: Vec<SourcePart<'a>>,
     details: DetailsPart,
 }
 
@@ -59,23 +60,31 @@ struct ListenerLine<'a> {
 #[derive(Serialize)]
 struct CookiesPart {
     sent: u64,
-    valid: u64,
-    invalid: u64,
+    valid: Option<u64>,
+    invalid: Option<u64>,
     looks_like: Option<Demand>,
 }
 
-impl From<Cookies> for CookiesPart {
-    fn from(cookies: Cookies) -> Self {
+impl CookiesPart {
+    /// Which came back is known where that is looked at.
+    fn of(report: &ListenerReport) -> Self {
+        let cookies = Cookies::of(&report.totals);
         let Cookies { sent, valid, invalid } = cookies;
-        Self { sent, valid, invalid, looks_like: cookies.demand() }
+        let seen = report.known(Figure::EstablishedByCookie).is_some();
+        Self {
+            sent,
+            valid: seen.then_some(valid),
+            invalid: seen.then_some(invalid),
+            looks_like: cookies.demand().filter(|_| seen),
+        }
     }
 }
 
 #[derive(Serialize)]
 struct AcceptQueue {
-    limit: u32,
+    limit: Option<u32>,
     limited_by: Option<Cap>,
-    max: u32,
+    max: Option<u64>,
     depth: Vec<[u64; 3]>,
     depth_at_accept: Vec<[u64; 3]>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -84,7 +93,7 @@ struct AcceptQueue {
 
 #[derive(Serialize)]
 struct SynQueue {
-    limit: u32,
+    limit: Option<u32>,
     max: Option<u32>,
     depth: Vec<[u64; 3]>,
 }
@@ -136,6 +145,7 @@ impl<W: Write> HistJson<W> {
             listeners: report.listeners.iter().map(|listener| self.listener(listener, report)).collect(),
             audit: report.audit.iter().map(AuditPart::from).collect(),
             hooks: hooks(report.session.as_deref()),
+            sources: SourcePart::of(&report.sources),
             details: report.details.into(),
         };
         write_json_line(&mut self.out, &line)?;
@@ -152,15 +162,15 @@ impl<W: Write> HistJson<W> {
             listener: ListenerPart::of(&report.who),
             packets: Packets::of(&totals.reasons, &self.selection, seen),
             connections: ConnectionsPart::of(&report.connections, of),
-            cookies: seen.then(|| Cookies::of(totals).into()),
+            cookies: seen.then(|| CookiesPart::of(report)),
             syns: seen.then_some(totals.syns),
-            established: seen.then_some(totals.established),
-            established_by_cookie: seen.then_some(totals.established_by_cookie),
-            accepted: seen.then_some(totals.accepted),
+            established: report.known(Figure::Established).filter(|_| seen),
+            established_by_cookie: report.known(Figure::EstablishedByCookie).filter(|_| seen),
+            accepted: report.known(Figure::Accepted).filter(|_| seen),
             accept_queue: AcceptQueue {
                 limit: report.limit,
                 limited_by: binding(report.limit, somaxconn),
-                max: totals.accept_queue_max,
+                max: report.known(Figure::AcceptQueueMax),
                 depth: rows(&totals.accept_depth, accept_max),
                 depth_at_accept: rows(&totals.accept_depth_at_accept, accept_max),
                 depth_polled: rows(&totals.accept_depth_polled, accept_max),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::reason::Class;
 
-use crate::event::{Event, Totals};
+use crate::event::{Event, Figure, Totals};
 use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series, Tally};
 
 use super::bars::{Bars, fold, sparkline};
@@ -207,7 +207,10 @@ fn polled_losses(report: &ListenerReport) -> String {
     match (report.packets(Class::Loss), report.sk_drops.kernel) {
         (0, Some(0)) => "  nothing lost".to_owned(),
         (0, Some(_)) => "  no loss that is certainly of this listener".to_owned(),
-        (0, None) => "  no loss that is certainly of this listener, which has closed".to_owned(),
+        (0, None) if report.who.known().is_none_or(|listener| listener.closed) => {
+            "  no loss that is certainly of this listener, which has closed".to_owned()
+        }
+        (0, None) => "  - lost: the drops of its socket are not known".to_owned(),
         (packets, _) => format!("  at least {} lost", counted(packets, "packet")),
     }
 }
@@ -319,17 +322,15 @@ fn cookies(totals: &Totals) -> Option<String> {
 }
 
 fn handshakes(report: &ListenerReport) -> String {
-    let totals = &report.totals;
-    let by_cookie = match totals.established_by_cookie {
-        0 => String::new(),
-        count => format!(" ({count} by SYN cookie)"),
+    let by_cookie = match report.known(Figure::EstablishedByCookie) {
+        Some(0) | None => String::new(),
+        Some(count) => format!(" ({count} by SYN cookie)"),
     };
-    format!(
-        "  {}, {} finished{by_cookie}, {} accepted",
-        counted(totals.syns, "SYN"),
-        counted(totals.established, "handshake"),
-        totals.accepted
-    )
+    let finished = report
+        .known(Figure::Established)
+        .map_or_else(|| "- handshakes".to_owned(), |count| counted(count, "handshake"));
+    let accepted = report.known(Figure::Accepted).map_or_else(|| "-".to_owned(), |count| count.to_string());
+    format!("  {}, {finished} finished{by_cookie}, {accepted} accepted", counted(report.totals.syns, "SYN"))
 }
 
 fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {

@@ -59,7 +59,7 @@ impl Intervals {
                 self.has_cut = true;
                 true
             }
-            Event::Listener(_) | Event::Details(_) | Event::Finished => false,
+            Event::Listener(_) | Event::Sources(_) | Event::Details(_) | Event::Finished => false,
         };
         cut.then(|| tally.cut())
     }

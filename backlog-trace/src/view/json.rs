@@ -8,7 +8,7 @@ use backlog_trace_common::counter::{ALL, COUNTERS};
 use backlog_trace_common::reason::Reason;
 use serde::{Serialize, Serializer};
 
-use crate::event::{HookState, Reasons, Session};
+use crate::event::{HookState, Reach, Reasons, Session, Source, SourceState};
 use crate::listener::Owner;
 use crate::tally::{
     ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Peer, Report, Selection, SocketDrops, Who,
@@ -186,9 +186,9 @@ impl<T: Serialize> Serialize for Counters<T> {
 #[derive(Serialize)]
 pub(super) struct AuditPart {
     netns: u32,
-    kernel: Counters<u64>,
+    kernel: Option<Counters<u64>>,
     attributed: Counters<u64>,
-    unaccounted: Counters<i64>,
+    unaccounted: Option<Counters<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unlisted: Option<Packets>,
 }
@@ -198,9 +198,9 @@ impl From<&NamespaceAudit> for AuditPart {
         let occurred: Vec<_> = audit.unlisted.iter().collect();
         Self {
             netns: audit.netns,
-            kernel: Counters(audit.kernel),
+            kernel: audit.kernel.map(Counters),
             attributed: Counters(audit.attributed),
-            unaccounted: Counters(audit.unaccounted),
+            unaccounted: audit.unaccounted.map(Counters),
             unlisted: (!occurred.is_empty()).then_some(Packets(occurred)),
         }
     }
@@ -230,6 +230,29 @@ pub(super) struct HostPart<'a> {
 impl<'a> HostPart<'a> {
     pub(super) fn of(session: &'a Session) -> Self {
         Self { name: &session.host, kernel: &session.kernel, tool: &session.version }
+    }
+}
+
+/// A source of figures.
+#[derive(Serialize)]
+pub(super) struct SourcePart<'a> {
+    source: Source,
+    state: Reach,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<&'static str>,
+}
+
+impl<'a> SourcePart<'a> {
+    pub(super) fn of(sources: &'a [SourceState]) -> Vec<Self> {
+        let part = |state: &'a SourceState| Self {
+            source: state.source,
+            state: state.state,
+            why: state.why.as_deref(),
+            lost: state.lost(),
+        };
+        sources.iter().map(part).collect()
     }
 }
 

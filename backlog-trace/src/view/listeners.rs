@@ -59,8 +59,8 @@ pub fn text(standings: &[Standing], columns: Option<usize>) -> String {
 
 fn row(standing: &Standing) -> Vec<String> {
     let Standing { listener, accept_queue, syn_queue, limited_by, drops } = standing;
-    let limit = listener.limit;
     let unknown = || "-".to_owned();
+    let limit = listener.limit.map_or_else(unknown, |limit| limit.to_string());
     vec![
         SocketAddr::new(listener.address, listener.port).to_string(),
         names::owner(Some(listener)),
@@ -73,7 +73,8 @@ fn row(standing: &Standing) -> Vec<String> {
         match (limited_by, listener.somaxconn) {
             (Some(Cap::Application), Some(somaxconn)) => format!("application (somaxconn {somaxconn})"),
             (Some(cap), _) => cap.name().to_owned(),
-            (None, Some(somaxconn)) => format!("? (somaxconn {somaxconn})"),
+            (None, Some(somaxconn)) if listener.limit.is_some() => format!("? (somaxconn {somaxconn})"),
+            (None, Some(somaxconn)) => format!("- (somaxconn {somaxconn})"),
             (None, None) => unknown(),
         },
         drops.map_or_else(unknown, |drops| drops.to_string()),
@@ -109,7 +110,7 @@ struct Named<'a> {
 #[derive(Serialize)]
 struct Queue {
     length: Option<u32>,
-    limit: u32,
+    limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shared_by: Option<u32>,
 }
@@ -176,7 +177,7 @@ mod tests {
                 Owner { pid: 813, comm: "nginx".to_owned() },
             ],
             cgroup: Some("/a\nb".to_owned()),
-            limit: 128,
+            limit: Some(128),
             somaxconn: Some(4096),
             netns_name: None,
             lost_before: false,

@@ -11,7 +11,9 @@ use crate::tally::{Attributed, Peer, Report, Selection, Tally};
 
 use super::View;
 use super::escape::write_json_line;
-use super::json::{AuditPart, DetailsPart, HostPart, ListenerPart, Packets, PeerPart, VERSION, hooks, sum};
+use super::json::{
+    AuditPart, DetailsPart, HostPart, ListenerPart, Packets, PeerPart, SourcePart, VERSION, hooks, sum,
+};
 use super::units::{rfc3339, seconds};
 
 #[derive(Serialize)]
@@ -72,6 +74,7 @@ struct SummaryLine<'a> {
     connections: SummaryConnections,
     audit: Vec<AuditPart>,
     hooks: &'a [HookState],
+    sources: Vec<SourcePart<'a>>,
     details: DetailsPart,
 }
 
@@ -85,7 +88,7 @@ struct SummaryConnections {
 #[derive(Serialize)]
 struct QueuePart {
     length: u32,
-    limit: u32,
+    limit: Option<u32>,
 }
 
 /// Prints each loss as JSON.
@@ -143,7 +146,11 @@ impl<W: Write> View for LiveJson<W> {
         match event {
             Event::Snapshot(_) => self.print_missed()?,
             Event::Mark => self.print_summary()?,
-            Event::Started(_) | Event::Listener(_) | Event::Details(_) | Event::Finished => {}
+            Event::Started(_)
+            | Event::Listener(_)
+            | Event::Sources(_)
+            | Event::Details(_)
+            | Event::Finished => {}
         }
         self.out.flush()
     }
@@ -176,7 +183,7 @@ fn occurrence(time: String, reason: Reason, item: &Attributed, polled: bool) -> 
         attempt: (detail.attempt > 0).then_some(detail.attempt),
         listener: ListenerPart::of(&item.who),
         peer: Peer::of(detail).map(PeerPart::from),
-        accept_queue: accept_queue(detail),
+        accept_queue: accept_queue(item, polled),
         syn_queue: (!polled).then(|| syn_queue(detail)),
         count: polled.then(|| u64::from(detail.more) + 1),
     }
@@ -191,17 +198,20 @@ fn lifecycle<'a>(time: String, event: &'static str, item: &'a Attributed, polled
         time,
         event,
         listener: ListenerPart::of(&item.who),
-        accept_queue: known.then(|| accept_queue(&item.detail)),
+        accept_queue: known.then(|| accept_queue(item, polled)),
         syn_queue: (!polled).then(|| syn_queue(&item.detail)),
     }
 }
 
-const fn accept_queue(detail: &Detail) -> QueuePart {
-    QueuePart { length: detail.accept_queue, limit: detail.limit }
+/// A record of polling has the limit from the listing, which may not tell it.
+fn accept_queue(item: &Attributed, polled: bool) -> QueuePart {
+    let listed = || item.who.known().and_then(|listener| listener.limit);
+    let limit = if polled { listed() } else { Some(item.detail.limit) };
+    QueuePart { length: item.detail.accept_queue, limit }
 }
 
 const fn syn_queue(detail: &Detail) -> QueuePart {
-    QueuePart { length: detail.syn_queue, limit: detail.limit }
+    QueuePart { length: detail.syn_queue, limit: Some(detail.limit) }
 }
 
 fn summary<'a>(
@@ -231,6 +241,7 @@ fn summary<'a>(
         },
         audit: report.audit.iter().map(AuditPart::from).collect(),
         hooks: hooks(report.session.as_deref()),
+        sources: SourcePart::of(&report.sources),
         details: report.details.into(),
     }
 }

@@ -105,8 +105,11 @@ impl<W: Write> LiveText<W> {
         let polled = self.is_polled();
         let lost =
             if detail.more > 0 { format!("{lost} x{}", u64::from(detail.more) + 1) } else { lost.to_owned() };
+        let listed = || item.who.known().and_then(|listener| listener.limit);
+        let limit = if polled { listed() } else { Some(detail.limit) };
+        let limit = limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
         let queue = |length, known| {
-            if known { format!("{length}/{}", detail.limit) } else { "-".to_owned() }
+            if known { format!("{length}/{limit}") } else { "-".to_owned() }
         };
         let cells = [
             time,
@@ -213,7 +216,11 @@ impl<W: Write> View for LiveText<W> {
         match event {
             Event::Snapshot(_) => self.print_missed()?,
             Event::Mark => self.print_summary()?,
-            Event::Started(_) | Event::Listener(_) | Event::Details(_) | Event::Finished => {}
+            Event::Started(_)
+            | Event::Listener(_)
+            | Event::Sources(_)
+            | Event::Details(_)
+            | Event::Finished => {}
         }
         self.out.flush()
     }

@@ -19,6 +19,7 @@ mod live_json;
 mod live_text;
 mod names;
 mod paint;
+mod sources_text;
 mod units;
 mod words;
 mod wrap;

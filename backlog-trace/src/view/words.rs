@@ -41,8 +41,9 @@ pub(super) fn midway(clients: u64) -> Option<String> {
 
 /// The limit of both queues and who sets it: `backlog 128, set by the
 /// application (somaxconn would allow 4096)`.
-pub(super) fn limit(limit: u32, somaxconn: Option<u32>) -> String {
-    match (binding(limit, somaxconn), somaxconn) {
+pub(super) fn limit(known: Option<u32>, somaxconn: Option<u32>) -> String {
+    let limit = known.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+    match (binding(known, somaxconn), somaxconn) {
         (Some(Cap::Application), Some(somaxconn)) => {
             format!("backlog {limit}, set by the application (somaxconn would allow {somaxconn})")
         }
@@ -74,7 +75,7 @@ mod tests {
             (4096, Some(128), "backlog 4096 (somaxconn is 128 now)"),
             (128, None, "backlog 128"),
         ] {
-            assert_eq!(limit(is, somaxconn), said);
+            assert_eq!(limit(Some(is), somaxconn), said);
         }
     }
 }

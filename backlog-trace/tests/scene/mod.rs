@@ -2,12 +2,14 @@
 
 pub(crate) mod namespaces;
 pub(crate) mod polled;
+pub(crate) mod sightless;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use backlog_trace::event::{
-    Clock, Event, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot, Totals,
+    Clock, Event, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot, SourceState,
+    Totals, sources::SOURCES,
 };
 use backlog_trace::listener::{Listener, Owner};
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS, bucket_of};
@@ -30,6 +32,7 @@ pub(crate) fn session() -> Session {
         start: START,
         clock: Clock { unix_minus_monotonic: 1_795_168_800_000_000_000 - i64::try_from(START).unwrap() },
         hooks: hooks.map(|hook| hook_state(hook, Some(Rung::Fentry), None)).to_vec(),
+        sources: SOURCES.iter().map(|row| SourceState::whole(row.source)).collect(),
     }
 }
 
@@ -55,7 +58,7 @@ pub(crate) fn nginx() -> Listener {
         inode: 102_322,
         owners: vec![owner(812), owner(813), owner(814), owner(815)],
         cgroup: Some("/system.slice/nginx.service".to_owned()),
-        limit: 128,
+        limit: Some(128),
         somaxconn: Some(4096),
         netns_name: None,
         lost_before: false,
@@ -76,7 +79,7 @@ pub(crate) fn prometheus() -> Listener {
         inode: 20_011,
         owners: vec![Owner { pid: 440, comm: "prometheus".to_owned() }],
         cgroup: Some("/system.slice/prometheus.service".to_owned()),
-        limit: 4096,
+        limit: Some(4096),
         ..nginx()
     }
 }
@@ -122,7 +125,7 @@ pub(crate) fn balanced(reasons: &Reasons) -> NamespaceCounts {
             kernel[counter.index()] += count;
         }
     }
-    NamespaceCounts { netns: NETNS, kernel, attributed: [kernel, kernel], unlisted: Reasons::default() }
+    NamespaceCounts { netns: NETNS, kernel, attributed: [kernel, kernel], ..NamespaceCounts::default() }
 }
 
 /// The example of the design: 90 clients, 311 SYNs and 4 final ACKs refused in

@@ -2,6 +2,7 @@
 //! the kernel.
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::fmt::Debug;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use aya::maps::loaded_maps;
 use aya::programs::{loaded_links, loaded_programs};
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, configure_capability_in_ambient_set,
@@ -107,6 +108,27 @@ pub(crate) trait Circumstances {
         self.in_child(|| leave(UnshareFlags::NEWUSER))
     }
 
+    /// In a network namespace of its own, in which nobody listens.
+    fn in_network_namespace(&mut self) -> &mut Self {
+        self.in_child(|| leave(UnshareFlags::NEWNET))
+    }
+
+    /// With a /proc of its own that is mounted with these options (proc(5)), or
+    /// with an empty directory in its place.
+    fn with_proc(&mut self, options: Option<&'static CStr>) -> &mut Self {
+        self.in_child(move || {
+            leave(UnshareFlags::NEWNS)?;
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+            let kind = if options.is_some() { "proc" } else { "tmpfs" };
+            mount(kind, "/proc", kind, MountFlags::empty(), options).map_err(io::Error::from)
+        })
+    }
+
+    /// Where the kernel has no `sock_diag`: socket() answers as it does there.
+    fn without_sock_diag(&mut self) -> &mut Self {
+        self.in_child(refuse_sock_diag)
+    }
+
     /// With other files in the places of some, seen by this process alone.
     fn seeing(&mut self, files: &[(&Path, &str)]) -> &mut Self {
         let files: Vec<(PathBuf, PathBuf)> =
@@ -128,6 +150,36 @@ impl Circumstances for Command {
             self.pre_exec(change)
         }
     }
+}
+
+/// From now on `socket(AF_NETLINK, …, NETLINK_SOCK_DIAG)` fails with
+/// `EPROTONOSUPPORT`, as in a kernel without CONFIG_INET_DIAG and in sandboxes.
+fn refuse_sock_diag() -> io::Result<()> {
+    const NUMBER: u32 = 0;
+    const FAMILY: u32 = 16;
+    const PROTOCOL: u32 = 32;
+    let step = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
+    let load = |place| step(0x20, place, 0, 0);
+    let unless = |value, skip| step(0x15, value, 0, skip);
+    let mut filter = [
+        load(NUMBER),
+        unless(u32::try_from(libc::SYS_socket).unwrap_or(u32::MAX), 5),
+        load(FAMILY),
+        unless(libc::AF_NETLINK.unsigned_abs(), 3),
+        load(PROTOCOL),
+        unless(libc::NETLINK_SOCK_DIAG.unsigned_abs(), 1),
+        step(0x06, libc::SECCOMP_RET_ERRNO | libc::EPROTONOSUPPORT.unsigned_abs(), 0, 0),
+        step(0x06, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: 8, filter: filter.as_mut_ptr() };
+    #[expect(unsafe_code, reason = "seccomp has no safe form")]
+    // SAFETY: both calls read their arguments alone, of which the program and its
+    // steps live until they return.
+    let set = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+    };
+    if set { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn leave(namespace: UnshareFlags) -> io::Result<()> {

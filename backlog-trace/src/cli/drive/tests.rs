@@ -30,7 +30,7 @@ impl View for Witness {
             Event::Snapshot(_) => seen.snapshots += 1,
             Event::Finished => seen.finished = true,
             Event::Mark => seen.marks += 1,
-            Event::Started(_) | Event::Listener(_) | Event::Details(_) => {}
+            Event::Started(_) | Event::Listener(_) | Event::Sources(_) | Event::Details(_) => {}
         }
         seen.fails.map_or(Ok(()), |kind| Err(kind.into()))
     }

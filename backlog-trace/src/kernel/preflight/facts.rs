@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::capability::Capabilities;
 use super::lockdown::Lockdown;
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf;
 use crate::kernel::release::Release;
 
@@ -31,7 +31,7 @@ impl Facts {
     /// Reads them all from /proc and /sys.
     ///
     /// # Errors
-    /// `Internal` where /proc is not mounted.
+    /// `KernelUnable` where /proc is not mounted.
     pub fn gather() -> Result<Self> {
         let status = fs::read_to_string("/proc/self/status").map_err(|error| unreadable(&error))?;
         let text = |path| fs::read_to_string(path).ok();
@@ -50,8 +50,8 @@ impl Facts {
 }
 
 fn unreadable(cause: &dyn std::fmt::Display) -> Failure {
-    Failure::internal("this process's capabilities cannot be read from /proc/self/status", cause)
-        .advise("mount proc on /proc")
+    let what = format!("this process's capabilities cannot be read from /proc/self/status: {cause}");
+    Failure::new(Exit::KernelUnable, what).advise("mount proc on /proc")
 }
 
 /// The initial user namespace maps every id to itself (user_namespaces(7)).

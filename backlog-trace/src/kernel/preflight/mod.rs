@@ -37,7 +37,7 @@ pub fn require() -> Result<Facts> {
 /// Everything that `check` shows of kernel, user and machine.
 ///
 /// # Errors
-/// `Internal` where /proc is not mounted.
+/// `KernelUnable` where /proc is not mounted.
 pub fn examine() -> Result<Vec<Finding>> {
     Ok(findings(&Facts::gather()?))
 }

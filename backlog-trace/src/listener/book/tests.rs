@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
 use super::*;
+use crate::event::{Reach, Source};
 use crate::listener::{Cap, binding};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -61,7 +62,7 @@ fn check(address: IpAddr, backlog: i32, options: Options) {
     let listener = of(&book, &socket);
     assert!(news.contains(listener));
     assert_eq!((listener.address, listener.port), (address, socket.local_addr().unwrap().port()));
-    assert_eq!(i64::from(listener.limit), i64::from(backlog));
+    assert_eq!(listener.limit.map(i64::from), Some(i64::from(backlog)));
     assert_eq!((listener.v6only, listener.netns, listener.closed), (options.v6only, own_netns(), false));
     assert!(listener.cookie.is_some_and(|cookie| cookie != 0));
     assert!(listener.owners.iter().any(|owner| owner.pid == std::process::id()));
@@ -113,8 +114,8 @@ fn members_of_a_reuseport_group_are_listeners_of_their_own() {
     let mut book = Book::new();
     book.refresh();
     let (first, second) = (of(&book, &first), of(&book, &second));
-    assert_eq!((first.port, first.limit), (port, 11));
-    assert_eq!((second.port, second.limit), (port, 12));
+    assert_eq!((first.port, first.limit), (port, Some(11)));
+    assert_eq!((second.port, second.limit), (port, Some(12)));
     assert_ne!((first.id, first.cookie), (second.id, second.cookie));
 }
 
@@ -136,7 +137,7 @@ fn a_refresh_tells_what_opened_changed_and_closed_and_nothing_else() {
     let changed = own(&mut book, inode);
     assert_eq!(
         changed.iter().map(|changed| (changed.id, changed.limit)).collect::<Vec<_>>(),
-        [(listener.id, 14)]
+        [(listener.id, Some(14))]
     );
 
     drop(socket);
@@ -228,7 +229,7 @@ fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counter
             read.join().unwrap();
         });
         let listener = of(&book, &socket);
-        assert_eq!((listener.netns, listener.limit, listener.somaxconn), (inside, 77, Some(77)));
+        assert_eq!((listener.netns, listener.limit, listener.somaxconn), (inside, Some(77), Some(77)));
         assert_eq!(binding(listener.limit, listener.somaxconn), Some(Cap::Somaxconn));
         assert_eq!(listener.owners.first().map(|owner| owner.pid), Some(std::process::id()));
         let namespace = book.namespaces().get(inside).unwrap();
@@ -305,4 +306,30 @@ fn a_look_at_a_namespace_is_followed_by_a_rest() {
     assert_eq!(book.refresh_namespace(netns), []);
     book.namespace_rests.insert(netns, Instant::now());
     assert!(book.refresh_namespace(netns).contains(of(&book, &socket)));
+}
+
+/// Why the counters of the own namespace cannot be read, and what is said then.
+#[track_caller]
+fn check_unread(netstat: std::result::Result<&str, &str>, why: &str) {
+    let mut book = Book::new();
+    book.refresh();
+    assert!(!book.lacks_counters(own_netns()));
+    let file = netstat.map_err(str::to_owned).map(|text| {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        file
+    });
+    book.pool.get_mut(own_netns()).unwrap().count_by(file);
+    assert!(book.counters(own_netns()).is_err());
+    assert!(book.lacks_counters(own_netns()));
+    let state = book.sources().into_iter().find(|state| state.source == Source::Netstat).unwrap();
+    assert_ne!(state.state, Reach::Whole);
+    assert!(state.why.as_deref().unwrap().contains(why), "{state:?}");
+}
+
+#[test]
+fn counters_that_cannot_be_read_are_said_with_what_is_missing() {
+    check_unread(Err("/proc/thread-self/net/netstat: gone"), "gone");
+    check_unread(Ok("TcpExt: ListenOverflows\nTcpExt: 1\n"), "has no ListenDrops");
+    check_unread(Ok(""), "has no ListenOverflows");
 }

@@ -69,12 +69,12 @@ fn every_field_of_an_ipv4_listener() {
     assert_eq!(
         found[0],
         Socket {
-            cookie: (1 << 32) + 2,
+            cookie: Some((1 << 32) + 2),
             address: Ipv4Addr::new(10, 0, 0, 1).into(),
             port: 8080,
             inode: 102_322,
             accept_queue: 129,
-            limit: 128,
+            limit: Some(128),
             drops: Some(319),
             v6only: false,
             uid: 33,

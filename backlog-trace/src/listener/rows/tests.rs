@@ -6,12 +6,12 @@ const NETNS: u32 = 4_026_531_840;
 
 fn socket(cookie: u64, inode: u32, port: u16) -> Socket {
     Socket {
-        cookie,
+        cookie: Some(cookie),
         address: Ipv4Addr::LOCALHOST.into(),
         port,
         inode,
         accept_queue: 1,
-        limit: 128,
+        limit: Some(128),
         drops: Some(5),
         v6only: false,
         uid: 0,
@@ -55,7 +55,7 @@ fn a_new_socket_is_a_new_row_and_the_same_socket_is_no_change() {
     let row = rows.get(0).unwrap();
     let listener = &row.listener;
     assert_eq!((listener.cookie, listener.inode, listener.port), (Some(7), 70, 80));
-    assert_eq!((listener.limit, listener.somaxconn, listener.closed), (128, Some(4096), false));
+    assert_eq!((listener.limit, listener.somaxconn, listener.closed), (Some(128), Some(4096), false));
     assert_eq!(row.depth, Some(Depth { accept_queue: 1, drops: Some(5) }));
 }
 
@@ -66,7 +66,7 @@ fn queue_and_drops_move_without_a_change_of_the_row_and_a_new_limit_is_one() {
     let fuller = Socket { accept_queue: 129, drops: Some(u32::MAX), ..socket(7, 70, 80) };
     assert!(apply(&mut rows, std::slice::from_ref(&fuller)).is_empty());
     assert_eq!(rows.get(0).unwrap().depth, Some(Depth { accept_queue: 129, drops: Some(u32::MAX) }));
-    assert_eq!(apply(&mut rows, &[Socket { limit: 511, ..fuller }]), [0]);
+    assert_eq!(apply(&mut rows, &[Socket { limit: Some(511), ..fuller }]), [0]);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_key_with_a_cookie_joins_the_socket_that_was_dumped() {
     assert_eq!(rows.learn(key, &identity(7, 70, 80)), Some(0));
     assert_eq!(rows.learn(key, &identity(7, 70, 80)), None);
     let listener = &rows.by_key(key.0).unwrap().listener;
-    assert_eq!((listener.id, listener.keys.as_slice(), listener.limit), (0, [7].as_slice(), 128));
+    assert_eq!((listener.id, listener.keys.as_slice(), listener.limit), (0, [7].as_slice(), Some(128)));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_listener_that_closed_before_anyone_looked_has_the_owner_that_called_listen(
     let listener = &rows.by_key(key.0).unwrap().listener;
     assert!(listener.closed);
     assert_eq!(listener.owners, [Owner { pid: 812, comm: "nginx".to_owned() }]);
-    assert_eq!((listener.address, listener.port, listener.limit), (Ipv4Addr::LOCALHOST.into(), 80, 64));
+    assert_eq!((listener.address, listener.port, listener.limit), (Ipv4Addr::LOCALHOST.into(), 80, Some(64)));
 }
 
 #[test]
@@ -228,4 +228,34 @@ fn hostile_names_and_families_are_taken_as_they_are() {
     assert_eq!(name(&[0; 16]), "");
     let ipv6 = Identity { family: 77, ..identity(1, 1, 1) };
     assert!(address(&ipv6).is_ipv6());
+}
+
+/// A socket as /proc/net/tcp shows it.
+fn bare(inode: u32, port: u16) -> Socket {
+    Socket { cookie: None, limit: None, drops: None, ..socket(0, inode, port) }
+}
+
+#[test]
+fn a_listing_without_cookies_and_limits_is_completed_by_what_hooks_recorded() {
+    let mut rows = Rows::default();
+    assert_eq!(apply(&mut rows, &[bare(70, 80)]), [0]);
+    assert_eq!((rows.get(0).unwrap().listener.cookie, rows.get(0).unwrap().listener.limit), (None, None));
+    assert_eq!(rows.learn(ListenerKey::from_cookie(7), &identity(7, 70, 80)), Some(0));
+    let listener = rows.get(0).unwrap().listener.clone();
+    assert_eq!((listener.cookie, listener.limit), (Some(7), Some(64)));
+    // The next listing knows no more than the first, and takes nothing back.
+    assert!(!rows.lacks_any(NETNS, &[bare(70, 80)]));
+    assert!(apply(&mut rows, &[bare(70, 80)]).is_empty());
+    // Once the kernel lists it, its word counts.
+    assert_eq!(apply(&mut rows, &[socket(7, 70, 80)]), [0]);
+    assert_eq!(rows.get(0).unwrap().listener.limit, Some(128));
+}
+
+#[test]
+fn a_kernel_owned_socket_without_a_cookie_stays_one_row() {
+    let mut rows = Rows::default();
+    let twins = [bare(0, 80), bare(0, 80), bare(0, 81)];
+    assert_eq!(apply(&mut rows, &twins), [0, 1, 2]);
+    assert!(apply(&mut rows, &twins).is_empty());
+    assert_eq!(apply(&mut rows, &twins[..1]), [1, 2], "closed");
 }

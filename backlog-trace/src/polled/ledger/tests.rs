@@ -22,7 +22,7 @@ fn lost(count: u64) -> Given {
 fn check(looks: &[(u32, Option<u32>)], opened: bool, closes: bool, most: u32, moved: Option<u64>) {
     let mut ledger = Ledger::default();
     for (accept_queue, drops) in looks {
-        ledger.look(ID, 8, depth(*accept_queue, *drops), opened);
+        ledger.look(ID, Some(8), depth(*accept_queue, *drops), opened);
         ledger.settle(ID, *drops);
     }
     if closes {
@@ -61,12 +61,12 @@ fn what_is_given_adds_up() {
 #[test]
 fn a_look_that_is_not_settled_belongs_to_the_next_report() {
     let mut ledger = Ledger::default();
-    ledger.look(ID, 8, depth(1, Some(7)), false);
+    ledger.look(ID, Some(8), depth(1, Some(7)), false);
     ledger.settle(ID, Some(7));
     ledger.tell();
-    ledger.look(ID, 8, depth(9, Some(20)), false);
+    ledger.look(ID, Some(8), depth(9, Some(20)), false);
     assert!(ledger.tell().0.is_empty(), "its account waits");
-    ledger.look(ID, 8, depth(8, Some(30)), false);
+    ledger.look(ID, Some(8), depth(8, Some(30)), false);
     ledger.give(ID, &lost(20));
     // The other three are of losses that no counter holds yet.
     ledger.settle(ID, Some(27));
@@ -78,17 +78,17 @@ fn a_look_that_is_not_settled_belongs_to_the_next_report() {
 fn one_at_which_nothing_happens_is_not_told_of() {
     let mut ledger = Ledger::default();
     for _ in 0..50 {
-        ledger.look(ID, 8, depth(0, Some(7)), false);
+        ledger.look(ID, Some(8), depth(0, Some(7)), false);
         ledger.settle(ID, Some(7));
     }
     assert!(ledger.tell().0.is_empty());
-    ledger.look(ID, 8, depth(2, Some(7)), false);
+    ledger.look(ID, Some(8), depth(2, Some(7)), false);
     ledger.settle(ID, Some(7));
     let counts = ledger.tell().0.remove(0);
     // The samples of a report are of its stretch, not of the time before it.
     assert_eq!(counts.totals.accept_depth_polled.iter().sum::<u64>(), 1);
     assert!(ledger.tell().0.is_empty());
-    ledger.look(ID, 8, depth(0, Some(7)), false);
+    ledger.look(ID, Some(8), depth(0, Some(7)), false);
     ledger.settle(ID, Some(7));
     assert_eq!(ledger.tell().0.len(), 1, "an empty queue of one that had something in it");
 }
@@ -96,7 +96,7 @@ fn one_at_which_nothing_happens_is_not_told_of() {
 #[test]
 fn one_that_closed_is_told_of_once_more_and_then_forgotten() {
     let mut ledger = Ledger::default();
-    ledger.look(ID, 8, depth(2, Some(7)), false);
+    ledger.look(ID, Some(8), depth(2, Some(7)), false);
     ledger.settle(ID, Some(7));
     ledger.close(ID);
     ledger.close(ID);
@@ -110,11 +110,11 @@ fn one_that_closed_is_told_of_once_more_and_then_forgotten() {
 #[test]
 fn one_that_listens_again_in_time_is_the_same() {
     let mut ledger = Ledger::default();
-    ledger.look(ID, 8, depth(2, Some(7)), false);
+    ledger.look(ID, Some(8), depth(2, Some(7)), false);
     ledger.settle(ID, Some(7));
     ledger.close(ID);
     ledger.tell();
-    ledger.look(ID, 8, depth(2, Some(9)), true);
+    ledger.look(ID, Some(8), depth(2, Some(9)), true);
     ledger.settle(ID, Some(9));
     let (counts, retired) = ledger.tell();
     assert_eq!((counts[0].sk_drops, retired), (Some(2), vec![]));
@@ -159,7 +159,7 @@ proptest! {
                         ids[at] = next;
                         open.insert(next);
                     }
-                    ledger.look(ids[at], 8, depth(queue, Some(0)), true);
+                    ledger.look(ids[at], Some(8), depth(queue, Some(0)), true);
                     ledger.settle(ids[at], Some(0));
                 }
                 Step::Lose(at, count) if open.contains(&ids[at as usize]) => {

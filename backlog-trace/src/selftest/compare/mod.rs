@@ -25,6 +25,9 @@ pub(super) fn kernel(expected: &Expectation, kernel: &Kernel) -> Vec<String> {
 
 /// What the tool said against both.
 pub(super) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: bool) -> Vec<String> {
+    if seen.histogram.polled && seen.histogram.lacks().is_some() {
+        return Vec::new();
+    }
     if seen.histogram.polled {
         return polled::tool(expected, kernel, seen, live);
     }
@@ -44,6 +47,14 @@ pub(super) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: b
         events::retransmits(expected, histogram, &seen.events, &mut why);
     }
     why
+}
+
+/// Why the host does not let everything be compared that the scenario says
+/// something of; `None` where it does.
+pub(super) fn hidden(expected: &Expectation, seen: &Histogram) -> Option<String> {
+    // A loss that was polled is known by the drops of its socket alone.
+    let lacks = seen.lacks()?;
+    (seen.polled || counts::asks_for_unknown(expected, seen)).then_some(lacks)
 }
 
 /// Hooks that are not on the rung that the tool was told to take.

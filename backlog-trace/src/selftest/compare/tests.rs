@@ -155,9 +155,9 @@ fn the_tool_says_something_else_of_the_listener() {
     check("handshakes is 1, not 2", |case| case.seen.histogram.listeners[0].established = Some(1));
     check("accepts is 0, not 1", |case| case.seen.histogram.listeners[0].accepted = Some(0));
     check("the longest accept queue is 1, not 2", |case| {
-        case.seen.histogram.listeners[0].accept_queue.max = 1;
+        case.seen.histogram.listeners[0].accept_queue.max = Some(1);
     });
-    check("the limit is 2, not 1", |case| case.seen.histogram.listeners[0].accept_queue.limit = 2);
+    check("the limit is 2, not 1", |case| case.seen.histogram.listeners[0].accept_queue.limit = Some(2));
     check("met a loss is 4, not 3", |case| case.seen.histogram.listeners[0].connections.lost = Some(4));
     check("got in later is 0, not 1", |case| {
         case.seen.histogram.listeners[0].connections.recovered = Some(0);
@@ -192,7 +192,7 @@ fn a_rung_that_sees_verdicts_alone_is_not_asked_for_more() {
         hook.rung = Some("counters".to_owned());
     }
     let row = &mut case.seen.histogram.listeners[0];
-    (row.established, row.accepted, row.accept_queue.max) = (Some(0), Some(0), 0);
+    (row.established, row.accepted, row.accept_queue.max) = (Some(0), Some(0), Some(0));
     row.connections.recovered = Some(0);
     assert_eq!(tool(&case.expected, &case.kernel, &case.seen, true), Vec::<String>::new());
 }
@@ -366,4 +366,35 @@ fn what_a_closed_listener_lost_is_its_namespaces_by_tracepoints_alone() {
         })
         .is_empty()
     );
+}
+
+/// What the host hides is no complaint, and says why not all could be compared;
+/// a wrong number is one all the same.
+#[test]
+fn what_the_host_hides_is_not_held_against_the_tool() {
+    use crate::selftest::seen::Source;
+    let mut case = agreed();
+    let row = &mut case.seen.histogram.listeners[0];
+    (row.established, row.accept_queue.max, row.sk_drops.kernel) = (None, None, None);
+    let complaints = |case: &Case| tool(&case.expected, &case.kernel, &case.seen, true);
+    assert_eq!(complaints(&case).len(), 2, "nothing is missing that could excuse it");
+    assert_eq!(hidden(&case.expected, &case.seen.histogram), None);
+
+    let missing = |source: &str| Source {
+        source: source.to_owned(),
+        state: "missing".to_owned(),
+        why: Some("no module".to_owned()),
+    };
+    case.seen.histogram.sources.push(missing("sock_diag"));
+    assert_eq!(complaints(&case), Vec::<String>::new());
+    assert_eq!(hidden(&case.expected, &case.seen.histogram).as_deref(), Some("no module"));
+    case.seen.histogram.audit[0].kernel.clear();
+    assert_eq!(complaints(&case), Vec::<String>::new());
+    case.seen.histogram.listeners[0].accepted = Some(0);
+    assert_eq!(complaints(&case).len(), 1);
+
+    // Owners are nothing that is compared by numbers.
+    let mut case = agreed();
+    case.seen.histogram.sources.push(missing("descriptors"));
+    assert_eq!(hidden(&case.expected, &case.seen.histogram), None);
 }

@@ -8,7 +8,8 @@ use backlog_trace_common::detail::Detail;
 use proptest::prelude::*;
 
 use crate::event::{
-    Clock, Event, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot, Totals,
+    Clock, Event, Figure, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot,
+    Source, SourceState, Totals, Unknown,
 };
 use crate::listener::{Listener, Owner};
 use crate::trace::{Damage, Medium, Reader, Writer};
@@ -21,6 +22,7 @@ pub(super) enum Seen {
     Listener(Listener),
     Detail(Detail),
     Snapshot(Snapshot),
+    Sources(Vec<SourceState>),
     Finished,
 }
 
@@ -32,6 +34,7 @@ pub(super) fn seen(events: impl IntoIterator<Item = Event>) -> Vec<Seen> {
             Event::Listener(listener) => all.push(Seen::Listener(Listener::clone(&listener))),
             Event::Details(details) => all.extend(details.into_iter().map(Seen::Detail)),
             Event::Snapshot(snapshot) => all.push(Seen::Snapshot(Snapshot::clone(&snapshot))),
+            Event::Sources(sources) => all.push(Seen::Sources(sources.to_vec())),
             Event::Mark => {}
             Event::Finished => all.push(Seen::Finished),
         }
@@ -127,6 +130,7 @@ pub(super) fn session() -> Session {
             state: "attached".to_owned(),
             why: None,
         }],
+        sources: vec![SourceState::missing(Source::Somaxconn, "there is no /proc/sys".to_owned())],
     }
 }
 
@@ -141,7 +145,7 @@ pub(super) fn listener(id: u32) -> Listener {
         inode: 102_322,
         owners: vec![Owner { pid: 812, comm: "nginx".to_owned() }],
         cgroup: Some("/system.slice/nginx.service".to_owned()),
-        limit: 128,
+        limit: Some(128),
         somaxconn: Some(4096),
         netns_name: None,
         lost_before: false,
@@ -222,6 +226,7 @@ fn any_session() -> impl Strategy<Value = Session> {
             start,
             clock: Clock { unix_minus_monotonic },
             hooks,
+            sources: sources(start % 2 == 1),
         },
     )
 }
@@ -232,7 +237,8 @@ fn any_listener() -> impl Strategy<Value = Listener> {
     let name = || prop::option::of(hostile_text());
     let held = (prop::collection::vec(owner, 0..3), name(), name());
     let keys = prop::collection::vec(any::<u64>(), 0..3);
-    let limits = (any::<u32>(), prop::option::of(any::<u32>()), any::<bool>(), any::<bool>());
+    let limits =
+        (prop::option::of(any::<u32>()), prop::option::of(any::<u32>()), any::<bool>(), any::<bool>());
     (any::<u32>(), keys, place, held, limits).prop_map(
         |(id, keys, place, (owners, cgroup, netns_name), limits)| {
             let (netns, cookie, address, port, inode) = place;
@@ -288,6 +294,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             accept_depth_at_accept: depths[2],
             accept_wait_us,
             accept_depth_polled: depths[3],
+            unknown: unknown(counts[0]),
         });
     let socket = (prop::option::of(any::<u64>()), prop::option::of(any::<u64>()), any::<Option<[u32; 2]>>());
     let listener = (any::<u32>(), totals, socket).prop_map(|(id, totals, socket)| {
@@ -300,6 +307,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             kernel,
             attributed,
             unlisted: Reasons(unlisted),
+            unread: netns % 2 == 1,
         },
     );
     let lists = (
@@ -313,11 +321,33 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     })
 }
 
+/// What is not known, drawn by some of a number's bits.
+fn unknown(number: u64) -> Unknown {
+    let mut unknown = Unknown::default();
+    let figures =
+        [Figure::Established, Figure::EstablishedByCookie, Figure::Accepted, Figure::AcceptQueueMax];
+    for (at, figure) in figures.into_iter().enumerate() {
+        if number >> at & 1 == 1 {
+            unknown.insert(figure);
+        }
+    }
+    unknown
+}
+
+fn sources(is_missing: bool) -> Vec<SourceState> {
+    let netstat = match is_missing {
+        true => SourceState::missing(Source::Netstat, "it is gone".to_owned()),
+        false => SourceState::whole(Source::Netstat),
+    };
+    vec![netstat]
+}
+
 /// A whole observation with anything in it.
 pub(super) fn any_observation() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         any_listener().prop_map(|listener| Event::Listener(Arc::new(listener))),
         prop::collection::vec(any_detail(), 0..20).prop_map(Event::Details),
+        any::<bool>().prop_map(|is_missing| Event::Sources(Arc::new(sources(is_missing)))),
         any_snapshot().prop_map(|snapshot| Event::Snapshot(Arc::new(snapshot))),
     ];
     (any_session(), prop::collection::vec(event, 0..8)).prop_map(|(session, events)| {
