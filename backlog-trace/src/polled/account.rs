@@ -182,9 +182,10 @@ impl Account {
                 (*id, given.reasons.counters().get(Counter::ListenDrops.index()).copied().unwrap_or(0))
             })
             .collect();
-        let bounds = self.bounds(reading).unwrap_or_default();
-        let ahead = bounds.into_iter().map(|(id, most)| {
-            let ahead = most.saturating_sub(given.get(&id).copied().unwrap_or(0)).min(late);
+        let ahead = moved(&self.base.sockets, &reading.sockets).into_iter().map(|(id, moved)| {
+            let before = self.ahead.get(&id).copied().map_or(0, u64::from);
+            let given = given.get(&id).copied().unwrap_or(0);
+            let ahead = moved.saturating_add(before).saturating_sub(given).min(late);
             (id, u32::try_from(ahead).unwrap_or(u32::MAX))
         });
         ahead.filter(|(_, ahead)| *ahead > 0).collect()

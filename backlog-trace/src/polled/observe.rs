@@ -33,6 +33,9 @@ const DISCOVER: Duration = Duration::from_millis(900);
 /// How often the first and the last look are repeated where they are not calm.
 const TRIES: u32 = 20;
 
+/// How often that before a report is, so that the report is of its own stretch.
+const REPORT_TRIES: u32 = 4;
+
 /// No more tries after this long: with many listeners a look takes a while.
 const LONGEST_TRY: Duration = Duration::from_secs(1);
 
@@ -95,15 +98,15 @@ impl source::Watch for Watch {
                     // A dear look comes after a report, so as not to make the next one late.
                     let is_dear = !self.pace.has_one_for_each_report();
                     if !is_dear {
-                        next_look = self.paced_look().await;
+                        next_look = self.paced_look(REPORT_TRIES).await;
                     }
                     self.snapshot().await;
                     if is_dear && Instant::now() >= next_look {
-                        next_look = self.paced_look().await;
+                        next_look = self.paced_look(1).await;
                     }
                 }
                 () = sleep_until(next_look.into()), if self.pace.has_one_for_each_report() => {
-                    next_look = self.paced_look().await;
+                    next_look = self.paced_look(1).await;
                 }
             }
             if self.events.is_closed() {
@@ -216,16 +219,21 @@ impl Watch {
         add(self.gone.entry(netns).or_default(), &account.counts());
     }
 
-    /// A look that tells the pace what it takes; returns when the next one is due.
-    async fn paced_look(&mut self) -> Instant {
+    /// Looks until every loss is settled, at most so often, of which the last
+    /// settles what it can; one look alone may wait for a calm one. Tells the
+    /// pace what a look takes, and returns when the next one is due.
+    async fn paced_look(&mut self, tries: u32) -> Instant {
         let begin = cpu_time();
         let is_due = self.discovered.elapsed() >= DISCOVER;
         if is_due {
             self.discover().await;
         }
         let known = self.known.len();
-        self.look(false).await;
-        self.pace.took(cpu_time().saturating_sub(begin));
+        let mut looks = 1;
+        while !self.look(tries > 1 && looks == tries).await && looks < tries {
+            looks += 1;
+        }
+        self.pace.took(cpu_time().saturating_sub(begin) / looks);
         // The walk for owners keeps a pace of its own.
         if is_due || self.known.len() > known {
             self.name().await;
