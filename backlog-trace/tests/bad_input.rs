@@ -193,7 +193,7 @@ fn a_truncated_recording() {
         let output = tool(&["report", path.to_str().unwrap()]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{length}: {text}");
-        assert!(text.contains("incomplete: "), "{length}: {text}");
+        assert!(text.contains("incomplete recording: "), "{length}: {text}");
     }
 }
 

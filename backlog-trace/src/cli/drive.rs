@@ -107,6 +107,7 @@ fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Se
         causes: arguments.causes,
         snapshot_every: snapshot_every(interval),
         ring_bytes,
+        as_cpus: arguments.as_cpus,
         kernel_log: arguments.kernel_log,
         steps: Steps::default(),
     })

@@ -71,6 +71,9 @@ pub struct Observe {
     /// Size of the ring buffer for details, in MiB (a power of two).
     #[arg(long, value_name = "MIB", default_value_t = 8, hide = true)]
     pub ring_mib: u32,
+    /// Size the tables as on a host with so many CPUs (for tests).
+    #[arg(long, value_name = "CPUS", hide = true, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub as_cpus: Option<u32>,
     /// Write an empty line to this file when everything is attached (for scripts).
     #[arg(long, value_name = "FILE", hide = true)]
     pub ready_file: Option<PathBuf>,

@@ -79,8 +79,7 @@ pub const SOURCES: [Row; 10] = [
             "accepted",
             "sk_drops.kernel",
         ],
-        lost: "the limits, the drops and the cookies of listeners are not known, nor, where no hook counts them, \
-               handshakes finished and the longest accept queue",
+        lost: "listeners are listed from /proc/net/tcp; without eBPF, their limits and drops are not known",
         advice: "load the module tcp_diag (modprobe tcp_diag), or use a kernel with CONFIG_INET_DIAG",
     },
     Row {

@@ -265,6 +265,21 @@ impl Book {
         self.depth(id)?.drops
     }
 
+    /// Namespaces whose sockets were listed without their drops or limits.
+    pub fn undiagnosed(&self) -> Vec<u32> {
+        let listing = |namespace: &&super::Namespace| {
+            namespace.listing().lacks().is_some() || !namespace.listing().has_drops()
+        };
+        self.pool.iter().filter(listing).map(super::Namespace::inode).collect()
+    }
+
+    /// How a listener stands, from somebody who saw its socket; returns it if
+    /// its limit is news.
+    pub fn see(&mut self, id: u32, depth: Depth, limit: u32) -> Option<Arc<Listener>> {
+        let is_news = self.rows.see(id, depth, limit);
+        is_news.then(|| self.rows.get(id)).flatten().map(|row| row.listener.clone())
+    }
+
     /// The namespaces.
     pub const fn namespaces(&self) -> &Pool {
         &self.pool

@@ -214,6 +214,13 @@ impl Rows {
         })
     }
 
+    /// Sets how an open row stands; says whether its limit is another one.
+    pub(super) fn see(&mut self, id: u32, depth: Depth, limit: u32) -> bool {
+        let Some(row) = self.rows.get_mut(&id).filter(|row| row.closed.is_none()) else { return false };
+        row.depth = Some(depth);
+        row.listener.limit != Some(limit) && self.change(id, |listener| listener.limit = Some(limit))
+    }
+
     /// Marks a row closed; says whether it was open.
     pub(super) fn close(&mut self, id: u32) -> bool {
         let Some(row) = self.rows.get_mut(&id).filter(|row| row.closed.is_none()) else { return false };

@@ -7,12 +7,14 @@ use std::io::Read;
 use aya::programs::raw_trace_point::RawTracePoint;
 use aya::programs::{Iter, ProgramError, RawTracePointRunOptions, TestRun};
 use aya::{Btf, Ebpf};
+use backlog_trace_common::identity::Identity;
+use zerocopy::FromBytes;
 
 use super::refusal;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::Facts;
-use crate::listener::Pool;
+use crate::listener::{Namespace, Pool};
 
 /// What the programs are called in messages.
 const START: &str = "the program that starts the observation";
@@ -128,6 +130,26 @@ fn walk(name: &str, ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, facts: &Facts
         }
     }
     Ok(())
+}
+
+/// How each listener of a namespace stands now, where the walk is loaded: what
+/// serves where the kernel does not list sockets otherwise. It goes through the
+/// whole table of connections.
+///
+/// # Errors
+/// The kernel refuses it, or the namespace could not be entered.
+pub(super) fn list(ebpf: &mut Ebpf, namespace: &Namespace) -> std::io::Result<Vec<Identity>> {
+    let program: &mut Iter = ebpf
+        .program_mut("listeners")
+        .ok_or(std::io::ErrorKind::NotFound)?
+        .try_into()
+        .map_err(std::io::Error::other)?;
+    let link = program.attach().map_err(std::io::Error::other)?;
+    let link = program.take_link(link).map_err(std::io::Error::other)?;
+    let mut written = Vec::new();
+    namespace.run(|| link.into_file().map_err(std::io::Error::other)?.read_to_end(&mut written))?;
+    let records = written.chunks_exact(size_of::<Identity>());
+    Ok(records.filter_map(|record| Identity::read_from_bytes(record).ok()).collect())
 }
 
 /// Whether the kernel takes the iterator: attached, and taken back at once.

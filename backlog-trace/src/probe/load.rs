@@ -41,6 +41,8 @@ const MOST_NAMESPACES: usize = 4096;
 pub(super) struct Sizes {
     /// Possible CPUs.
     pub(super) cpus: u32,
+    /// CPUs that the tables have room for: fewer listeners where there are more.
+    pub(super) sized_for: u32,
     /// Listeners open now.
     pub(super) listeners: usize,
     /// Network namespaces that exist now.
@@ -52,7 +54,7 @@ impl Sizes {
     ///
     /// # Errors
     /// Where the list of CPUs cannot be read or is too long.
-    pub(super) fn now(book: &Book, listeners: usize) -> Result<Self> {
+    pub(super) fn now(book: &Book, listeners: usize, as_cpus: Option<u32>) -> Result<Self> {
         let cpus = CpuList::possible()?.highest() + 1;
         if cpus > MAX_CPUS {
             let what =
@@ -60,12 +62,13 @@ impl Sizes {
             return Err(Failure::new(Exit::KernelUnable, what)
                 .advise("build it with a larger MAX_CPUS in backlog-trace-common/src/limits.rs"));
         }
-        Ok(Self { cpus, listeners, namespaces: book.namespaces().iter().count() })
+        let sized_for = as_cpus.unwrap_or(cpus).max(cpus);
+        Ok(Self { cpus, sized_for, listeners, namespaces: book.namespaces().iter().count() })
     }
 
     /// Rows by low bits of the key: a power of two.
     pub(super) fn rows(self) -> u32 {
-        let row = size_of::<Counts>() * self.cpus as usize;
+        let row = size_of::<Counts>() * self.sized_for as usize;
         let room = (ROWS_BYTES / row.max(1)).clamp(FEWEST_ROWS, MOST_ROWS);
         // The largest power of two that is not above it.
         1 << room.ilog2()
@@ -74,7 +77,7 @@ impl Sizes {
     /// Rows for listeners whose place is taken: what the memory allows, and
     /// at least twice what is open now. Rows of closed listeners are given back.
     fn spilled(self) -> u32 {
-        let row = size_of::<Counts>() * self.cpus as usize;
+        let row = size_of::<Counts>() * self.sized_for as usize;
         let room = (ROWS_BYTES / row.max(1)).clamp(FEWEST_ROWS, MOST_ROWS);
         entries(room.max(2 * self.listeners))
     }
@@ -93,7 +96,7 @@ impl Sizes {
     /// Room for namespaces: what the memory allows, and at least twice what
     /// exists now and some.
     pub(super) fn netns_room(self) -> u32 {
-        let baseline = size_of::<Baseline>() * self.cpus as usize;
+        let baseline = size_of::<Baseline>() * self.sized_for as usize;
         let room = (BASELINES_BYTES / baseline.max(1)).min(MOST_NAMESPACES);
         entries(room.max(2 * self.namespaces + 64))
     }
@@ -166,7 +169,7 @@ mod tests {
 
     #[track_caller]
     fn check(cpus: u32, listeners: usize, rows: u32, spilled: u32) {
-        let sizes = Sizes { cpus, listeners, namespaces: 1 };
+        let sizes = Sizes { cpus, sized_for: cpus, listeners, namespaces: 1 };
         assert_eq!((sizes.rows(), sizes.spilled()), (rows, spilled));
     }
 
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn room_for_namespaces() {
         for (cpus, namespaces, room) in [(2, 1, 4096), (64, 1, 297), (1024, 1, 66), (1024, 40, 144)] {
-            let sizes = Sizes { cpus, listeners: 0, namespaces };
+            let sizes = Sizes { cpus, sized_for: cpus, listeners: 0, namespaces };
             assert_eq!(sizes.netns_room(), room, "{cpus} CPUs, {namespaces} namespaces");
         }
     }
@@ -189,7 +192,7 @@ mod tests {
     #[test]
     fn rows_stay_within_their_memory() {
         for cpus in 1..=128 {
-            let sizes = Sizes { cpus, listeners: 0, namespaces: 0 };
+            let sizes = Sizes { cpus, sized_for: cpus, listeners: 0, namespaces: 0 };
             let bytes = sizes.rows() as usize * size_of::<Counts>() * cpus as usize;
             assert!(bytes <= ROWS_BYTES && sizes.rows().is_power_of_two(), "{cpus} CPUs: {bytes}");
         }

@@ -86,7 +86,7 @@ impl Watch {
 
         let mut book = Book::telling(steps.clone());
         let mut known = book.refresh();
-        let sizes = Sizes::now(&book, known.len())?;
+        let sizes = Sizes::now(&book, known.len(), settings.as_cpus)?;
         steps.begin(Step::Loading);
         let mut ebpf = load::load(&layout, &extents, settings, sizes, &facts)?;
         let online = CpuList::online()?;

@@ -17,10 +17,10 @@ use super::maps::Maps;
 use super::queues::Queues;
 use super::reading::Reading;
 use super::snapshot::{Readings, Snapshots};
-use super::{forget, slots};
+use super::{baselines, forget, slots};
 use crate::event::{Snapshot, Totals};
 use crate::failure::Result;
-use crate::listener::{Book, CLOSED_KEPT, Listener};
+use crate::listener::{Book, CLOSED_KEPT, Depth, Listener};
 use crate::source;
 
 /// How often everything is read again while packets arrive between the
@@ -109,7 +109,7 @@ impl Plane {
         let nothing = Totals::default();
         loop {
             let before = self.read()?;
-            news.extend(self.book.list());
+            news.extend(self.list());
             let after = self.read()?;
             let ids: Vec<u32> = self.queues.ids().collect();
             for id in &ids {
@@ -202,7 +202,7 @@ impl Plane {
         let mut rounds = 0;
         loop {
             let begin = Instant::now();
-            news.extend(self.book.list());
+            news.extend(self.list());
             let kernel = Kernel::take(&before, &self.book);
             // Whoever was met by then can be among those that lost something.
             news.extend(self.learn_new()?);
@@ -214,6 +214,28 @@ impl Plane {
             }
             before = after;
         }
+    }
+
+    /// Looks at the sockets of every namespace. Where the kernel does not list
+    /// them with all that they have, the walk over listeners does.
+    fn list(&mut self) -> Vec<Arc<Listener>> {
+        let mut news = self.book.list();
+        for netns in self.book.undiagnosed() {
+            let Some(namespace) = self.book.namespaces().get(netns) else { continue };
+            // What cannot be had so stays unknown, which is said.
+            let walked = baselines::list(&mut self.ebpf, namespace).unwrap_or_default();
+            for identity in walked {
+                let key = match identity.cookie {
+                    0 => ListenerKey::from_inode(identity.inode, identity.port),
+                    cookie => ListenerKey::from_cookie(cookie),
+                };
+                if let Some(id) = self.queues.id_of(key.0) {
+                    let depth = Depth { accept_queue: identity.accept_queue, drops: Some(identity.drops) };
+                    news.extend(self.book.see(id, depth, identity.limit));
+                }
+            }
+        }
+        news
     }
 
     fn read(&self) -> Result<Reading> {

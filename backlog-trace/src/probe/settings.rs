@@ -10,6 +10,8 @@ use crate::step::Steps;
 pub struct Settings {
     /// Size of the details ring buffer in bytes: a power of two.
     pub ring_bytes: u32,
+    /// Size the tables as on a host with so many CPUs; `None`: as many as there are.
+    pub as_cpus: Option<u32>,
     /// What the kernel side logs on stderr.
     pub kernel_log: log::LevelFilter,
     /// The only rung to try for each hook; `None`: the best that the kernel takes.
@@ -26,6 +28,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             ring_bytes: backlog_trace_common::limits::RING_BYTES,
+            as_cpus: None,
             kernel_log: log::LevelFilter::Off,
             rung: None,
             causes: false,

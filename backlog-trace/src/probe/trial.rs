@@ -147,7 +147,7 @@ fn prepare(
     findings: &mut Vec<Finding>,
 ) -> Result<Ebpf> {
     let listeners = book.refresh().len();
-    let ebpf = Sizes::now(book, listeners)
+    let ebpf = Sizes::now(book, listeners, None)
         .and_then(|sizes| load::load(layout, extents, &Settings::default(), sizes, facts));
     let mut ebpf = found(findings, "maps", "may create maps", ebpf)?;
     let offsets =

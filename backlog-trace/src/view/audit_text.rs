@@ -10,7 +10,6 @@ use super::escape::Sanitized;
 use super::names::Namespaces;
 use super::paint::{ALARM, painted};
 use super::sources_text;
-use super::words::counted;
 
 /// The audit of a report: one line where every loss that the kernel counted is
 /// accounted for, and one for each namespace where not; what of the details
@@ -97,7 +96,8 @@ fn unread(audit: &NamespaceAudit, namespaces: &Namespaces<'_>) -> Option<String>
         return None;
     }
     let place = namespaces.label(audit.netns).map_or_else(String::new, |label| format!(" of {label}"));
-    Some(format!("kernel counters{place} cannot be read: - of {}", counted(lost, "loss")))
+    let losses = if lost == 1 { "1 loss".to_owned() } else { format!("{lost} losses") };
+    Some(format!("kernel counters{place} cannot be read: {losses} by the hooks alone"))
 }
 
 /// What does not balance, loudly; nothing where it does.

@@ -85,6 +85,9 @@ struct AcceptQueue {
     limit: Option<u32>,
     limited_by: Option<Cap>,
     max: Option<u64>,
+    /// Its length when the stretch began and when it ended.
+    begin: Option<u32>,
+    end: Option<u32>,
     depth: Vec<[u64; 3]>,
     depth_at_accept: Vec<[u64; 3]>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -171,6 +174,8 @@ impl<W: Write> HistJson<W> {
                 limit: report.limit,
                 limited_by: binding(report.limit, somaxconn),
                 max: report.known(Figure::AcceptQueueMax),
+                begin: report.waiting.map(|[begin, _]| begin),
+                end: report.waiting.map(|[_, end]| end),
                 depth: rows(&totals.accept_depth, accept_max),
                 depth_at_accept: rows(&totals.accept_depth_at_accept, accept_max),
                 depth_polled: rows(&totals.accept_depth_polled, accept_max),

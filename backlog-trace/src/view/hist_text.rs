@@ -330,7 +330,17 @@ fn handshakes(report: &ListenerReport) -> String {
         .known(Figure::Established)
         .map_or_else(|| "- handshakes".to_owned(), |count| counted(count, "handshake"));
     let accepted = report.known(Figure::Accepted).map_or_else(|| "-".to_owned(), |count| count.to_string());
-    format!("  {}, {finished} finished{by_cookie}, {accepted} accepted", counted(report.totals.syns, "SYN"))
+    // finished + waited at the beginning = accepted + wait at the end.
+    let waited = match report.waiting {
+        None | Some([0, 0]) => String::new(),
+        Some([began, 0]) => format!(" ({began} waited at the beginning)"),
+        Some([0, ends]) => format!(" ({ends} wait at the end)"),
+        Some([began, ends]) => format!(" ({began} waited at the beginning, {ends} wait at the end)"),
+    };
+    format!(
+        "  {}, {finished} finished{by_cookie}, {accepted} accepted{waited}",
+        counted(report.totals.syns, "SYN")
+    )
 }
 
 fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {
