@@ -7,7 +7,7 @@
 //! the result is about to be printed. The walk
 //! over all descriptors is the dear part of a refresh, so it rests in between.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +37,9 @@ const LOOKS: u8 = 4;
 /// one CPU; at most [`LONGEST_REST`].
 const REST: u32 = 19;
 
+/// How many looks must have missed a namespace before that is said.
+const STRAY: u8 = 3;
+
 /// The longest rest between two walks.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
@@ -56,6 +59,9 @@ pub struct Book {
     namespace_rests: HashMap<u32, Instant>,
     /// Namespaces of learned listeners that were looked for in vain.
     sought: HashSet<u32>,
+    /// Namespaces that hooks have met listeners in and no look has found, and
+    /// how many looks: one that is about to go, or has just come, is no news.
+    strays: BTreeMap<u32, u8>,
     looked_deep: bool,
     /// Of the host, as the last refresh found it.
     shape: Option<Shape>,
@@ -133,6 +139,10 @@ impl Book {
         for gone in self.pool.discover(look) {
             changed.extend(self.rows.close_namespace(gone));
         }
+        let strays = self.rows.open_namespaces().filter(|netns| !self.pool.exists(*netns));
+        self.strays = strays
+            .map(|netns| (netns, self.strays.get(&netns).map_or(1, |looks| looks.saturating_add(1))))
+            .collect();
     }
 
     fn list_sockets(&mut self, changed: &mut BTreeSet<u32>) {
@@ -338,7 +348,7 @@ impl Book {
     /// that were looked for everywhere.
     fn unfound(&self) -> impl Iterator<Item = u32> {
         let inhabited = self.rows.open_namespaces();
-        inhabited.filter(|netns| self.sought.contains(netns) && !self.pool.exists(*netns))
+        inhabited.filter(|netns| self.strays.get(netns).is_some_and(|looks| *looks >= STRAY))
     }
 
     /// Whether a process that is not in /proc may be there all the same.

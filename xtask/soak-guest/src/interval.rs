@@ -54,7 +54,10 @@ struct SocketDrops {
 #[derive(Debug, Deserialize)]
 struct AuditLine {
     netns: u32,
+    /// `null` where the counters of a namespace cannot be read.
+    #[serde(deserialize_with = "null_as_empty")]
     kernel: BTreeMap<String, u64>,
+    #[serde(deserialize_with = "null_as_empty")]
     unaccounted: BTreeMap<String, i64>,
     #[serde(default)]
     unlisted: BTreeMap<String, u64>,
@@ -72,6 +75,14 @@ pub(crate) struct Hook {
     pub(crate) hook: String,
     /// By what.
     pub(crate) rung: Option<String>,
+}
+
+fn null_as_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// What the kernel counted and nobody was given.
