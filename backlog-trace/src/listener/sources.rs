@@ -214,7 +214,7 @@ mod tests {
                 |l| l.undiagnosed = vec![of(1), of(2), of(3)],
                 Source::SockDiag,
                 Missing,
-                "does not list the sockets (EPERM): the limits, the drops",
+                "does not list the sockets (EPERM): listeners are listed from",
             ),
             (|l| l.undiagnosed = vec![of(7)], Source::SockDiag, Partial, "of network namespace 7 (EPERM)"),
             (|l| l.without_drops = 2, Source::SocketDrops, Partial, "in 2 of 3 network namespaces"),

@@ -17,7 +17,7 @@ use super::{DetailCounts, NamespaceAudit, SocketDrops, audit_namespaces, audit_s
 use crate::event::{ListenerCounts, NamespaceCounts, Snapshot, Totals};
 
 /// Closed listeners that a report still names (about 2 KiB each).
-pub const CLOSED_KEPT: usize = 4096;
+pub const CLOSED_KEPT: usize = 1024;
 
 /// Which stretch of an observation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,3 +1,5 @@
+//! Whose client it is, whether it got in, and what is kept of that.
+
 use proptest::prelude::*;
 
 use super::*;
