@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstream::AutoStream;
 use jiff::tz::TimeZone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
 
 use crate::failure::{Exit, Failure};
@@ -121,7 +122,13 @@ fn takes_something() -> bool {
     let stderr = io::stderr();
     let mut fds = [PollFd::from_borrowed_fd(stderr.as_fd(), PollFlags::OUT)];
     let seconds = i64::from(!IS_STUCK.load(Ordering::Relaxed));
-    let takes = poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })) != Ok(0);
+    let mut wait = || poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 }));
+    // A signal that comes meanwhile says nothing of the reader; a second one that
+    // does is taken for no room, because signals ask for an end.
+    let takes = match wait() {
+        Err(Errno::INTR) => matches!(wait(), Ok(1..)),
+        polled => polled != Ok(0),
+    };
     IS_STUCK.store(!takes, Ordering::Relaxed);
     takes
 }
