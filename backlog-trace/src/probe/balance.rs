@@ -27,6 +27,17 @@ impl Kernel {
         Self(all)
     }
 
+    /// Whether it has counted more than a reading that came after it.
+    pub(super) fn is_ahead_of(&self, reading: &Reading) -> bool {
+        self.0.iter().any(|(slot, kernel)| {
+            let attributed =
+                reading.namespaces.get(slot).map_or([0; COUNTERS], |namespace| namespace.attributed);
+            ALL.into_iter()
+                .filter(|counter| !counter.is_shared())
+                .any(|counter| kernel[counter.index()] > attributed[counter.index()])
+        })
+    }
+
     pub(super) fn agrees_with(&self, reading: &Reading) -> bool {
         self.0.iter().all(|(slot, kernel)| {
             reading.namespaces.get(slot).is_some_and(|namespace| {

@@ -10,6 +10,7 @@ use aya::Ebpf;
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
+use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::balance::Kernel;
 use super::closing::Closing;
@@ -49,6 +50,8 @@ pub(super) struct Plane {
     /// Ports of namespaces where a listener has closed since the last snapshot:
     /// members of its group may have taken connections over.
     closed_at: HashSet<(u32, u16)>,
+    /// What sockets have dropped that no hook has seen, as of the last reading.
+    rest: u64,
     /// Listeners that may leave half-open requests behind and keep their rows.
     room: usize,
 }
@@ -66,6 +69,7 @@ impl Plane {
             learned: 0,
             missed: 0,
             closed_at: HashSet::new(),
+            rest: 0,
             room: (rows as usize / 4).min(CLOSED_KEPT / 2),
         }
     }
@@ -206,7 +210,14 @@ impl Plane {
             let kernel = Kernel::take(&before, &self.book);
             // Whoever was met by then can be among those that lost something.
             news.extend(self.learn_new()?);
-            let after = self.read()?;
+            let mut after = self.read()?;
+            if kernel.is_ahead_of(&after) || self.is_ahead_of(&after) {
+                // A packet on another CPU had been counted by the kernel and not
+                // yet by its hook: it is handled inside one read section of RCU.
+                // Where a sandbox forbids to wait for that, the next report has it.
+                let _ = membarrier(MembarrierCommand::Global);
+                after = self.read()?;
+            }
             rounds += 1;
             let settled = kernel.agrees_with(&before) && before == after;
             if settled || rounds == ROUNDS || begin.elapsed() > LONG {
@@ -236,6 +247,16 @@ impl Plane {
             }
         }
         news
+    }
+
+    /// Whether the kernel has dropped more on a listener's socket than a reading
+    /// has, and than it had by the last one.
+    fn is_ahead_of(&mut self, reading: &Reading) -> bool {
+        let rests = |(id, totals): (&u32, &Totals)| self.queues.rest(*id, totals.sk_drops, &self.book);
+        let rest = reading.listeners.iter().filter_map(rests).fold(0, u64::saturating_add);
+        let grows = rest > self.rest;
+        self.rest = rest;
+        grows
     }
 
     fn read(&self) -> Result<Reading> {

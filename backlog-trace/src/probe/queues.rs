@@ -226,6 +226,14 @@ impl Queues {
         }
     }
 
+    /// What an open listener's socket has dropped beyond what was seen.
+    pub(super) fn rest(&self, id: u32, seen: u64, book: &Book) -> Option<u64> {
+        if self.end(id).is_some() || !self.is_settled(id) {
+            return None;
+        }
+        self.drops_moved(id, seen, seen, book)?.checked_sub(seen)
+    }
+
     /// What was counted for a listener, with what follows from the socket: every
     /// handshake that finished was handed out by accept() since, or waits in the
     /// queue, or waited there one of the times that the listener closed. `before`

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::observed::Observed;
 use super::play::{self, Workload};
-use super::verdict::{Account, judge};
+use super::verdict::{Account, LATE_EMULATED_MS, LATE_MS, judge};
 use crate::dist;
 use crate::kernels::{self, Kernel, RUNGS};
 
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         for rung in rungs {
             let workload = workload(arguments, [&tool, &player], &NATIVE, rung);
             println!("{}", title("this machine", &workload));
-            all_hold &= said(&workload, rung, &play::natively(&workload, &mut stdout())?);
+            all_hold &= said(&workload, rung, &play::natively(&workload, &mut stdout())?, LATE_MS);
         }
     }
     for kernel in &arguments.kernels {
@@ -84,7 +84,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         for rung in rungs {
             let workload = workload(arguments, [&tool, &player], &GUEST, rung);
             println!("{}", title(kernel.version, &workload));
-            all_hold &= said(&workload, rung, &play::in_guest(&workload, kernel, &mut stdout())?);
+            all_hold &=
+                said(&workload, rung, &play::in_guest(&workload, kernel, &mut stdout())?, LATE_EMULATED_MS);
         }
     }
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -127,8 +128,8 @@ fn title(place: &str, workload: &Workload) -> String {
 }
 
 /// Prints the verdict; whether the run holds.
-fn said(workload: &Workload, rung: Option<&str>, observed: &Observed) -> bool {
-    let faults = judge(observed, Account::of(rung, observed), workload.seconds);
+fn said(workload: &Workload, rung: Option<&str>, observed: &Observed, late_ms: u64) -> bool {
+    let faults = judge(observed, Account::of(rung, observed), workload.seconds, late_ms);
     let foreign: usize = observed.intervals.iter().map(|interval| interval.foreign_rests).sum();
     if foreign > 0 {
         println!("{foreign} rests in namespaces that are not this workload's were left out");

@@ -8,12 +8,12 @@ use anyhow::Result;
 use super::command::{Density, GUEST, NATIVE};
 use super::observed::Observed;
 use super::play::{self, Workload};
-use super::verdict::{Account, judge};
+use super::verdict::{Account, LATE_EMULATED_MS, LATE_MS, judge};
 use crate::kernels::Kernel;
 use crate::workspace;
 
-/// How long it takes: a churn of half a minute between two rests.
-const SECONDS: f64 = 50.0;
+/// How long it takes: a churn of a quarter of a minute between two rests.
+const SECONDS: f64 = 32.0;
 
 /// Listeners that are open at a time.
 const OPEN: usize = 64;
@@ -30,13 +30,14 @@ pub(crate) fn build() -> Result<PathBuf> {
 pub(crate) fn natively() -> Result<Vec<String>> {
     let place = workspace::target().join("debug");
     let workload = workload([&place.join("backlog-trace"), &place.join("soak-guest")], &NATIVE, None);
-    Ok(faults(&workload, None, &play::natively(&workload, &mut std::io::sink())?))
+    Ok(faults(&workload, None, &play::natively(&workload, &mut std::io::sink())?, LATE_MS))
 }
 
 /// In a guest, by one rung; what does not hold.
 pub(crate) fn in_guest(kernel: &Kernel, rung: &str, player: &Path) -> Result<Vec<String>> {
     let workload = workload([&workspace::dist_binary(), player], &GUEST, Some(rung));
-    Ok(faults(&workload, Some(rung), &play::in_guest(&workload, kernel, &mut std::io::sink())?))
+    let played = play::in_guest(&workload, kernel, &mut std::io::sink())?;
+    Ok(faults(&workload, Some(rung), &played, LATE_EMULATED_MS))
 }
 
 fn workload([tool, player]: [&Path; 2], density: &Density, rung: Option<&str>) -> Workload {
@@ -52,6 +53,6 @@ fn workload([tool, player]: [&Path; 2], density: &Density, rung: Option<&str>) -
     }
 }
 
-fn faults(workload: &Workload, rung: Option<&str>, observed: &Observed) -> Vec<String> {
-    judge(observed, Account::of(rung, observed), workload.seconds)
+fn faults(workload: &Workload, rung: Option<&str>, observed: &Observed, late_ms: u64) -> Vec<String> {
+    judge(observed, Account::of(rung, observed), workload.seconds, late_ms)
 }

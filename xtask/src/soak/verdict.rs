@@ -10,12 +10,19 @@ const POLLED: &str = "counters";
 
 /// Intervals are of one second; one that is off by more than this is late. What
 /// the machine's own timers were late meanwhile is added.
-const LATE_MS: u64 = 250;
+pub(super) const LATE_MS: u64 = 250;
+
+/// The same in a guest, whose processors are emulated and wait for one another.
+pub(super) const LATE_EMULATED_MS: u64 = 1500;
 
 /// What memory may grow by after the warm-up: pages that an allocator has not
 /// used before, and a fiftieth.
 const MEMORY_KIB: f64 = 1024.0;
 const MEMORY_SHARE: f64 = 0.02;
+
+/// Closed listeners that a report still names, and what each of them may take.
+const STILL_NAMED: f64 = 1024.0;
+const NAMED_KIB: f64 = 3.0;
 
 /// What CPU may grow by: on a machine that does other things, the same work
 /// does not take the same time.
@@ -54,11 +61,11 @@ impl Account {
 }
 
 /// All faults of a run, each a sentence; none if it holds.
-pub(super) fn judge(observed: &Observed, account: Account, seconds: f64) -> Vec<String> {
+pub(super) fn judge(observed: &Observed, account: Account, seconds: f64, late_ms: u64) -> Vec<String> {
     [
         told("rests", rests(observed, account)),
         told("intervals with losses that had no room", unlisted(observed)),
-        told("late intervals", late(observed)),
+        told("late intervals", late(observed, late_ms)),
         sums(observed, account),
         number(observed, seconds),
         memory(observed),
@@ -92,13 +99,13 @@ fn unlisted(observed: &Observed) -> Vec<String> {
         .collect()
 }
 
-fn late(observed: &Observed) -> Vec<String> {
+fn late(observed: &Observed, late_ms: u64) -> Vec<String> {
     let regular = observed.intervals.len().saturating_sub(1);
     // The last one is cut short by the end.
     let intervals = observed.intervals.iter().take(regular);
     let late = intervals.filter_map(|interval| {
         let off = lateness(interval);
-        (off > LATE_MS + interval.machine_late_ms).then(|| {
+        (off > late_ms + interval.machine_late_ms).then(|| {
             let machine = interval.machine_late_ms;
             format!("{}: {off} ms late, the machine itself {machine} ms", place(interval))
         })
@@ -174,7 +181,8 @@ fn number(observed: &Observed, seconds: f64) -> Vec<String> {
 struct Trend {
     first: f64,
     last: f64,
-    /// Listeners that closed in between.
+    /// Listeners that had closed by then, and in between.
+    before: f64,
     closed: f64,
 }
 
@@ -191,18 +199,21 @@ fn trend(observed: &Observed, of: impl Fn(&Interval) -> f64) -> Option<Trend> {
     Some(Trend {
         first: mean(first, &of)?,
         last: mean(last, &of)?,
+        before: mean(first, &closed)?,
         closed: mean(last, &closed)? - mean(first, &closed)?,
     })
 }
 
 fn memory(observed: &Observed) -> Vec<String> {
     #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 KiB")]
-    let Some(Trend { first, last, closed }) = trend(observed, |interval| interval.rss_kib as f64) else {
+    let Some(Trend { first, last, before, closed }) = trend(observed, |interval| interval.rss_kib as f64)
+    else {
         return vec!["too short to tell whether memory grows".to_owned()];
     };
     let grown = last - first;
     let each = grown * 1024.0 / closed.max(1.0);
-    let grows = grown > MEMORY_KIB + first * MEMORY_SHARE;
+    let named = closed.min((STILL_NAMED - before).max(0.0)) * NAMED_KIB;
+    let grows = grown > MEMORY_KIB + first * MEMORY_SHARE + named;
     let (first, last) = (first / 1024.0, last / 1024.0);
     let sentence = || {
         format!(

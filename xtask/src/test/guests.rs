@@ -98,7 +98,9 @@ pub(super) fn run(kernels: &[&'static Kernel]) -> Result<Matrix> {
     }
     let player = short::build()?;
     for kernel in kernels {
-        for rung in kernel.rungs() {
+        // On one kernel by each rung, on the others by the best: it plays for half a minute.
+        let rungs = kernel.rungs().take(if kernel.version == "6.12" { usize::MAX } else { 1 });
+        for rung in rungs {
             let played = step(&format!("a short soak on {} by {rung}", kernel.version), || {
                 short::in_guest(kernel, rung, &player)
             });

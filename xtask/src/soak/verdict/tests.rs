@@ -67,7 +67,7 @@ fn good() -> Observed {
 fn check(spoil: impl Fn(&mut Observed), expected: &[&str]) {
     let mut observed = good();
     spoil(&mut observed);
-    let faults = judge(&observed, Account::Exact, f64::from(SECONDS));
+    let faults = judge(&observed, Account::Exact, f64::from(SECONDS), LATE_MS);
     assert_eq!(faults.len(), expected.len(), "{faults:#?}");
     for (fault, expected) in faults.iter().zip(expected) {
         assert!(fault.contains(expected), "{fault} has no '{expected}'");
@@ -214,8 +214,12 @@ fn cpu_that_grows_under_load_or_at_rest_is_a_fault() {
 
 #[test]
 fn a_workload_that_did_nothing_proves_nothing() {
-    let faults =
-        judge(&Observed { run: Some(Interval::default()), ..Observed::default() }, Account::Exact, 60.0);
+    let faults = judge(
+        &Observed { run: Some(Interval::default()), ..Observed::default() },
+        Account::Exact,
+        60.0,
+        LATE_MS,
+    );
     for expected in
         ["did nothing", "0 intervals of one second in 60 s", "too short to tell", "no interval at rest"]
     {
@@ -229,7 +233,7 @@ fn polling_may_leave_something_over_and_give_nothing_too_much() {
         let mut observed = good();
         at(&mut observed, 50).rests.push(rest("ListenDrops", by));
         at(&mut observed, 50).lost = lost;
-        judge(&observed, Account::Bounded, f64::from(SECONDS))
+        judge(&observed, Account::Bounded, f64::from(SECONDS), LATE_MS)
     };
     assert_eq!(judged(12, 18), [""; 0]);
     assert_eq!(judged(-1, 31).len(), 1);
