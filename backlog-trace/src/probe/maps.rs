@@ -10,7 +10,7 @@ use backlog_trace_common::counter::COUNTERS;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::FORGOTTEN_AT_ONCE;
-use backlog_trace_common::progress::{CARRIED, NEXT_SLOT, SETTLING, WALKED};
+use backlog_trace_common::progress::{CARRIED, SETTLING, WALKED};
 use zerocopy::FromZeros;
 
 use super::load::chain;
@@ -164,11 +164,6 @@ impl Maps {
             .map(|row| row.map(|(_, slot)| slot))
             .collect::<std::result::Result<_, _>>()
             .map_err(|error| unreadable("namespaces", &error))
-    }
-
-    /// The slot that the next namespace is to get.
-    pub(super) fn next_slot(&self) -> Result<u32> {
-        self.progress.get(&NEXT_SLOT, 0).map_err(|error| unreadable("progress", &error))
     }
 
     /// What was counted for the listeners whose keys are given.

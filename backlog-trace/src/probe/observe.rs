@@ -46,8 +46,10 @@ pub async fn observe(settings: Settings, stop: impl Future<Output = ()> + Send +
 struct Watch {
     plane: Plane,
     details: Details,
-    /// Room for namespaces; `None` once it is said that there is no more.
+    /// Room for namespaces and for listeners; `None` once it is said that there
+    /// is no more.
     netns_room: Option<u32>,
+    listener_room: Option<u32>,
     events: Events,
     /// What is said first.
     opening: Option<(Session, Vec<Arc<Listener>>)>,
@@ -130,6 +132,7 @@ impl Watch {
             plane,
             details,
             netns_room: Some(sizes.netns_room()),
+            listener_room: Some(sizes.identities()),
             events,
             opening: Some((session, known)),
             sources,
@@ -199,14 +202,24 @@ impl Watch {
         self.say_where_there_is_no_room()
     }
 
-    /// Namespaces that come after the last one that has room are not judged.
+    /// Says once for each table that it is full, and what that means.
     fn say_where_there_is_no_room(&mut self) -> Result<()> {
-        let Some(room) = self.netns_room else { return Ok(()) };
-        if self.plane.maps.next_slot()? >= room {
+        if let Some(room) = self.netns_room
+            && self.plane.maps.slots()?.len() >= room as usize
+        {
             self.netns_room = None;
             log::warn!(
-                "{room} network namespaces had listeners since the start, and there is no room for more: \
-                 what is lost in those that come now is not counted; start again to see them"
+                "{room} network namespaces have listeners, and there is no room for more: what is lost in \
+                 those that come now is not counted until others are gone"
+            );
+        }
+        if let Some(room) = self.listener_room
+            && self.plane.listeners() >= room as usize
+        {
+            self.listener_room = None;
+            log::warn!(
+                "{room} listeners are open or have closed a moment ago, and there is no room for more: what \
+                 others lose is counted for their network namespace and shown as unlisted, until some are gone"
             );
         }
         Ok(())

@@ -83,6 +83,11 @@ impl Plane {
             && self.maps.remove(0).is_ok()
     }
 
+    /// How many keys have room at the moment.
+    pub(super) fn listeners(&self) -> usize {
+        self.queues.keys().count()
+    }
+
     /// Makes sure that the book knows every listener in a batch.
     pub(super) fn name(&mut self, details: &[Detail]) -> Vec<Arc<Listener>> {
         let mut news = Vec::new();
