@@ -24,6 +24,10 @@ const MEMORY_SHARE: f64 = 0.02;
 const STILL_NAMED: f64 = 1024.0;
 const NAMED_KIB: f64 = 3.0;
 
+/// How long a refused client is followed (s), and what that takes.
+const FOLLOWED_SECONDS: f64 = 130.0;
+const FOLLOWED_KIB: f64 = 0.25;
+
 /// What CPU may grow by: on a machine that does other things, the same work
 /// does not take the same time.
 const CPU_MS: f64 = 30.0;
@@ -184,6 +188,8 @@ struct Trend {
     /// Listeners that had closed by then, and in between.
     before: f64,
     closed: f64,
+    /// SYNs that were refused in between to clients that are still followed.
+    followed: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "so many listeners do not come and go")]
@@ -196,24 +202,32 @@ fn trend(observed: &Observed, of: impl Fn(&Interval) -> f64) -> Option<Trend> {
     let part = warm.len() / COMPARED;
     let (first, last) = (warm.get(..part)?, warm.get(warm.len() - part..)?);
     let closed = |interval: &Interval| interval.closed as f64;
+    let refused = |interval: &Interval| interval.refused as f64;
+    let at = |interval: &Interval| interval.at;
+    let [began, ended] = [mean(first, &at)?, mean(last, &at)?];
+    // Those that came before 130 s of churn make what is followed more; later
+    // ones take the place of others.
+    let left = (FOLLOWED_SECONDS - (began - churn.first()?.at)).max(0.0);
+    let share = (left / (ended - began).max(1.0)).min(1.0);
     Some(Trend {
         first: mean(first, &of)?,
         last: mean(last, &of)?,
         before: mean(first, &closed)?,
         closed: mean(last, &closed)? - mean(first, &closed)?,
+        followed: (mean(last, &refused)? - mean(first, &refused)?) * share,
     })
 }
 
 fn memory(observed: &Observed) -> Vec<String> {
     #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 KiB")]
-    let Some(Trend { first, last, before, closed }) = trend(observed, |interval| interval.rss_kib as f64)
+    let Some(Trend { first, last, before, closed, followed }) = trend(observed, |interval| interval.rss_kib as f64)
     else {
         return vec!["too short to tell whether memory grows".to_owned()];
     };
     let grown = last - first;
     let each = grown * 1024.0 / closed.max(1.0);
     let named = closed.min((STILL_NAMED - before).max(0.0)) * NAMED_KIB;
-    let grows = grown > MEMORY_KIB + first * MEMORY_SHARE + named;
+    let grows = grown > MEMORY_KIB + first * MEMORY_SHARE + named + followed * FOLLOWED_KIB;
     let (first, last) = (first / 1024.0, last / 1024.0);
     let sentence = || {
         format!(
