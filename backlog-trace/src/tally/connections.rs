@@ -170,6 +170,7 @@ impl Connections {
             return (Encounter::Again, None);
         }
         let port = knock.at.port;
+        self.give_up(knock.time);
         let forgotten = self.make_room(port, knock.time);
         let ticket = self.next_ticket;
         self.next_ticket += 1;
@@ -188,7 +189,8 @@ impl Connections {
             believes: false,
             sent_data: false,
         };
-        followed.open.entry(peer).or_default().push(lost);
+        // Nearly always the only one: a Vec's first push would make room for four.
+        followed.open.entry(peer).or_insert_with(|| Vec::with_capacity(1)).push(lost);
         followed.refusers.entry(listener).or_default().open += 1;
         followed.order.push_back((ticket, peer));
         followed.total += 1;
@@ -239,6 +241,25 @@ impl Connections {
             return None;
         }
         self.ports.get_mut(&port)?.find(knock)
+    }
+
+    /// Lets go of the oldest whose clients have given up. Two for each that comes,
+    /// so that what is followed is what was lost in the last minutes.
+    fn give_up(&mut self, now: u64) {
+        for _ in 0..2 {
+            let Some(port) = self.oldest.first_key_value().map(|(_, port)| *port) else { return };
+            let Some(followed) = self.ports.get(&port) else { return };
+            let Some(&(ticket, peer)) = followed.order.front() else { return };
+            let is_over = followed
+                .open
+                .get(&peer)
+                .and_then(|of_peer| of_peer.iter().find(|lost| lost.ticket == ticket))
+                .is_some_and(|lost| is_over(lost, now));
+            if !is_over {
+                return;
+            }
+            self.forget(port, (ticket, peer));
+        }
     }
 
     fn make_room(&mut self, port: Port, now: u64) -> Option<u32> {

@@ -187,3 +187,15 @@ proptest! {
         }
     }
 }
+
+/// A hundred clients a second that give up, for an hour: what is followed is
+/// what came in the last minutes.
+#[test]
+fn clients_that_have_given_up_are_let_go() {
+    let mut connections = Connections::default();
+    for tick in 0..360_000u64 {
+        let client = u16::try_from(tick % 60_000).unwrap();
+        connections.lost(&knock(FIRST, client, tick * SECOND / 100));
+    }
+    assert!(connections.followed() <= 13_002, "{}", connections.followed());
+}
