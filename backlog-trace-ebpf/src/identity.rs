@@ -7,6 +7,7 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_ns,
 };
 
+use crate::atomic::add;
 use crate::globals::{
     OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_MAX_ACK_BACKLOG, OFF_SKC_COOKIE, OFF_SKC_FAMILY,
     OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR, OFF_SKC_V6_RCV_SADDR,
@@ -104,7 +105,8 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
         // Another CPU may have met it first: what it recorded stays.
         if IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST)).is_ok() {
             if let Some(met) = MET.get_ptr_mut(0) {
-                *met += 1;
+                // A packet can interrupt a listen() here.
+                add(met, 1);
             }
             return true;
         }

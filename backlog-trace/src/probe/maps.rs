@@ -144,15 +144,24 @@ impl Maps {
         gone(self.identities.remove(&key))
     }
 
-    /// Gives the slot of a namespace that is gone to the next one.
-    pub(super) fn free(&mut self, slot: u32, key: u64) -> Result<()> {
+    /// Takes a namespace out of the table, or back into it: while it is out, a
+    /// listener that opens there gets another slot.
+    pub(super) fn enter_slot(&mut self, key: u64, slot: Option<u32>) -> Result<()> {
+        let entered = match slot {
+            Some(slot) => self.slots.insert(key, slot, 0),
+            None => self.slots.remove(&key),
+        };
+        entered.map_err(|error| Failure::internal("the table of namespaces", chain(&error)))
+    }
+
+    /// Gives the slot of a namespace that is out of the table to the next one.
+    pub(super) fn free(&mut self, slot: u32) -> Result<()> {
         let failed = |error: MapError| Failure::internal("a namespace could not be forgotten", chain(&error));
         let blank = BaselineRow(Baseline::new_zeroed());
         for cpu in 0..self.cpus {
             let at = slot.saturating_mul(self.cpus).saturating_add(cpu);
             self.baselines.set(at, blank, 0).map_err(failed)?;
         }
-        self.slots.remove(&key).map_err(failed)?;
         self.slot_owners.remove(&slot).map_err(failed)?;
         self.free_slots.push(slot, 0).map_err(failed)
     }

@@ -43,8 +43,8 @@ pub(super) struct Plane {
     queues: Queues,
     closing: Closing,
     snapshots: Snapshots,
-    /// Identities that were learned, ever: the kernel side counts what it enters.
-    learned: u64,
+    /// Identities that the kernel side had entered, ever, when they were read last.
+    scanned: u64,
     /// Details that were missed by the last time that all identities were read.
     missed: u64,
     /// Ports of namespaces where a listener has closed since the last snapshot:
@@ -66,7 +66,7 @@ impl Plane {
             queues,
             closing: Closing::default(),
             snapshots: Snapshots::default(),
-            learned: 0,
+            scanned: 0,
             missed: 0,
             closed_at: HashSet::new(),
             rest: 0,
@@ -153,7 +153,7 @@ impl Plane {
         for id in &snapshot.retired {
             self.book.forget(*id);
         }
-        self.free_slots(&readings.after, looked)?;
+        news.extend(self.free_slots(&readings.after, looked)?);
         Ok((news, snapshot))
     }
 
@@ -273,7 +273,7 @@ impl Plane {
         let mut news: Vec<_> = self.book.learn(ListenerKey(key), identity).into_iter().collect();
         if let Some(listener) = self.book.by_key(key) {
             let (id, port) = (listener.id, listener.port);
-            self.learned += u64::from(self.queues.learn(id, key, identity));
+            self.queues.learn(id, key, identity);
             self.closing.learn(id, identity);
             if identity.closed != 0 {
                 self.closed_at.insert((identity.netns, port));
@@ -292,7 +292,9 @@ impl Plane {
             return self.learn_all();
         }
         let mut news = Vec::new();
-        if self.maps.met()? != self.learned {
+        let met = self.maps.met()?;
+        if met != self.scanned {
+            self.scanned = met;
             let keys = self.maps.keys()?;
             for key in keys.into_iter().filter(|key| !self.queues.knows(*key)).collect::<Vec<_>>() {
                 if let Some(identity) = self.maps.identity(key) {
@@ -334,21 +336,36 @@ impl Plane {
     }
 
     /// Gives back the slots of namespaces that are gone.
-    fn free_slots(&mut self, reading: &Reading, looked: u64) -> Result<()> {
-        if self.maps.met()? != self.learned {
-            // A listener that is not known yet may be in any of them.
-            return Ok(());
-        }
-        let used = self.queues.identities().filter_map(|identity| identity.netns_slot.checked_sub(1));
-        let in_use: BTreeSet<u32> = used.collect();
+    ///
+    /// A listener may have opened there since identities were read last. So the
+    /// namespace is taken out of the table first, and where one is found to have
+    /// its slot after that, it comes back.
+    fn free_slots(&mut self, reading: &Reading, looked: u64) -> Result<Vec<Arc<Listener>>> {
         let namespaces = self.book.namespaces();
-        let gone = slots::gone(reading, &in_use, looked, |netns| namespaces.exists(netns));
+        let gone = slots::gone(reading, &self.slots_in_use(), looked, |netns| namespaces.exists(netns));
         let keys: BTreeMap<u32, u64> =
             gone.iter().filter_map(|slot| Some((*slot, reading.namespaces.get(slot)?.key))).collect();
-        for (slot, key) in keys {
-            self.snapshots.fold_namespace(slot, reading);
-            self.maps.free(slot, key)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        for key in keys.values() {
+            self.maps.enter_slot(*key, None)?;
+        }
+        let news = self.learn_new()?;
+        let in_use = self.slots_in_use();
+        for (slot, key) in keys {
+            if in_use.contains(&slot) {
+                self.maps.enter_slot(key, Some(slot))?;
+            } else {
+                self.snapshots.fold_namespace(slot, reading);
+                self.maps.free(slot)?;
+            }
+        }
+        Ok(news)
+    }
+
+    /// Slots of namespaces in which a listener is known.
+    fn slots_in_use(&self) -> BTreeSet<u32> {
+        self.queues.identities().filter_map(|identity| identity.netns_slot.checked_sub(1)).collect()
     }
 }

@@ -94,10 +94,10 @@ impl Queues {
     }
 
     /// Takes note of what the kernel side recorded last under a key of a
-    /// listener; says whether the key is new.
-    pub(super) fn learn(&mut self, id: u32, key: u64, identity: &Identity) -> bool {
+    /// listener.
+    pub(super) fn learn(&mut self, id: u32, key: u64, identity: &Identity) {
         self.by_key.insert(key, id);
-        self.met.entry(id).or_default().insert(key, *identity).is_none()
+        self.met.entry(id).or_default().insert(key, *identity);
     }
 
     /// Nothing comes of it any more.

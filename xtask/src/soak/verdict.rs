@@ -220,7 +220,8 @@ fn trend(observed: &Observed, of: impl Fn(&Interval) -> f64) -> Option<Trend> {
 
 fn memory(observed: &Observed) -> Vec<String> {
     #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 KiB")]
-    let Some(Trend { first, last, before, closed, followed }) = trend(observed, |interval| interval.rss_kib as f64)
+    let Some(Trend { first, last, before, closed, followed }) =
+        trend(observed, |interval| interval.rss_kib as f64)
     else {
         return vec!["too short to tell whether memory grows".to_owned()];
     };
