@@ -30,6 +30,11 @@ impl Door {
         self.held = None;
     }
 
+    /// Whether a descriptor is kept.
+    pub(super) const fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Inode number of the namespace.
     pub(super) const fn inode(&self) -> u32 {
         self.inode

@@ -97,6 +97,11 @@ impl Namespace {
         self.door.is_still_there()
     }
 
+    /// Whether it can be entered though its place leads elsewhere.
+    pub(super) const fn is_held(&self) -> bool {
+        self.door.is_held()
+    }
+
     /// Another place leads to it.
     pub(super) fn found_at(&mut self, place: &Path) {
         self.door.found_at(place);

@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -27,6 +28,10 @@ use crate::kernel::preflight::{Finding, Grade};
 
 /// Whether it was said that descriptors are short.
 static SAID: AtomicBool = AtomicBool::new(false);
+
+/// A deep look that was not asked for is followed by a rest so many times as
+/// long: where namespaces go all the time, it takes no more than a tenth.
+const REST: u32 = 10;
 
 /// How far to look for namespaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +70,8 @@ pub struct Pool {
     hidden: u32,
     /// Entered so far.
     serial: u32,
+    /// Until when there is no deep look for those that are missed.
+    rests_until: Option<Instant>,
 }
 
 impl Pool {
@@ -72,11 +79,16 @@ impl Pool {
     /// gone; returns the latter.
     pub(super) fn discover(&mut self, look: Look) -> Vec<u32> {
         let mut found = self.search(look);
-        if look == Look::Wide && self.lost_deep(&found) {
+        let misses = look == Look::Wide && self.misses_any(&found);
+        let rests = misses && self.rests_until.is_some_and(|until| Instant::now() < until);
+        if misses && !rests {
+            let begin = Instant::now();
             found = self.search(Look::Deep);
+            self.rests_until =
+                begin.elapsed().checked_mul(REST).and_then(|rest| Instant::now().checked_add(rest));
         }
         let room = self.room();
-        let gone = self.let_go_of_gone(&found);
+        let gone = self.let_go_of_gone(&found, rests);
         if !room.holds_doors(found.len()) {
             self.entered.values_mut().for_each(Namespace::spare);
         }
@@ -90,17 +102,13 @@ impl Pool {
         gone
     }
 
-    /// Whether a namespace was found by a descriptor or a thread that is gone:
-    /// others may lead there, which only a deep look finds.
-    fn lost_deep(&self, found: &BTreeMap<u32, PathBuf>) -> bool {
-        self.entered.iter().any(|(inode, namespace)| {
-            let is_deep =
-                |part| part == Component::Normal("fd".as_ref()) || part == Component::Normal("task".as_ref());
-            !found.contains_key(inode)
-                && namespace.place().starts_with("/proc")
-                && namespace.place().components().any(is_deep)
-                && !namespace.is_still_there()
-        })
+    /// Whether the place of a namespace leads there no more: its process may have
+    /// left it for another and hold it open, and others may, which only a deep
+    /// look finds.
+    fn misses_any(&self, found: &BTreeMap<u32, PathBuf>) -> bool {
+        self.entered
+            .iter()
+            .any(|(inode, namespace)| !found.contains_key(inode) && !namespace.is_still_there())
     }
 
     /// Enters those that are not entered yet; says whether the place of one was
@@ -141,13 +149,14 @@ impl Pool {
     }
 
     /// Lets go of those to which nothing leads any more; returns them. The
-    /// others are where they were found now.
-    fn let_go_of_gone(&mut self, found: &BTreeMap<u32, PathBuf>) -> Vec<u32> {
+    /// others are where they were found now. Where it `rests`, one that can be
+    /// entered by its descriptor is not known to be gone yet.
+    fn let_go_of_gone(&mut self, found: &BTreeMap<u32, PathBuf>, rests: bool) -> Vec<u32> {
         let mut gone = Vec::new();
         for (inode, namespace) in &mut self.entered {
             match found.get(inode) {
                 Some(place) => namespace.found_at(place),
-                None if !namespace.is_still_there() => gone.push(*inode),
+                None if !(rests && namespace.is_held() || namespace.is_still_there()) => gone.push(*inode),
                 _ => {}
             }
         }
@@ -302,6 +311,8 @@ fn net_link(path: &str) -> Result<Option<(u32, PathBuf)>, ErrorKind> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -317,43 +328,79 @@ mod tests {
         assert!(pool.exists(inode) && !pool.exists(1));
     }
 
-    /// Two processes hold a namespace open; the one by which it was found ends.
-    #[test]
-    fn root_a_namespace_that_another_descriptor_leads_to_is_kept() {
-        if !rustix::process::geteuid().is_root() {
-            return anstream::eprintln!("skipped: making a network namespace needs root");
-        }
-        let door = std::thread::spawn(|| {
+    /// A namespace of its own, and a process in it.
+    fn inhabited() -> (fs::File, Child) {
+        let make = || {
             #[expect(unsafe_code, reason = "unshare has no safe form, though this flag is harmless")]
             // SAFETY: the file table, about which the function warns, is not touched.
             unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
-            fs::File::open(OWN).unwrap()
-        })
-        .join()
-        .unwrap();
-        let inode = u32::try_from(std::os::unix::fs::MetadataExt::ino(&door.metadata().unwrap())).unwrap();
-        let hold = || {
-            let held = std::process::Stdio::from(door.try_clone().unwrap());
-            std::process::Command::new("/bin/sleep").arg("1000").stdin(held).spawn().unwrap()
+            (fs::File::open(OWN).unwrap(), sleep(Stdio::null()))
         };
-        let (mut first, mut second) = (hold(), hold());
+        std::thread::spawn(make).join().unwrap()
+    }
+
+    fn sleep(stdin: Stdio) -> Child {
+        Command::new("/bin/sleep").arg("1000").stdin(stdin).spawn().unwrap()
+    }
+
+    fn end(mut child: Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Looks until it is gone, for as long as the rests take; another test's
+    /// observer may hold it for a moment.
+    fn goes(pool: &mut Pool, inode: u32) -> bool {
+        let deadline = Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            if pool.discover(Look::Wide).contains(&inode) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
+    /// The one by which a namespace was found ends: it is kept. The others end:
+    /// it is gone.
+    #[track_caller]
+    fn check_kept(look: Look, has_process: bool, holders: usize) {
+        if !rustix::process::geteuid().is_root() {
+            return anstream::eprintln!("skipped: making a network namespace needs root");
+        }
+        let (door, process) = inhabited();
+        let inode = u32::try_from(std::os::unix::fs::MetadataExt::ino(&door.metadata().unwrap())).unwrap();
+        let mut leads: Vec<Child> =
+            (0..holders).map(|_| sleep(Stdio::from(door.try_clone().unwrap()))).collect();
         // Descriptors of this process are the pool's, and lead nowhere.
         drop(door);
+        let ended = if has_process {
+            leads.push(process);
+            None
+        } else {
+            Some(process)
+        };
+        ended.into_iter().for_each(end);
         let mut pool = Pool::default();
-        pool.discover(Look::Deep);
-        let place = pool.get(inode).map(|namespace| namespace.place().to_owned());
-        let leads_to_first =
-            place.as_ref().is_some_and(|place| place.starts_with(format!("/proc/{}", first.id())));
-        let (by, other) = if leads_to_first { (&mut first, &mut second) } else { (&mut second, &mut first) };
-        by.kill().unwrap();
-        by.wait().unwrap();
-        let gone = pool.discover(Look::Wide);
-        let kept = pool.get(inode).is_some();
-        other.kill().unwrap();
-        other.wait().unwrap();
-        let finally = pool.discover(Look::Wide);
-        assert!(place.is_some() && !gone.contains(&inode) && kept);
-        // Another test's observer may hold it for a moment.
-        assert!(finally.contains(&inode) || pool.get(inode).is_some_and(Namespace::is_still_there));
+        pool.discover(look);
+        let place = pool.get(inode).map(|namespace| namespace.place().to_owned()).unwrap();
+        let by = leads.iter().position(|child| place.starts_with(format!("/proc/{}", child.id()))).unwrap();
+        end(leads.swap_remove(by));
+        let kept = !pool.discover(Look::Wide).contains(&inode) && pool.get(inode).is_some();
+        leads.into_iter().for_each(end);
+        assert!(kept);
+        assert!(goes(&mut pool, inode));
+    }
+
+    #[test]
+    fn root_a_namespace_that_another_descriptor_leads_to_is_kept() {
+        check_kept(Look::Deep, false, 2);
+    }
+
+    #[test]
+    fn root_a_namespace_that_its_process_left_is_kept_while_a_descriptor_leads_to_it() {
+        check_kept(Look::Wide, true, 1);
     }
 }
