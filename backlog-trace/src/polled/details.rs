@@ -3,6 +3,7 @@
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::key::ListenerKey;
 use backlog_trace_common::reason::Reason;
+use zerocopy::FromZeros;
 
 use super::account::Given;
 use crate::listener::{Depth, Listener};
@@ -37,21 +38,12 @@ pub(super) fn detail(time: u64, listener: &Listener, depth: Option<Depth>, kind:
     Detail {
         time,
         listener: listener.cookie.map_or(0, |cookie| ListenerKey::from_cookie(cookie).0),
-        peer: [0; 16],
         netns: listener.netns,
         accept_queue: depth.map_or(0, |depth| depth.accept_queue),
-        syn_queue: 0,
         limit: listener.limit.unwrap_or(0),
-        peer_port: 0,
         port: listener.port,
         kind: kind as u8,
         reason: Reason::SynAcceptQueueFull as u8,
-        outcome: 0,
-        cause: 0,
-        attempt: 0,
-        family: 0,
-        cpu: 0,
-        payload: 0,
-        more: 0,
+        ..Detail::new_zeroed()
     }
 }

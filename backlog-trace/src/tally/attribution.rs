@@ -94,30 +94,13 @@ impl Attribution {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use zerocopy::FromZeros;
+
     use super::*;
 
     /// A refused SYN of a listener's key.
     pub(crate) fn detail(key: u64) -> Detail {
-        Detail {
-            time: 0,
-            listener: key,
-            peer: [0; 16],
-            netns: 5,
-            accept_queue: 0,
-            syn_queue: 0,
-            limit: 0,
-            peer_port: 0,
-            port: 8080,
-            kind: 0,
-            reason: 0,
-            outcome: 1,
-            cause: 0,
-            attempt: 0,
-            family: 0,
-            cpu: 0,
-            payload: 0,
-            more: 0,
-        }
+        Detail { listener: key, netns: 5, port: 8080, outcome: 1, ..Detail::new_zeroed() }
     }
 
     /// A listener with these keys.
