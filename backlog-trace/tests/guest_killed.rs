@@ -110,7 +110,7 @@ fn amid_a_flood_and_a_recording() {
         // The recording is no leftover: what is in it can be read.
         let report = tool(&["report", file.to_str().unwrap()]).output().unwrap();
         let text = String::from_utf8(report.stdout).unwrap();
-        assert!(report.status.success() && text.contains("incomplete: "), "{text}");
+        assert!(report.status.success() && text.contains("incomplete recording: "), "{text}");
     }
 }
 

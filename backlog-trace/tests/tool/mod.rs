@@ -34,6 +34,18 @@ pub(crate) fn tool(arguments: &[&str]) -> Command {
     command
 }
 
+/// What standard error says beside the steps that a start tells where it takes
+/// seconds, as it does in an emulated guest.
+pub(crate) fn beside_steps(said: &str) -> String {
+    let is_step = |line: &str| {
+        line.strip_prefix("backlog-trace: ").is_some_and(|what| what.ends_with('…') || what == OBSERVING)
+    };
+    said.split_inclusive('\n').filter(|line| !is_step(line.trim_end())).collect()
+}
+
+/// The end of a slow start.
+const OBSERVING: &str = "observing; press Ctrl-C to end";
+
 /// Whether the tests that change what a process may or sees can run; says so
 /// where they cannot.
 #[track_caller]
