@@ -14,7 +14,7 @@ mod library;
 mod module;
 mod qemu;
 
-pub(crate) use boot::{Guest, Outcome, hear, interactive, run};
+pub(crate) use boot::{Guest, hear, interactive, run};
 pub(crate) use initramfs::GuestFile;
 pub(crate) use kernel::{Prepared, prepare};
 pub(crate) use library::{closure, needed};

@@ -1,11 +1,14 @@
-//! The subcommand: what runs in which order, and the last line.
+//! The subcommand: what runs in which order, and the last lines.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 
-use super::{guests, matrix, native, scenarios};
+use super::guests::Guests;
+use super::matrix::{Count, Matrix};
+use super::stage::{Stage, Stages};
+use super::{here, native};
 use crate::bench::scale;
 use crate::dist;
 use crate::kernels::{self, Kernel};
@@ -13,6 +16,9 @@ use crate::kernels::{self, Kernel};
 /// Runs all tests: the workspace's own, then every scenario on this machine's own kernel, as far as that allows, and on every kernel of the matrix.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
+    /// Only these stages.
+    #[arg(value_enum)]
+    stages: Vec<Stage>,
     /// Only on this kernel; may be given several times.
     #[arg(long = "kernel", value_parser = kernels::parse)]
     kernels: Vec<&'static Kernel>,
@@ -26,24 +32,55 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let mut total = matrix::Count::default();
-    if !arguments.guests_only {
-        total.add(native::run()?);
-        if let Some(matrix) = scenarios::run()? {
-            print!("{matrix}");
-            total.add(matrix.count());
-            // As the scenarios, it needs root: it makes network namespaces.
-            total.check("cargo xtask bench --scale brief", scale::check());
-        }
-    }
-    if !arguments.native_only {
-        dist::build()?;
+    let Arguments { stages, kernels, native_only, guests_only } = arguments;
+    let wanted = |stage: Stage| if stage.is_native() { !guests_only } else { !native_only };
+    let mut stages = Stages::new(stages, kernels, wanted);
+    let mut total = Count::default();
+    on_this_machine(&mut stages, &mut total)?;
+    if stages.any_in_guests() {
         let all: Vec<&'static Kernel> = kernels::MATRIX.iter().collect();
-        let kernels = if arguments.kernels.is_empty() { all } else { arguments.kernels.clone() };
-        let matrix = guests::run(&kernels)?;
+        let kernels = if kernels.is_empty() { all } else { kernels.clone() };
+        let matrix = in_guests(&mut stages, kernels)?;
         print!("{matrix}");
         total.add(matrix.count());
     }
+    eprint!("{stages}");
     println!("{total}");
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn on_this_machine(stages: &mut Stages, total: &mut Count) -> Result<()> {
+    if let Some(count) = stages.run(Stage::Sources, native::sources) {
+        total.add(count);
+    }
+    if let Some(count) = stages.run(Stage::Programs, native::programs) {
+        total.add(count?);
+    }
+    if let Some(matrix) = stages.run(Stage::Here, here::run)
+        && let Some(matrix) = matrix?
+    {
+        print!("{matrix}");
+        total.add(matrix.count());
+    }
+    if let Some(checked) = stages.run(Stage::Scale, scale).transpose()?.flatten() {
+        total.check("cargo xtask bench --scale brief", checked);
+    }
+    Ok(())
+}
+
+/// As the scenarios, it needs root and hooks: it makes network namespaces.
+fn scale() -> Result<Option<Result<()>>> {
+    Ok(if here::is_observable()? { Some(scale::check()) } else { None })
+}
+
+fn in_guests(stages: &mut Stages, kernels: Vec<&'static Kernel>) -> Result<Matrix> {
+    dist::build()?;
+    let guests = Guests::prepare(kernels)?;
+    let mut matrix = Matrix::default();
+    stages.run(Stage::Scenarios, || guests.scenarios(&mut matrix));
+    stages.run(Stage::Guests, || guests.programs(&mut matrix));
+    stages.run(Stage::Lockdown, || guests.lockdown(&mut matrix));
+    stages.run(Stage::Soak, || guests.soak(&mut matrix)).transpose()?;
+    stages.run(Stage::Random, || guests.random(&mut matrix));
+    Ok(matrix)
 }

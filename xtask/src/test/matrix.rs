@@ -104,7 +104,7 @@ pub(crate) struct Matrix {
 impl Matrix {
     /// Adds what one kernel's guest printed.
     pub(crate) fn add(&mut self, kernel: &Kernel, printed: &str) {
-        self.kernels.push(kernel.version);
+        self.meet(kernel);
         for (rung, skip) in RUNGS.into_iter().filter_map(|rung| Some((rung, kernel.lacks(rung)?))) {
             self.lacks.insert((kernel.version, rung));
             self.notes.push(format!("{} {rung} (skip): {}", kernel.version, skip.why));
@@ -144,7 +144,25 @@ impl Matrix {
             let on = if rung.is_empty() { String::new() } else { format!(" {rung}") };
             self.notes.push(format!("{} {name}{on}: {why}", kernel.version));
         }
+        self.enter(rung, kernel, name, verdict);
+    }
+
+    /// What is not run on this kernel by this rung, and why.
+    pub(crate) fn skip_on(&mut self, rung: &str, kernel: &Kernel, name: &str, why: &str) {
+        self.notes.push(format!("{} {name} {rung} (skip): {why}", kernel.version));
+        self.enter(rung, kernel, name, Verdict::Skip);
+    }
+
+    fn enter(&mut self, rung: &str, kernel: &Kernel, name: &str, verdict: Verdict) {
+        self.meet(kernel);
         self.cells.entry((name.to_owned(), rung.to_owned())).or_default().insert(kernel.version, verdict);
+    }
+
+    /// A kernel of which anything is known has a column.
+    fn meet(&mut self, kernel: &Kernel) {
+        if !self.kernels.contains(&kernel.version) {
+            self.kernels.push(kernel.version);
+        }
     }
 
     fn add_scenario(&mut self, kernel: &Kernel, scenario: Scenario) {
@@ -309,6 +327,17 @@ mod tests {
         let others: Vec<_> = RUNGS.into_iter().filter(|rung| *rung != "kprobe").collect();
         assert_eq!(LACKING.rungs().collect::<Vec<_>>(), others);
         assert_eq!(KERNEL.rungs().collect::<Vec<_>>(), RUNGS);
+    }
+
+    #[test]
+    fn what_is_recorded_alone_counts() {
+        let mut matrix = Matrix::default();
+        matrix.record_on("fentry", &KERNEL, "soak", true, "");
+        matrix.record_on("kprobe", &KERNEL, "soak", true, "");
+        matrix.record_on("fentry", &OTHER, "soak", false, "late");
+        assert_eq!(matrix.count(), Count { passed: 2, failed: 2, skipped: 0 }, "{matrix}");
+        matrix.skip_on("kprobe", &OTHER, "soak", "by the best rung");
+        assert_eq!(matrix.count(), Count { passed: 2, failed: 1, skipped: 1 }, "{matrix}");
     }
 
     #[test]

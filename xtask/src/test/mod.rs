@@ -5,10 +5,10 @@
 
 mod command;
 mod guests;
-mod lockdown;
+mod here;
 mod matrix;
 mod native;
-mod programs;
-mod scenarios;
+mod packaged;
+mod stage;
 
 pub(crate) use command::{Arguments, run};

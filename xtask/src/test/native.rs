@@ -27,9 +27,9 @@ pub(super) struct Program {
     directory: PathBuf,
 }
 
-/// Runs all of it. A check that fails counts as one failed test, and the rest
-/// still runs.
-pub(super) fn run() -> Result<Count> {
+/// What is checked of the sources. A check that fails counts as one failed
+/// test, and the rest still runs.
+pub(super) fn sources() -> Count {
     let mut count = Count::default();
     count.check("cargo fmt --check", step("format", || quiet(cargo().args(["fmt", "--all", "--check"]))));
     count.check(
@@ -66,6 +66,12 @@ pub(super) fn run() -> Result<Count> {
     } else {
         eprintln!("           fuzz targets: not checked, there is no C++ compiler (c++)");
     }
+    count
+}
+
+/// Runs the workspace's test programs, but for those that are for guests.
+pub(super) fn programs() -> Result<Count> {
+    let mut count = Count::default();
     let programs = step("build the test programs", build)?;
     for program in programs.iter().filter(|program| !program.name.starts_with(GUEST_PREFIX)) {
         count.add(step(&format!("test {}", program.name), || execute(program))?);

@@ -2,7 +2,7 @@
 //! that it allows. In private network namespaces: the machine's own traffic
 //! is not touched. Attaching is quick here, so the tool starts anew for each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,12 +20,15 @@ const USABLE: [i32; 2] = [0, 20];
 /// `selftest`: all passed, or a scenario failed, which it says itself.
 const PLAYED: [i32; 2] = [0, 9];
 
+/// Whether this kernel and this user let the tool observe anything.
+pub(super) fn is_observable() -> Result<bool> {
+    Ok(started(&built()?, &["check"])?.status.code().is_some_and(|code| USABLE.contains(&code)))
+}
+
 /// Plays them; `None` where the kernel or the user cannot.
 pub(super) fn run() -> Result<Option<Matrix>> {
-    step("build the tool", || quiet(cargo().args(["build", "--quiet", "--locked", "-p", "backlog-trace"])))?;
-    let tool = workspace::target().join("debug/backlog-trace");
-    let check = started(&tool, &["check"])?;
-    if !check.status.code().is_some_and(|code| USABLE.contains(&code)) {
+    let tool = built()?;
+    if !is_observable()? {
         eprintln!(
             "           scenarios on this machine's own kernel: not played, it allows nothing to be observed"
         );
@@ -51,6 +54,11 @@ pub(super) fn run() -> Result<Option<Matrix>> {
     let faults = step("a short soak", short::natively).unwrap_or_else(|error| vec![format!("{error:#}")]);
     matrix.record(&NATIVE, short::NAME, faults.is_empty(), &faults.join("; "));
     Ok(Some(matrix))
+}
+
+fn built() -> Result<PathBuf> {
+    step("build the tool", || quiet(cargo().args(["build", "--quiet", "--locked", "-p", "backlog-trace"])))?;
+    Ok(workspace::target().join("debug/backlog-trace"))
 }
 
 fn started(tool: &Path, arguments: &[&str]) -> Result<std::process::Output> {
