@@ -18,68 +18,27 @@
 //!   its own at the end of the first packet's hook, where no other packet is
 //!   half-way through on it. That packet is in the starting value.
 
-use core::ffi::c_void;
-
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_seq_write};
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use backlog_trace_common::baseline::{BY_PACKET, Baseline};
 use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::evidence::{EVIDENCE, Evidence};
-use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::MAX_CPUS;
-use backlog_trace_common::progress::{NEXT_SLOT, SETTLING, WALKED};
+use backlog_trace_common::progress::{NEXT_SLOT, WALKED};
 
 use crate::globals::{
     CPUS, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
     MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP, MIB_LISTENDROPS,
-    MIB_LISTENOVERFLOWS, MIB_SYNRETRANS, NETNS_ROOM, OFF_ARRAY_PPTRS, OFF_NET_COOKIE, OFF_NET_INUM,
-    OFF_NET_MIB, OFF_SKC_NET, OFF_SKC_STATE,
+    MIB_LISTENOVERFLOWS, MIB_SYNRETRANS, NETNS_ROOM, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET,
 };
-use crate::identity::{self, Place};
-use crate::maps::{
-    BASELINES, CPU_OFFSETS, CPU_PROBE, FREE_SLOTS, IDENTITIES, NETNS_SLOTS, NEW_IDENTITY, PROGRESS, SLOT_OWNERS,
-};
-use crate::{key, mib};
-use crate::read::{Memory, Ptr, Typed, copy, slot};
-
-/// `TCP_LISTEN`.
-pub const LISTEN: u8 = 10;
+use crate::maps::{BASELINES, CPU_OFFSETS, FREE_SLOTS, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
+use crate::namespace;
+use crate::read::{Memory, Ptr, copy};
 
 /// How many slots are tried for a new namespace before it is left out.
 const TRIES: u32 = 16;
-
-/// Records the distance from a per-CPU pointer to this CPU's memory. User
-/// space runs it once on every CPU (`BPF_F_TEST_RUN_ON_CPU`).
-///
-/// The kernel's own table of these distances is no symbol on kernels without
-/// KALLSYMS_ALL. A per-CPU array knows both ends: its lookup returns this
-/// CPU's copy, its `pptrs[0]` is the per-CPU pointer. Both pointers are put
-/// into map memory and read back as plain numbers, because the verifier does
-/// arithmetic on neither.
-#[raw_tracepoint]
-pub fn cpu_offset(_ctx: RawTracePointContext) -> i32 {
-    let Some(place) = CPU_PROBE.get_ptr_mut(0) else { return 0 };
-    // SAFETY: `place` is this CPU's live map value.
-    let (map, own) = unsafe {
-        let words: *mut u64 = place.cast();
-        words.write_volatile(&raw const CPU_PROBE as u64);
-        words.add(1).write_volatile(place as u64);
-        (words.read_volatile(), words.add(1).read_volatile())
-    };
-    let mut pointer = 0u64;
-    if !copy(&raw mut pointer, map + u64::from(OFF_ARRAY_PPTRS.load())) {
-        return 0;
-    }
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    if let Some(offset) = CPU_OFFSETS.get_ptr_mut(cpu) {
-        // SAFETY: `offset` is a live map value that only this CPU writes.
-        unsafe { *offset = own.wrapping_sub(pointer) };
-    }
-    0
-}
 
 /// Makes this CPU's baseline of one slot active. User space runs it on every
 /// CPU for every slot, with the slot as the first argument.
@@ -94,50 +53,6 @@ pub fn activate(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Walks the sockets of one namespace when user space reads the iterator:
-/// every listener gets its identity, its namespace a slot. How each listener
-/// stands now is written out as an [`Identity`].
-#[unsafe(no_mangle)]
-#[unsafe(link_section = "iter/tcp")]
-pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
-    let sk = slot::<1>(ctx) as Ptr;
-    if sk.is_null() {
-        return 0;
-    }
-    let state: u8 = Typed::load(sk, OFF_SKC_STATE.load());
-    if state != LISTEN {
-        return 0;
-    }
-    if let Some(tcp) = Typed::tcp_sock(sk) {
-        enroll::<Typed>(tcp);
-        let key = key::of::<Typed>(tcp);
-        identity::meet::<Typed>(tcp, key, None, Place::Walk);
-        if let Some(now) = NEW_IDENTITY.get_ptr_mut(Place::Walk as u32) {
-            // SAFETY: this CPU's scratch value, filled in by meet().
-            unsafe { settle(key, (*now).drops) };
-            let meta = slot::<0>(ctx) as Ptr;
-            // struct bpf_iter_meta begins with its seq_file (5.8 and later).
-            let seq: Ptr = Typed::load(meta, 0);
-            // SAFETY: a typed pointer and a live map value.
-            unsafe { bpf_seq_write(seq.cast_mut().cast(), now.cast(), size_of::<Identity>() as u32) };
-        }
-    }
-    0
-}
-
-/// Once judging has begun, what members of a group lost before is nobody's
-/// any more: see `tracepoints::group`.
-#[inline(always)]
-fn settle(key: u64, drops: u32) {
-    if PROGRESS.get(SETTLING).is_none_or(|settling| *settling == 0) {
-        return;
-    }
-    if let Some(identity) = IDENTITIES.get_ptr_mut(key) {
-        // SAFETY: a live map value.
-        unsafe { (*identity).drops = drops.wrapping_sub((*identity).charged as u32) };
-    }
-}
-
 /// One baseline.
 #[inline(always)]
 pub fn at(slot: u32, cpu: u32) -> Option<*mut Baseline> {
@@ -149,10 +64,10 @@ pub fn at(slot: u32, cpu: u32) -> Option<*mut Baseline> {
 pub fn enroll<M: Memory>(tcp: Ptr) {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
     let netns: u32 = M::load(net, OFF_NET_INUM.load());
-    if mib::find::<M>(tcp).is_some() {
+    if namespace::find::<M>(tcp).is_some() {
         return;
     }
-    let key = name::<M>(net);
+    let key = namespace::name::<M>(net);
     let Some(slot) = take_slot(key) else { return };
     let Some(first) = at(slot, 0) else { return };
     // A typed pointer cannot be added to a number; through map memory it
@@ -205,7 +120,7 @@ pub fn judged<M: Memory>(tcp: Ptr, is_packet: bool) -> Option<u32> {
 /// starting value.
 #[inline(always)]
 pub fn judged_in<M: Memory>(net: Ptr, is_packet: bool) -> Option<u32> {
-    let slot = match mib::slot_of::<M>(net) {
+    let slot = match namespace::slot_of::<M>(net) {
         Some(slot) => slot,
         None if is_packet && walked() => enroll_by_packet::<M>(net)?,
         None => return None,
@@ -226,16 +141,9 @@ pub fn judged_in<M: Memory>(net: Ptr, is_packet: bool) -> Option<u32> {
 /// Gives a namespace a slot that no walk and no listen hook has met.
 #[inline(always)]
 fn enroll_by_packet<M: Memory>(net: Ptr) -> Option<u32> {
-    let key = name::<M>(net);
+    let key = namespace::name::<M>(net);
     let slot = take_slot(key)?;
     if enter(key, slot) { Some(slot) } else { None }
-}
-
-/// What a namespace is known by.
-#[inline(always)]
-pub fn name<M: Memory>(net: Ptr) -> u64 {
-    let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
-    if cookie != 0 { cookie } else { mib::by_inode::<M>(net) }
 }
 
 /// Begins the judging of a namespace on this CPU.

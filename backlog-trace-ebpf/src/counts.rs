@@ -8,12 +8,13 @@ use aya_ebpf::programs::RawTracePointContext;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::limits::FORGOTTEN_AT_ONCE;
 
-use crate::baseline::{self, LISTEN};
+use crate::baseline;
 use crate::globals::{OFF_NET_INUM, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_STATE, ROW_MASK};
 use crate::identity::{self, Place};
 use crate::key;
 use crate::maps::{COUNTS, FORGOTTEN, SPILLED, ZERO_COUNTS};
 use crate::read::{Memory, Ptr};
+use crate::uapi::LISTEN;
 
 /// A listener's row on this CPU. `None`: it found no room, or its namespace is
 /// not judged on this CPU (yet). What is lost is then counted for the namespace.

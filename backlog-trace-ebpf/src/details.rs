@@ -9,7 +9,6 @@ use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
 use backlog_trace_common::reason::Reason;
 
-use crate::identity::INET6;
 use crate::globals::{
     OFF_ACCEPT_QUEUE_QLEN, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_DATA,
     OFF_SKB_HEAD, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
@@ -18,9 +17,7 @@ use crate::globals::{
 use crate::lost_lately;
 use crate::maps::{DETAILS, MISSED};
 use crate::read::{Memory, Ptr, copy};
-
-/// `ETH_P_IP` as it stands in `skb->protocol`.
-pub const IPV4: u16 = 0x0800u16.to_be();
+use crate::uapi::{INET6, IPV4};
 
 /// A client's end.
 #[derive(Clone, Copy)]

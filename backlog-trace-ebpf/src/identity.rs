@@ -3,9 +3,7 @@
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_ns,
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 
 use crate::atomic::add;
 use crate::globals::{
@@ -14,10 +12,8 @@ use crate::globals::{
 };
 use crate::maps::{IDENTITIES, MET, NEW_IDENTITY};
 use crate::read::{Memory, Ptr};
-use crate::{baseline, key, mib};
-
-/// `AF_INET6`.
-pub const INET6: u16 = 10;
+use crate::uapi::INET6;
+use crate::{key, namespace};
 
 /// Where a hook runs. A packet's hook can interrupt one in process context on
 /// the same CPU, so the two must not build the same thing in one place.
@@ -91,7 +87,7 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
         (*new).lost_half_open = 0;
         (*new).left_unaccepted = 0;
         (*new).taken_over = 0;
-        (*new).netns_slot = match mib::slot_of::<M>(net) {
+        (*new).netns_slot = match namespace::slot_of::<M>(net) {
             Some(slot) => slot + 1,
             None => 0,
         };
@@ -99,7 +95,7 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
             Place::Packet | Place::Accept => 1,
             Place::Listen | Place::Walk => 0,
         };
-        (*new).namespace = baseline::name::<M>(net);
+        (*new).namespace = namespace::name::<M>(net);
         (*new).is_gone = 0;
         (*new).charged = 0;
         // Another CPU may have met it first: what it recorded stays.

@@ -12,6 +12,7 @@
 mod atomic;
 mod baseline;
 mod counts;
+mod cpu_offset;
 mod details;
 mod globals;
 mod hooks;
@@ -21,8 +22,12 @@ mod kprobes;
 mod lost_lately;
 mod maps;
 mod mib;
+mod namespace;
 mod read;
+mod scratch;
 mod tracepoints;
+mod uapi;
+mod walk;
 
 /// GPL-compatible, as bpf_probe_read_kernel() and the tracing program types ask for.
 #[unsafe(no_mangle)]

@@ -9,12 +9,7 @@ use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::{FORGOTTEN_AT_ONCE, LOST_LATELY_PLACES, MAX_CPUS, RING_BYTES};
 use backlog_trace_common::progress;
 
-use crate::hooks::expiry::Expiring;
-use crate::hooks::request::Aborting;
-use crate::kprobes::calls::Calls;
-use crate::tracepoints::packet::Segment;
-use crate::tracepoints::queued::Queued;
-use crate::tracepoints::twin::Judged;
+use crate::scratch::{Aborting, Calls, Expiring, Judged, Queued, Segment};
 
 /// Counts plane: rows found by the low bits of the listener's key.
 #[map]
@@ -107,6 +102,7 @@ pub static CAUSE: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 /// A request whose timer handler runs.
 #[map]
 pub static EXPIRING: PerCpuArray<Expiring> = PerCpuArray::with_max_entries(1, 0);
+
 /// Calls that kprobes saw begin and whose return they wait for, bottom half off.
 #[map]
 pub static CALLS: PerCpuArray<Calls> = PerCpuArray::with_max_entries(1, 0);
@@ -121,7 +117,7 @@ pub static CALLERS: HashMap<u64, u64> = HashMap::with_max_entries(256, 0);
 pub static QUEUED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 
 /// Too large for the stack: an identity under construction, one for each
-/// [`crate::counts::Place`] that can interrupt another.
+/// [`crate::identity::Place`] that can interrupt another.
 #[map]
 pub static NEW_IDENTITY: PerCpuArray<Identity> = PerCpuArray::with_max_entries(4, 0);
 

@@ -11,14 +11,13 @@ use backlog_trace_common::counts::Counts;
 use backlog_trace_common::evidence::Evidence;
 use backlog_trace_common::verdict::{Delta, Signs};
 
-use crate::baseline;
 use crate::globals::{
     ABSENT, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
     MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP,
-    MIB_LISTENOVERFLOWS, MIB_SYNRETRANS, OFF_NET_COOKIE, OFF_NET_HASH_MIX, OFF_NET_INUM, OFF_SKC_NET,
+    MIB_LISTENOVERFLOWS, MIB_SYNRETRANS,
 };
-use crate::maps::NETNS_SLOTS;
 use crate::read::{Memory, Ptr, copy, mask};
+use crate::{baseline, namespace};
 
 /// The baseline of this CPU for a row's namespace.
 ///
@@ -34,7 +33,7 @@ pub unsafe fn baseline(row: *mut Counts) -> Option<*mut Baseline> {
 /// `None` while it is not judged.
 #[inline(always)]
 pub fn baseline_without_row<M: Memory>(tcp: Ptr) -> Option<*mut Baseline> {
-    of_slot(find::<M>(tcp)?)
+    of_slot(namespace::find::<M>(tcp)?)
 }
 
 /// Leaves out of the next verdict what moved the counters since the last
@@ -47,36 +46,6 @@ pub fn catch_up<M: Memory>(tcp: Ptr) {
         cookies_failed(baseline);
         fastopen(baseline);
     }
-}
-
-/// The slot of a socket's namespace.
-#[inline(always)]
-pub fn find<M: Memory>(tcp: Ptr) -> Option<u32> {
-    slot_of::<M>(M::load(tcp, OFF_SKC_NET.load()))
-}
-
-/// The slot of a namespace.
-#[inline(always)]
-pub fn slot_of<M: Memory>(net: Ptr) -> Option<u32> {
-    let cookie: u64 = M::load(net, OFF_NET_COOKIE.load());
-    // SAFETY: slots are entered once and never change.
-    if cookie != 0
-        && let Some(slot) = unsafe { NETNS_SLOTS.get(cookie) }
-    {
-        return Some(*slot);
-    }
-    // SAFETY: as above.
-    unsafe { NETNS_SLOTS.get(by_inode::<M>(net)) }.copied()
-}
-
-/// The key of a namespace in 5.10 that nobody has asked the cookie of: its
-/// inode number, which the next namespace may get, and the random number that
-/// setup_net() gives each one for its hash tables.
-#[inline(always)]
-pub fn by_inode<M: Memory>(net: Ptr) -> u64 {
-    let netns: u32 = M::load(net, OFF_NET_INUM.load());
-    let mix: u32 = M::load(net, OFF_NET_HASH_MIX.load());
-    1 << 63 | u64::from(mix & 0x7fff_ffff) << 32 | u64::from(netns)
 }
 
 /// The baseline of this CPU for a slot; `None` while it has not begun.

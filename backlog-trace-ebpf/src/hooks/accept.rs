@@ -9,8 +9,8 @@ use aya_ebpf::programs::FExitContext;
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS, bucket_of};
 
 use crate::counts::{self, bump};
-use crate::identity::Place;
 use crate::globals::{ARGS_ACCEPT, OFF_RCVQ_TIME, OFF_SK_ACK_BACKLOG};
+use crate::identity::Place;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 
 /// inet_csk_accept(sk, flags, err, kern), later (sk, arg)

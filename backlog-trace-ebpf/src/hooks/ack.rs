@@ -12,17 +12,17 @@ use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Aftermath};
 
 use super::{causes, syn};
-use crate::baseline::LISTEN;
 use crate::counts::{self, bump};
 use crate::details::{self, Client, Peer, Queues, What};
 use crate::globals::{
-    ARGS_CHECK_REQ, OFF_CB_END_SEQ, OFF_CB_FLAGS, OFF_CB_SEQ, OFF_SHINFO_GSO_SEGS, OFF_SKB_CB,
-    OFF_SKB_END, OFF_SKB_HEAD, OFF_SKC_NODE_PPREV, OFF_SKC_STATE,
+    ARGS_CHECK_REQ, OFF_CB_END_SEQ, OFF_CB_FLAGS, OFF_CB_SEQ, OFF_SHINFO_GSO_SEGS, OFF_SKB_CB, OFF_SKB_END,
+    OFF_SKB_HEAD, OFF_SKC_NODE_PPREV, OFF_SKC_STATE,
 };
 use crate::identity::Place;
 use crate::lost_lately;
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, copy, returned, slot, untyped_slot};
+use crate::uapi::LISTEN;
 
 /// tcp_check_req(sk, skb, req, fastopen, req_stolen[, drop_reason])
 #[fexit]

@@ -13,9 +13,9 @@ use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 
 use crate::counts::{self, bump};
-use crate::identity::Place;
 use crate::details::{self, Peer, Queues, What};
 use crate::globals::{ABSENT, ARGS_HASH_ADD, ARGS_REQSK_ALLOC, ARGS_ROUTE_REQ_V6, CAUSES};
+use crate::identity::Place;
 use crate::maps::CAUSE;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 

@@ -15,16 +15,15 @@ use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::detail::Kind;
 use backlog_trace_common::identity::Identity;
 
-use crate::details::{self, What};
 use crate::atomic::add;
+use crate::details::{self, What};
 use crate::globals::{
-    ABSENT, MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_SHUTDOWN, OFF_SKC_NET,
-    OFF_SKC_STATE,
-    OFF_SKC_REUSEPORT, OFF_SYSCTL_MIGRATE_REQ, SHIFT_SKC_REUSEPORT,
+    ABSENT, MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_SHUTDOWN,
+    OFF_SKC_NET, OFF_SKC_REUSEPORT, OFF_SKC_STATE, OFF_SYSCTL_MIGRATE_REQ, SHIFT_SKC_REUSEPORT,
 };
 use crate::identity::{self, Place};
-use crate::maps::IDENTITIES;
 use crate::key;
+use crate::maps::IDENTITIES;
 use crate::read::{Memory, Ptr, Typed, slot};
 
 /// inet_csk_listen_stop(sk): close, shutdown, disconnect, ss -K. Both queue

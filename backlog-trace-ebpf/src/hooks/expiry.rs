@@ -8,37 +8,22 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
-use backlog_trace_common::detail::{Cause, Detail, Outcome};
+use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::Reason;
 
 use super::causes;
-use crate::baseline::LISTEN;
 use crate::counts::{self, bump};
-use crate::identity::Place;
 use crate::details::{self, Peer, What};
 use crate::globals::{
     MIB_MIGRATEREQSUCCESS, OFF_DEFER_ACCEPT, OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_NUM_TIMEOUT,
     OFF_REQ_TIMER, OFF_SKC_LISTENER, OFF_SKC_NODE_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
 };
+use crate::identity::Place;
 use crate::maps::{EXPIRING, IDENTITIES};
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr, slot};
-
-/// A request whose timer handler runs on this CPU.
-#[repr(C)]
-pub struct Expiring {
-    /// What is told if it is given up.
-    detail: Detail,
-    /// The request; 0: none.
-    request: u64,
-    /// TCPMigrateReqSuccess of this CPU on the way in.
-    migrated: u64,
-    /// The byte that holds num_timeout, on the way in.
-    timeouts: u8,
-    /// Whether its listener still listened on the way in.
-    listening: u8,
-    reserved: [u8; 6],
-}
+use crate::scratch::Expiring;
+use crate::uapi::LISTEN;
 
 /// reqsk_timer_handler(t)
 #[fentry]

@@ -10,26 +10,17 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::counter::Counter;
-use backlog_trace_common::detail::{Detail, Outcome};
+use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 
+use crate::baseline;
 use crate::counts::{self, bump};
-use crate::identity::Place;
 use crate::details::{self, Peer, What};
 use crate::globals::OFF_SKC_LISTENER;
-use crate::baseline;
+use crate::identity::Place;
 use crate::maps::ABORTING;
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr, slot};
-
-/// A request that is about to be aborted.
-#[repr(C)]
-pub struct Aborting {
-    /// What is told if it is; no listener: that one has no row.
-    detail: Detail,
-    /// Slot of its namespace plus one; 0: it is not judged.
-    slot: u64,
-}
 
 /// tcp_req_err(sk, seq, abort): the socket is the request.
 #[fentry]

@@ -17,16 +17,17 @@ use backlog_trace_common::verdict::{self, Alone, Delta, Signs};
 
 use super::causes;
 use crate::counts::{self, bump};
-use crate::identity::Place;
-use crate::details::{self, IPV4, Peer, Queues, What};
+use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
     ABSENT, OFF_FASTOPEN_MAX_QLEN, OFF_RT6_FLAGS, OFF_RTABLE_FLAGS, OFF_SK_DROPS, OFF_SKB_PROTOCOL,
     OFF_SKB_REFDST, OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
     SIZE_SYNFLOOD_WARNED,
 };
+use crate::identity::Place;
 use crate::maps::COOKIES_ALWAYS;
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr, Typed, slot};
+use crate::uapi::IPV4;
 
 /// tcp_v4_conn_request(sk, skb)
 #[fexit]

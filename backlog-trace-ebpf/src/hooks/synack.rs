@@ -9,15 +9,15 @@ use aya_ebpf::programs::BtfTracePointContext;
 use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::Reason;
 
-use crate::baseline::LISTEN;
 use crate::counts::{self, bump};
-use crate::identity::Place;
 use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
     OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_TIMER_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
 };
+use crate::identity::Place;
 use crate::mib;
 use crate::read::{Memory, Ptr, Typed, slot};
+use crate::uapi::LISTEN;
 
 /// tcp_retransmit_synack(sk, req)
 #[btf_tracepoint]

@@ -12,15 +12,16 @@ use core::ffi::c_void;
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use super::calls::{self, Call, Function};
+use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
-use crate::baseline::LISTEN;
 use crate::globals::{
     ABSENT, OFF_ACCEPT_QUEUE_HEAD, OFF_MPTCP_FIRST, OFF_REQ_NEXT, OFF_REQ_SK, OFF_SK_PROTOCOL, OFF_SKC_STATE,
 };
 use crate::hooks::{accept, close};
 use crate::maps::QUEUED;
 use crate::read::{Memory, Probed, Ptr, untyped_slot};
+use crate::scratch::Call;
+use crate::uapi::LISTEN;
 
 /// `IPPROTO_MPTCP`, which is of no packet.
 const MPTCP: u16 = 262;

@@ -3,10 +3,11 @@
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use super::calls::{self, Call, Function};
+use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
 use crate::hooks::ack::{self, Packet};
 use crate::read::{Probed, Ptr};
+use crate::scratch::Call;
 
 /// tcp_check_req(sk, skb, req, fastopen, req_stolen[, drop_reason])
 #[kprobe]

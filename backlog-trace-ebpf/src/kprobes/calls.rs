@@ -23,10 +23,7 @@
 use crate::maps::CALLS;
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr};
-
-/// Frames kept. Deeper than functions can nest: an IPv6 wrapper calls the IPv4
-/// one, and an inline redirect (up to 6.1) can put a final ACK inside a SYN.
-const DEPTH: usize = 4;
+use crate::scratch::{Call, Calls, DEPTH};
 
 /// No kernel stack is larger (THREAD_SIZE with KASAN).
 const STACK: u64 = 1 << 16;
@@ -59,35 +56,12 @@ pub enum Function {
     Migrate = 9,
 }
 
-/// One call.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Call {
-    function: u64,
-    /// rsp when it began.
-    stack: u64,
-    /// The listener, or the request that the call is about.
-    pub sk: u64,
-    /// The packet.
-    pub skb: u64,
-    /// tcp_check_req()'s request, and where it says that another CPU was faster.
-    pub req: u64,
-    pub stolen: u64,
-}
-
 impl Call {
     /// What a function was called with.
     #[inline(always)]
     pub const fn new(function: Function, stack: u64, sk: u64, skb: u64) -> Self {
         Self { function: function as u64, stack, sk, skb, req: 0, stolen: 0 }
     }
-}
-
-/// The calls of one CPU.
-#[repr(C)]
-pub struct Calls {
-    depth: u64,
-    frames: [Call; DEPTH],
 }
 
 /// A call begins whose listener is `listener`.

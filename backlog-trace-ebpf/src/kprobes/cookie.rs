@@ -3,11 +3,12 @@
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use super::calls::{self, Call, Function};
+use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
 use crate::details::Peer;
 use crate::hooks::cookie::{self, Checked};
 use crate::read::{Memory, Probed, Ptr};
+use crate::scratch::Call;
 
 /// cookie_v4_check(sk, skb)
 #[kprobe]

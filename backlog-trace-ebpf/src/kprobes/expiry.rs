@@ -3,11 +3,12 @@
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use super::calls::{self, Call, Function};
+use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
 use crate::globals::{OFF_REQ_TIMER, OFF_SKC_LISTENER};
 use crate::hooks::expiry;
 use crate::read::{Memory, Probed, Ptr};
+use crate::scratch::Call;
 
 /// reqsk_timer_handler(t)
 #[kprobe]

@@ -6,8 +6,8 @@ use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use super::callers;
 use super::registers::{Entry, Exit};
 use crate::baseline;
-use crate::identity::Caller;
 use crate::hooks::listen;
+use crate::identity::Caller;
 use crate::read::{Memory, Probed, Ptr};
 
 /// inet_csk_listen_start(sk[, backlog]). The helper that makes a cookie wants a

@@ -3,11 +3,12 @@
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
-use super::calls::{self, Call, Function};
+use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
 use crate::details::Peer;
 use crate::hooks::syn;
 use crate::read::{Probed, Ptr};
+use crate::scratch::Call;
 
 /// tcp_v4_conn_request(sk, skb), subflow_v4_conn_request(sk, skb)
 #[kprobe]

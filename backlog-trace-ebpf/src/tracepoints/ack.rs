@@ -3,12 +3,12 @@
 use backlog_trace_common::verdict::Aftermath;
 
 use super::group;
-use crate::baseline::LISTEN;
 use crate::details::Peer;
 use crate::globals::{DROP_TCP_CSUM, OFF_SKC_NET, OFF_SKC_STATE, OFF_SYSCTL_ABORT_ON_OVERFLOW};
 use crate::hooks::ack::{self, Dropped};
 use crate::key;
 use crate::read::{Memory, Ptr, Typed};
+use crate::uapi::LISTEN;
 
 /// A packet for a listener or for a handshake of it is dropped in tcp_v4_rcv()
 /// or tcp_v6_rcv().

@@ -8,10 +8,11 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use super::queued;
-use crate::baseline::{self, LISTEN};
-use crate::identity::Caller;
+use crate::baseline;
 use crate::hooks::{close, listen};
+use crate::identity::Caller;
 use crate::read::{Memory, Ptr, Typed, slot};
+use crate::uapi::LISTEN;
 
 /// `TCP_CLOSE`.
 const CLOSE: u32 = 7;

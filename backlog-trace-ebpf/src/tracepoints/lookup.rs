@@ -9,9 +9,6 @@
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 
-use super::packet::Segment;
-use crate::baseline::LISTEN;
-use crate::identity::INET6;
 use crate::globals::{
     ABSENT, BYTES_BUCKET, OFF_BUCKET_HEAD, OFF_HASHINFO_LHASH2, OFF_HASHINFO_LHASH2_MASK, OFF_LISTEN_NODE,
     OFF_NET_HASH_MIX, OFF_NET_HASHINFO, OFF_SK_REUSEPORT_CB, OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY,
@@ -20,6 +17,8 @@ use crate::globals::{
 };
 use crate::maps::SEGMENT;
 use crate::read::{Memory, Probed, Ptr};
+use crate::scratch::Segment;
+use crate::uapi::{INET6, LISTEN};
 
 /// Longest chain that is followed. The table has a place for every 2 MiB of
 /// memory, and a group counts as its first member.

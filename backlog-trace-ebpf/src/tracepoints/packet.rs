@@ -2,7 +2,7 @@
 //! and its ports. By then `skb->dev` is NULL (tcp_v4_rcv(), tcp_v6_rcv()) and
 //! no socket is tied to it.
 
-use crate::details::{Client, IPV4, Peer};
+use crate::details::{Client, Peer};
 use crate::globals::{
     OFF_DEV_NET, OFF_DST_DEV, OFF_SKB_DATA, OFF_SKB_HEAD, OFF_SKB_IIF, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL,
     OFF_SKB_REFDST, OFF_SKB_TRANSPORT,
@@ -10,44 +10,11 @@ use crate::globals::{
 use crate::hooks::syn::not_unicast;
 use crate::maps::SEGMENT;
 use crate::read::{Memory, Probed, Ptr, copy};
+use crate::scratch::Segment;
+use crate::uapi::IPV4;
 
 /// `skb->_skb_refdst`: the lowest bit says who counts the reference.
 const NOREF: u64 = 1;
-
-/// A TCP segment, and the listener that is looked for.
-///
-/// It is kept in map memory, whose contents the verifier does not tell apart:
-/// on the stack, each way to fill it in would be another state to go through
-/// everything that follows with.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Segment {
-    /// Address of its `struct net`.
-    pub net: u64,
-    /// Our address: IPv4 in the first word, network order.
-    pub local: [u32; 4],
-    /// The client's.
-    pub remote: [u32; 4],
-    /// Our port, host order.
-    pub local_port: u32,
-    /// The client's.
-    pub remote_port: u32,
-    /// 1 for IPv6.
-    pub ipv6: u32,
-    /// 1 where our address is not unicast.
-    pub not_unicast: u32,
-    /// Interface that the packet came in by.
-    pub device: u32,
-    pub reserved: u32,
-    /// The listener; 0: none was found.
-    pub listener: u64,
-    /// Its group (`struct sock_reuseport`), where it may be any member of it.
-    pub group: u64,
-    /// How well it matches.
-    pub score: u64,
-    /// 1: the SYN has been queued, which says what its listener is.
-    pub queued: u64,
-}
 
 impl Segment {
     /// The client's end.

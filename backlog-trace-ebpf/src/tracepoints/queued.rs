@@ -10,32 +10,17 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use super::packet::Segment;
 use super::twin::{Pair, judges};
-use crate::baseline::LISTEN;
-use crate::identity::INET6;
 use crate::details::Client;
 use crate::globals::{
-    AT_REQSK_TIMER, OFF_FASTOPEN_MAX_QLEN, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
-    OFF_SKC_LISTENER, OFF_SKC_STATE, OFF_SKC_V6_DADDR, OFF_TIMER_FUNCTION,
+    AT_REQSK_TIMER, OFF_FASTOPEN_MAX_QLEN, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT,
+    OFF_SKC_FAMILY, OFF_SKC_LISTENER, OFF_SKC_STATE, OFF_SKC_V6_DADDR, OFF_TIMER_FUNCTION,
 };
 use crate::hooks::{ack, close};
 use crate::maps::{LAST_CONNECTION, LAST_REQUEST};
 use crate::read::{Memory, Probed, Ptr, Typed, slot};
-
-/// The request that a CPU queued last.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Queued {
-    /// Its timer while it is taken apart, then its listener; 0: none.
-    listener: u64,
-    /// Its client's address: IPv4 in the first word.
-    address: [u32; 4],
-    /// Its client's port, host order.
-    port: u32,
-    /// Keeps the size a multiple of eight.
-    reserved: u32,
-}
+use crate::scratch::Segment;
+use crate::uapi::{INET6, LISTEN};
 
 /// timer_start(timer, …): a request's timer starts when the request is queued
 /// (inet_csk_reqsk_queue_hash_add()), and again each time that it ran, which is

@@ -5,22 +5,25 @@ use backlog_trace_common::counter::Counter;
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 
-use super::packet::{self, Segment};
+use super::packet;
 use super::{group, lookup};
 use crate::baseline;
 use crate::counts::{self, bump};
-use crate::identity::Place;
 use crate::details::{self, Peer, Queues, What};
+use crate::identity::Place;
 use crate::maps::SEGMENT;
-use crate::mib;
 use crate::read::{Probed, Ptr, Typed};
+use crate::scratch::Segment;
+use crate::{mib, namespace};
 
 /// An ICMP error has been dealt with: the counters say whether that removed a
 /// half-open request.
 #[inline(always)]
 pub fn consumed(skb: Ptr) -> i32 {
     let Some(net) = packet::net::<Typed>(skb) else { return 0 };
-    let Some(baseline) = baseline::judged_in::<Probed>(net as Ptr, true).and_then(mib::of_slot) else { return 0 };
+    let Some(baseline) = baseline::judged_in::<Probed>(net as Ptr, true).and_then(mib::of_slot) else {
+        return 0;
+    };
     if mib::delta(baseline, false).of(Counter::ListenDrops) == 0 {
         return 0;
     }
@@ -39,7 +42,7 @@ pub extern "C" fn request_removed(at: u32) -> i32 {
     let Some(segment) = SEGMENT.get_ptr_mut(at) else { return 0 };
     // SAFETY: this CPU's live map value.
     let segment = unsafe { &*segment };
-    let Some(slot) = mib::slot_of::<Probed>(segment.net as Ptr) else { return 0 };
+    let Some(slot) = namespace::slot_of::<Probed>(segment.net as Ptr) else { return 0 };
     let reason = Reason::RequestAborted;
     if of_listener(segment, reason).is_none()
         && let Some(baseline) = mib::of_slot(slot)

@@ -4,17 +4,18 @@ use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::verdict::{Delta, Signs};
 
-use super::packet::{self, Segment};
+use super::packet;
 use super::{group, lookup, queued};
 use crate::baseline;
 use crate::counts;
-use crate::identity::Place;
 use crate::details::{Peer, Queues};
 use crate::globals::OFF_SK_DROPS;
 use crate::hooks::syn;
+use crate::identity::Place;
 use crate::maps::SEGMENT;
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr, Typed};
+use crate::scratch::Segment;
 
 /// A SYN is consumed: it has been answered or refused.
 #[inline(always)]

@@ -7,14 +7,13 @@ use core::ffi::c_void;
 use backlog_trace_common::progress::NOT_FOUND;
 
 use super::lookup;
-use crate::baseline::LISTEN;
-use crate::identity::INET6;
 use crate::globals::{
     OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR, OFF_SKC_STATE,
     OFF_SKC_V6_RCV_SADDR,
 };
 use crate::maps::{PROGRESS, SEGMENT};
 use crate::read::{Memory, Ptr, Typed, slot};
+use crate::uapi::{INET6, LISTEN};
 
 /// Walks the sockets of one namespace when user space reads the iterator, and
 /// counts the listeners that a search by their own address does not find.

@@ -21,15 +21,6 @@ pub enum Pair {
     Woken = 2,
 }
 
-/// What the first twin has judged.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Judged {
-    what: u64,
-    content: u64,
-    time: u64,
-}
-
 /// Longest time between the twins: more than a CPU of a virtual machine is kept
 /// waiting. A second twin that was skipped leaves its mark to whatever is taken
 /// for the same next, but only if the first twin is skipped there in turn.

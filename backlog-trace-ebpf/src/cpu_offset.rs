@@ -1,0 +1,40 @@
+//! Where each CPU's copy of per-CPU memory lies.
+
+use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+
+use crate::globals::OFF_ARRAY_PPTRS;
+use crate::maps::{CPU_OFFSETS, CPU_PROBE};
+use crate::read::copy;
+
+/// Records the distance from a per-CPU pointer to this CPU's memory. User
+/// space runs it once on every CPU (`BPF_F_TEST_RUN_ON_CPU`).
+///
+/// The kernel's own table of these distances is no symbol on kernels without
+/// KALLSYMS_ALL. A per-CPU array knows both ends: its lookup returns this
+/// CPU's copy, its `pptrs[0]` is the per-CPU pointer. Both pointers are put
+/// into map memory and read back as plain numbers, because the verifier does
+/// arithmetic on neither.
+#[raw_tracepoint]
+pub fn cpu_offset(_ctx: RawTracePointContext) -> i32 {
+    let Some(place) = CPU_PROBE.get_ptr_mut(0) else { return 0 };
+    // SAFETY: `place` is this CPU's live map value.
+    let (map, own) = unsafe {
+        let words: *mut u64 = place.cast();
+        words.write_volatile(&raw const CPU_PROBE as u64);
+        words.add(1).write_volatile(place as u64);
+        (words.read_volatile(), words.add(1).read_volatile())
+    };
+    let mut pointer = 0u64;
+    if !copy(&raw mut pointer, map + u64::from(OFF_ARRAY_PPTRS.load())) {
+        return 0;
+    }
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    if let Some(offset) = CPU_OFFSETS.get_ptr_mut(cpu) {
+        // SAFETY: `offset` is a live map value that only this CPU writes.
+        unsafe { *offset = own.wrapping_sub(pointer) };
+    }
+    0
+}
