@@ -6,6 +6,7 @@
 //! [`event::Event`]s; `listener` names the sockets; `tally` adds up and audits;
 //! `view` prints. Only `probe` and `kernel` know aya.
 
+pub mod check;
 pub mod cli;
 pub mod confine;
 pub mod event;

@@ -7,9 +7,8 @@ mod scene;
 
 use std::sync::Arc;
 
-use backlog_trace::cli::observe::Filters;
 use backlog_trace::event::{Event, Snapshot};
-use backlog_trace::listener::{Filter, Listener, Owner};
+use backlog_trace::listener::{Filter, Listener, Owner, Wanted};
 use backlog_trace::tally::Selection;
 use backlog_trace::view::{HistJson, View};
 use backlog_trace_common::detail::{Detail, Kind};
@@ -87,7 +86,7 @@ fn a_client_that_the_successor_lets_in_got_in() {
 
 #[test]
 fn who_let_the_client_in_need_not_be_asked_for() {
-    let listeners = Filter::new(&Filters { pid: vec![812], ..Filters::default() }).unwrap();
+    let listeners = Filter::new(Wanted { pids: vec![812], ..Wanted::default() }).unwrap();
     let asked_for = Selection { listeners, ..Selection::default() };
     assert_eq!(connections(&restart(), &asked_for), (142, 132, 10));
 }

@@ -9,10 +9,9 @@ mod scene;
 use std::fs;
 use std::path::Path;
 
+use backlog_trace::check::{Attempt, Finding, Grade, Hook, Outcome, Trial, Tried};
 use backlog_trace::cli::observe::Filters;
 use backlog_trace::event::{Event, Rung, Source, SourceState};
-use backlog_trace::kernel::preflight::{Finding, Grade};
-use backlog_trace::probe::{Attempt, HOOKS, Outcome, Trial, Tried};
 use backlog_trace::tally::Selection;
 use backlog_trace::view::{self, HistJson, LiveJson, View};
 use serde_json::Value;
@@ -43,9 +42,9 @@ fn live_line(kind: &str) -> String {
 
 /// A kernel that lacks the function of one hook.
 fn check_line() -> String {
-    let hooks = HOOKS.iter().filter(|hook| ["syn", "accept"].contains(&hook.name));
+    let hooks = [Hook::Syn, Hook::Accept].into_iter();
     let tried = hooks.map(|hook| {
-        let (outcome, why) = match hook.name {
+        let (outcome, why) = match hook.name() {
             "accept" => (Outcome::Absent, Some("this kernel has no function inet_csk_accept".to_owned())),
             _ => (Outcome::Attached, None),
         };

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use backlog_trace::probe::HOOKS;
+use backlog_trace::check::Hook;
 use backlog_trace_common::reason::{Class, Row, Stage, TABLE};
 
 const BEGIN: &str = "<!-- reasons -->\n";
@@ -53,5 +53,5 @@ fn hook(row: &Row) -> &'static str {
     if row.stage == Stage::Unknown {
         return "none: polled";
     }
-    HOOKS.iter().find(|hook| hook.reasons.contains(&row.reason)).map_or("none yet", |hook| hook.name)
+    Hook::all().find(|hook| hook.row().reasons.contains(&row.reason)).map_or("none yet", Hook::name)
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use backlog_trace::event::sources;
+use backlog_trace::check::sources;
 
 #[test]
 fn the_document_has_every_source() {

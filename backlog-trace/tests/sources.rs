@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 
-use backlog_trace::event::sources::SOURCES;
+use backlog_trace::check::sources::SOURCES;
 use backlog_trace::failure::Exit;
 use rustix::thread::CapabilitySet;
 use serde_json::Value;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be read fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +121,95 @@ fn circle(arrows: &Arrows) -> Option<Vec<String>> {
         let mut way = Vec::new();
         from(start, arrows, &mut way, &mut done).then_some(way)
     })
+}
+
+/// Which room of `backlog-trace/src` may use which: the table of ARCHITECTURE.md.
+/// A room stands below those that it uses; `cli` joins them all.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("failure", &[]),
+    ("step", &[]),
+    ("check", &[]),
+    ("listener", &["check", "failure", "step"]),
+    ("event", &["check", "listener"]),
+    ("kernel", &["check", "failure"]),
+    ("confine", &["check", "failure"]),
+    ("trace", &["event", "failure", "listener"]),
+    ("tally", &["event", "failure", "listener"]),
+    ("view", &["check", "event", "listener", "tally"]),
+    ("source", &["confine", "event", "failure", "listener"]),
+    ("polled", &["check", "event", "failure", "kernel", "listener", "source", "step"]),
+    ("probe", &["check", "event", "failure", "kernel", "listener", "source", "step"]),
+    ("selftest", &["failure", "kernel"]),
+    (
+        "cli",
+        &[
+            "check", "confine", "event", "failure", "listener", "polled", "probe", "selftest", "source",
+            "step", "tally", "trace", "view",
+        ],
+    ),
+];
+
+/// The room of a module path.
+fn room(path: &str) -> &str {
+    path.split("::").next().unwrap_or_default()
+}
+
+#[test]
+fn a_room_uses_only_those_below_it() {
+    let modules = modules(&root().join("backlog-trace/src"));
+    let mut faults = Vec::new();
+    for (place, (room, may)) in ROOMS.iter().enumerate() {
+        for used in *may {
+            let below = ROOMS[..place].iter().any(|(other, _)| other == used);
+            if !below {
+                faults.push(format!("the table lets {room} use {used}, which does not stand before it"));
+            }
+        }
+    }
+    for (name, text) in &modules {
+        // Tests beside the code may look further.
+        let text = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+        let (own, is_test) = (room(name), name.ends_with("tests") || name.contains("::tests::"));
+        if is_test || matches!(own, "lib" | "main") {
+            continue;
+        }
+        let Some((_, may)) = ROOMS.iter().find(|(room, _)| *room == own) else {
+            faults.push(format!("{name} is in no room of the table"));
+            continue;
+        };
+        for path in text.split("crate::").skip(1) {
+            let used: String =
+                path.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '_').collect();
+            if used != own && ROOMS.iter().any(|(room, _)| *room == used) && !may.contains(&used.as_str()) {
+                faults.push(format!("{name} uses {used}"));
+            }
+        }
+    }
+    faults.dedup();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+const BEGIN: &str = "<!-- rooms -->\n";
+const END: &str = "<!-- end of rooms -->\n";
+
+/// `UPDATE=1 cargo test -p xtask --test direction` writes the table anew.
+#[test]
+fn the_document_shows_the_table() {
+    let mut table = "| room | uses |\n|---|---|\n".to_owned();
+    for (room, may) in ROOMS {
+        let names: Vec<String> = may.iter().map(|name| format!("`{name}`")).collect();
+        let uses = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        writeln!(table, "| `{room}` | {uses} |").unwrap();
+    }
+    let path = root().join("ARCHITECTURE.md");
+    let document = fs::read_to_string(&path).unwrap();
+    let (before, rest) = document.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let renewed = format!("{before}{BEGIN}{table}{END}{after}");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &renewed).unwrap();
+    }
+    assert!(renewed == fs::read_to_string(&path).unwrap(), "ARCHITECTURE.md lacks:\n{table}");
 }
 
 #[test]

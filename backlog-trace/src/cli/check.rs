@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::{Format, descriptors, output};
+use crate::check::{Trial, Verdict};
 use crate::confine;
 use crate::event::Rung;
 use crate::failure::{Exit, Result};
-use crate::probe::{self, Verdict};
+use crate::probe;
 use crate::{listener, polled, view};
 
 const EXAMPLES: &str = "\
@@ -66,7 +67,7 @@ pub fn run(arguments: &Check) -> Result<Exit> {
 }
 
 /// In lines that fit.
-fn text(trial: &probe::Trial, out: &mut impl Write) -> io::Result<()> {
+fn text(trial: &Trial, out: &mut impl Write) -> io::Result<()> {
     let mut lines = Vec::new();
     view::check::text(trial, &mut lines)?;
     out.write_all(view::fitted(&String::from_utf8_lossy(&lines), output::columns()).as_bytes())

@@ -21,6 +21,7 @@ use super::observe::Observe;
 use super::output::{self, hint, talk};
 use super::printed::{Printed, is_unread};
 use super::waiting;
+use crate::check::Hook;
 use crate::confine::{self, as_invoker};
 use crate::event::{Event, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
@@ -370,7 +371,7 @@ fn say_what_is_missing(session: &Session) {
         return;
     }
     for hook in session.hooks.iter().filter(|hook| hook.rung.is_none()) {
-        let gives = probe::HOOKS.iter().find(|known| known.name == hook.hook).map(|known| known.gives);
+        let gives = Hook::of_name(&hook.hook).map(|known| known.row().gives);
         let gives = gives.unwrap_or("what it would give");
         let hook = Sanitized(&hook.hook);
         talk(format_args!("not visible on this kernel: {gives} (hook {hook}); why: backlog-trace check"));

@@ -39,7 +39,7 @@ pub fn run(listeners: &Listeners) -> Result<Exit> {
             Failure::new(Exit::Usage, what).advise("reasons are counted by 'live', 'hist' and 'report'")
         );
     }
-    let filter = Filter::new(&listeners.filters)?;
+    let filter = listeners.filters.listeners()?;
     let mut book = Book::new();
     book.refresh();
     let sources = book.sources();

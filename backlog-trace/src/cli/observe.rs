@@ -11,7 +11,7 @@ use clap::Args;
 use super::Format;
 use crate::event::Rung;
 use crate::failure::Result as Outcome;
-use crate::listener::{CgroupPattern, Filter, Ports};
+use crate::listener::{CgroupPattern, Filter, Ports, Wanted};
 use crate::tally::{ReasonFilter, Selection};
 
 /// Which listeners are shown. Counts and audit always cover the whole host.
@@ -40,12 +40,26 @@ pub struct Filters {
 }
 
 impl Filters {
+    /// Those of listeners, compiled.
+    ///
+    /// # Errors
+    /// A namespace that does not exist.
+    pub fn listeners(&self) -> Outcome<Filter> {
+        Filter::new(Wanted {
+            ports: self.port.clone(),
+            addresses: self.address.clone(),
+            namespaces: self.netns.clone(),
+            pids: self.pid.clone(),
+            cgroups: self.cgroup.clone(),
+        })
+    }
+
     /// Compiles them.
     ///
     /// # Errors
     /// A reason or a namespace that does not exist.
     pub fn selection(&self) -> Outcome<Selection> {
-        Ok(Selection { reasons: ReasonFilter::parse(&self.reason)?, listeners: Filter::new(self)? })
+        Ok(Selection { reasons: ReasonFilter::parse(&self.reason)?, listeners: self.listeners()? })
     }
 }
 

@@ -62,12 +62,16 @@ pub fn run(args: &Selftest) -> Result<Exit> {
     for program in &args.with {
         settings.add_program(program)?;
     }
+    let format = match args.format {
+        Format::Text => selftest::Format::Text,
+        Format::Json => selftest::Format::Json,
+    };
     let out = &mut anstream::stdout();
     if args.list {
-        return selftest::list(args.format, out);
+        return selftest::list(format, out);
     }
     match &args.play {
-        Some(name) => selftest::play(name, &settings, args.format, out),
-        None => selftest::run(&args.names, &settings, args.format, out),
+        Some(name) => selftest::play(name, &settings, format, out),
+        None => selftest::run(&args.names, &settings, format, out),
     }
 }

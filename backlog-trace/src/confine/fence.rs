@@ -9,7 +9,7 @@ use landlock::{
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 
-use crate::kernel::preflight::{Finding, Grade};
+use crate::check::{Finding, Grade};
 
 /// What is fenced off where the kernel knows of it.
 const VERSION: ABI = ABI::V5;

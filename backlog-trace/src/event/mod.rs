@@ -4,7 +4,6 @@
 
 pub mod counts;
 pub mod session;
-pub mod sources;
 pub mod unknown;
 
 use std::sync::Arc;
@@ -12,10 +11,10 @@ use std::sync::Arc;
 use backlog_trace_common::detail::Detail;
 
 pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
-pub use session::{Clock, HookState, Rung, Session};
-pub use sources::{Reach, Source, SourceState};
+pub use session::{Clock, Session};
 pub use unknown::{Figure, Unknown};
 
+pub use crate::check::{HookState, Reach, Rung, Source, SourceState};
 use crate::listener::Listener;
 
 /// One step of an observation, in the order in which it became known.

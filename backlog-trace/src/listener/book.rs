@@ -25,7 +25,7 @@ use super::owners::{holders, is_still};
 use super::pool::{Look, Pool, Unseen};
 use super::rows::{Depth, Row, Rows};
 use super::sources::{self, Looked, Shape};
-use crate::event::SourceState;
+use crate::check::SourceState;
 use crate::failure::{Exit, Failure, Result};
 use crate::step::{Step, Steps};
 

@@ -9,9 +9,22 @@ use super::cgroup_pattern::CgroupPattern;
 use super::entry::Listener;
 use super::ports::Ports;
 use super::resolve;
-use crate::cli::observe::Filters;
 use crate::failure::{Exit, Failure, Result};
-use crate::view::escape::Sanitized;
+
+/// What a person asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Ports, ranges, names of services.
+    pub ports: Vec<Ports>,
+    /// Addresses that listeners are bound to.
+    pub addresses: Vec<IpAddr>,
+    /// Inode numbers, names under /run/netns, or paths.
+    pub namespaces: Vec<String>,
+    /// Processes that hold listeners.
+    pub pids: Vec<u32>,
+    /// Units, paths, globs.
+    pub cgroups: Vec<CgroupPattern>,
+}
 
 /// Compiled filters. Kinds are joined by "and", values of one kind by "or";
 /// a kind without a value matches everything.
@@ -25,17 +38,17 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Compiles the filters; names and paths of namespaces become inode numbers.
+    /// Compiles what is asked for; names and paths of namespaces become inode numbers.
     ///
     /// # Errors
     /// `NotFound` where a name or path leads to no namespace.
-    pub fn new(filters: &Filters) -> Result<Self> {
+    pub fn new(wanted: Wanted) -> Result<Self> {
         Ok(Self {
-            ports: filters.port.clone(),
-            addresses: filters.address.iter().map(IpAddr::to_canonical).collect(),
-            namespaces: filters.netns.iter().map(|text| resolve::netns(text)).collect::<Result<_>>()?,
-            pids: filters.pid.clone(),
-            cgroups: filters.cgroup.clone(),
+            ports: wanted.ports,
+            addresses: wanted.addresses.iter().map(IpAddr::to_canonical).collect(),
+            namespaces: wanted.namespaces.iter().map(|text| resolve::netns(text)).collect::<Result<_>>()?,
+            pids: wanted.pids,
+            cgroups: wanted.cgroups,
         })
     }
 
@@ -88,7 +101,7 @@ impl Filter {
         for cgroup in &self.cgroups {
             let within = |path: &str| cgroup.matches(path);
             if !open().any(|listener| listener.cgroup.as_deref().is_some_and(within)) {
-                let what = Sanitized(cgroup.text());
+                let what = cgroup.text().escape_debug();
                 warnings.push(format!("no listener is in a cgroup that matches '{what}' now"));
             }
         }
@@ -141,10 +154,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(set: impl FnOnce(&mut Filters), expected: bool) {
-        let mut filters = Filters::default();
-        set(&mut filters);
-        assert_eq!(Filter::new(&filters).unwrap().matches(&listener()), expected, "{filters:?}");
+    fn check(set: impl FnOnce(&mut Wanted), expected: bool) {
+        let mut wanted = Wanted::default();
+        set(&mut wanted);
+        assert_eq!(Filter::new(wanted.clone()).unwrap().matches(&listener()), expected, "{wanted:?}");
     }
 
     fn ports(texts: &[&str]) -> Vec<Ports> {
@@ -154,16 +167,16 @@ mod tests {
     #[test]
     fn kinds_are_joined_by_and_values_by_or() {
         check(|_| {}, true);
-        check(|f| f.port = ports(&["80", "8080"]), true);
-        check(|f| f.port = ports(&["80"]), false);
-        check(|f| f.pid = vec![813], true);
-        check(|f| f.pid = vec![814], false);
-        check(|f| f.netns = vec!["4026531840".to_owned()], true);
-        check(|f| f.netns = vec!["1".to_owned()], false);
+        check(|f| f.ports = ports(&["80", "8080"]), true);
+        check(|f| f.ports = ports(&["80"]), false);
+        check(|f| f.pids = vec![813], true);
+        check(|f| f.pids = vec![814], false);
+        check(|f| f.namespaces = vec!["4026531840".to_owned()], true);
+        check(|f| f.namespaces = vec!["1".to_owned()], false);
         check(
             |f| {
-                f.port = ports(&["8000-8100"]);
-                f.pid = vec![814];
+                f.ports = ports(&["8000-8100"]);
+                f.pids = vec![814];
             },
             false,
         );
@@ -171,42 +184,45 @@ mod tests {
 
     #[test]
     fn a_mapped_address_is_the_address() {
-        check(|f| f.address = vec!["10.0.0.1".parse().unwrap()], true);
-        check(|f| f.address = vec!["::ffff:10.0.0.1".parse().unwrap()], true);
-        check(|f| f.address = vec!["0.0.0.0".parse().unwrap()], false);
+        check(|f| f.addresses = vec!["10.0.0.1".parse().unwrap()], true);
+        check(|f| f.addresses = vec!["::ffff:10.0.0.1".parse().unwrap()], true);
+        check(|f| f.addresses = vec!["0.0.0.0".parse().unwrap()], false);
     }
 
     #[test]
     fn a_cgroup_matches_with_all_below_it() {
         let pattern = |text: &str| vec![CgroupPattern::parse(text).unwrap()];
-        check(|f| f.cgroup = pattern("/system.slice"), true);
-        check(|f| f.cgroup = pattern("/system.slice/nginx"), false);
+        check(|f| f.cgroups = pattern("/system.slice"), true);
+        check(|f| f.cgroups = pattern("/system.slice/nginx"), false);
     }
 
     #[test]
     fn what_does_not_exist_is_not_found_and_a_silent_port_is_a_warning() {
         let mut book = Book::new();
         book.refresh();
-        let check = |filters: Filters| Filter::new(&filters).and_then(|filter| filter.check(&book));
-        let none = Filters::default;
-        assert_eq!(check(Filters { pid: vec![4_194_305], ..none() }).unwrap_err().exit, Exit::NotFound);
-        assert_eq!(check(Filters { netns: vec!["1".into()], ..none() }).unwrap_err().exit, Exit::NotFound);
+        let check = |wanted: Wanted| Filter::new(wanted).and_then(|filter| filter.check(&book));
+        let none = Wanted::default;
+        assert_eq!(check(Wanted { pids: vec![4_194_305], ..none() }).unwrap_err().exit, Exit::NotFound);
         assert_eq!(
-            check(Filters { netns: vec!["no-such".into()], ..none() }).unwrap_err().exit,
+            check(Wanted { namespaces: vec!["1".into()], ..none() }).unwrap_err().exit,
+            Exit::NotFound
+        );
+        assert_eq!(
+            check(Wanted { namespaces: vec!["no-such".into()], ..none() }).unwrap_err().exit,
             Exit::NotFound
         );
         // Port 0 is never listened on.
         assert_eq!(
-            check(Filters { port: ports(&["0"]), ..none() }).unwrap(),
+            check(Wanted { ports: ports(&["0"]), ..none() }).unwrap(),
             ["nothing listens on port 0 now"]
         );
         let nope = CgroupPattern::parse("nope").unwrap();
         assert_eq!(
-            check(Filters { cgroup: vec![nope], ..none() }).unwrap(),
+            check(Wanted { cgroups: vec![nope], ..none() }).unwrap(),
             ["no listener is in a cgroup that matches 'nope' now"]
         );
         assert_eq!(
-            check(Filters { address: vec!["192.0.2.1".parse().unwrap()], ..none() }).unwrap(),
+            check(Wanted { addresses: vec!["192.0.2.1".parse().unwrap()], ..none() }).unwrap(),
             ["nothing listens on address 192.0.2.1 now"]
         );
         assert!(check(none()).unwrap().is_empty());

@@ -41,7 +41,7 @@ pub use cap::{Cap, binding};
 pub use cgroup_pattern::CgroupPattern;
 pub use counters::Counters;
 pub use entry::{Listener, Owner};
-pub use filter::Filter;
+pub use filter::{Filter, Wanted};
 pub use netns::{Namespace, host as host_netns};
 pub use pool::{Pool, Unseen, room_finding};
 pub use ports::Ports;

@@ -24,7 +24,7 @@ use super::netns::{Namespace, OWN, own};
 use super::process::{links, numbered, pids, read_bounded};
 use super::resolve;
 use super::room::{Room, Shortage};
-use crate::kernel::preflight::{Finding, Grade};
+use crate::check::{Finding, Grade};
 
 /// Whether it was said that descriptors are short.
 static SAID: AtomicBool = AtomicBool::new(false);

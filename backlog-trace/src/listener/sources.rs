@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::cgroup;
 use super::process::{comm, read_bounded};
-use crate::event::sources::{Row, SOURCES};
-use crate::event::{Reach, Source, SourceState};
+use crate::check::sources::{Row, SOURCES};
+use crate::check::{Reach, Source, SourceState};
 
 /// `PROC_PID_INIT_INO` (include/linux/proc_ns.h): the initial PID namespace.
 const INITIAL_PIDS: &str = "pid:[4026531836]";

@@ -2,39 +2,39 @@
 
 use backlog_trace_common::reason::Reason;
 
+use crate::check::Hook;
 use crate::event::{HookState, Rung};
-use crate::probe::{HOOKS, Hook};
 
 /// Why a hook has nothing in its place.
 pub(super) const NO_COUNTER: &str = "no counter shows this";
 
 /// The hooks of an observation that polls; `why` no better rung was taken.
 pub fn hooks(why: Option<&str>) -> Vec<HookState> {
-    let state = |hook: &Hook| {
+    let state = |hook: Hook| {
         if is_polled(hook) {
             HookState {
-                hook: hook.name.to_owned(),
+                hook: hook.name().to_owned(),
                 rung: Some(Rung::Counters),
                 state: "polled".to_owned(),
                 why: why.map(str::to_owned),
             }
         } else {
             HookState {
-                hook: hook.name.to_owned(),
+                hook: hook.name().to_owned(),
                 rung: None,
                 state: "missing".to_owned(),
                 why: Some(NO_COUNTER.to_owned()),
             }
         }
     };
-    HOOKS.iter().map(state).collect()
+    Hook::all().map(state).collect()
 }
 
 /// Listeners are listed; and what moves a counter that is audited, and that only
 /// listeners move, is counted, though mostly without a reason.
-pub(super) fn is_polled(hook: &Hook) -> bool {
+pub(super) fn is_polled(hook: Hook) -> bool {
     let is_counted = |reason: &Reason| reason.row().counters.iter().any(|counter| !counter.is_shared());
-    hook.name == "listen" || hook.reasons.iter().any(is_counted)
+    hook == Hook::Listen || hook.row().reasons.iter().any(is_counted)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::hooks;
 use super::ledger::Ledger;
 use super::pace::Pace;
 use super::reading::{Reading, losses};
-use crate::event::sources::news_of;
+use crate::check::sources::news_of;
 use crate::event::{Event, NamespaceCounts, Session, Snapshot, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;

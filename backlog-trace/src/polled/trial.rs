@@ -1,10 +1,9 @@
 //! Whether this machine can be polled: for `check`.
 
 use super::hooks::{NO_COUNTER, is_polled};
+use crate::check::{Attempt, Finding, Grade, Hook, Outcome, Trial, Tried};
 use crate::event::Rung;
-use crate::kernel::preflight::{Finding, Grade};
 use crate::listener::Book;
-use crate::probe::{Attempt, HOOKS, Outcome, Trial, Tried};
 
 /// The last rung as `check` shows it beside the others.
 pub fn finding() -> Finding {
@@ -44,7 +43,7 @@ pub fn trial() -> Trial {
     };
     Trial {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-        hooks: HOOKS.iter().map(tried).collect(),
+        hooks: Hook::all().map(tried).collect(),
         findings: vec![finding],
         sources: book.sources(),
     }
@@ -53,7 +52,7 @@ pub fn trial() -> Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::Verdict;
+    use crate::check::Verdict;
 
     #[test]
     fn this_machine_can_be_polled_and_what_no_counter_shows_is_missing() {

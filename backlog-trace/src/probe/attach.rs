@@ -5,11 +5,11 @@ use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError}
 use aya::{Btf, Ebpf};
 
 use super::extents::Extents;
-use super::hook::{Carried, HOOKS, Hook, Kind, Part};
-use super::ladder::{Attempt, Outcome, Tried, join};
 use super::needs;
+use super::programs::{Carried, Kind, Part, Programs};
 use super::refusal::{self, Answer, Explained};
 use super::switch;
+use crate::check::{Attempt, Hook, Outcome, Tried, join};
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf;
@@ -33,8 +33,8 @@ pub(super) struct Kernel<'a> {
 /// Loads and attaches every hook on the first of `rungs` that holds; those that
 /// wait for a request only with `causes`.
 pub(super) fn attach_all(ebpf: &mut Ebpf, kernel: &Kernel<'_>, rungs: &[Rung], causes: bool) -> Vec<Tried> {
-    let mut all = Vec::with_capacity(HOOKS.len());
-    for hook in HOOKS.iter().filter(|hook| causes || !hook.on_request) {
+    let mut all = Vec::new();
+    for hook in Hook::all().filter(|hook| causes || !hook.row().on_request) {
         let tried = attach(ebpf, kernel, rungs, hook, &all);
         all.push(tried);
     }
@@ -46,28 +46,23 @@ pub(super) fn attach_all(ebpf: &mut Ebpf, kernel: &Kernel<'_>, rungs: &[Rung], c
 /// # Errors
 /// `KernelUnable` where a hook is missing without which nothing is.
 pub(super) fn require(tried: &[Tried]) -> Result<()> {
-    let Some(missing) = tried.iter().find(|tried| tried.hook.required && tried.rung().is_none()) else {
+    let Some(missing) = tried.iter().find(|tried| tried.hook.row().required && tried.rung().is_none()) else {
         return Ok(());
     };
     let (hook, why) = (missing.hook, missing.why().unwrap_or_default());
     let see = "`backlog-trace check` shows what this kernel and this user allow";
     let advice = missing.advice().map_or_else(|| see.to_owned(), |advice| format!("{advice}; {see}"));
-    let what = format!("the {} hook ({}) cannot be attached: {why}", hook.name, hook.gives);
+    let what = format!("the {} hook ({}) cannot be attached: {why}", hook.name(), hook.row().gives);
     Err(Failure::new(Exit::KernelUnable, what).advise(advice))
 }
 
-fn attach(
-    ebpf: &mut Ebpf,
-    kernel: &Kernel<'_>,
-    rungs: &[Rung],
-    hook: &'static Hook,
-    earlier: &[Tried],
-) -> Tried {
+fn attach(ebpf: &mut Ebpf, kernel: &Kernel<'_>, rungs: &[Rung], hook: Hook, earlier: &[Tried]) -> Tried {
+    let programs = Programs::of(hook);
     let mut attempts = Vec::new();
-    for rung in worth_trying(rungs, hook, earlier) {
-        let attempt = match &hook.carried {
+    for rung in worth_trying(rungs, programs, earlier) {
+        let attempt = match &programs.carried {
             Some(carried) if carried.rung == rung => carried_by(carried, earlier),
-            _ => attach_on(ebpf, kernel, rung, hook),
+            _ => attach_on(ebpf, kernel, rung, programs),
         };
         let attached = attempt.outcome == Outcome::Attached;
         attempts.push(attempt);
@@ -79,23 +74,28 @@ fn attach(
 }
 
 /// The rungs to try for a hook: all, or that of the hook beside which it stands.
-fn worth_trying(rungs: &[Rung], hook: &Hook, earlier: &[Tried]) -> Vec<Rung> {
-    let beside = hook.beside.and_then(|name| earlier.iter().find(|tried| tried.hook.name == name)?.rung());
+fn worth_trying(rungs: &[Rung], programs: &Programs, earlier: &[Tried]) -> Vec<Rung> {
+    let beside = programs.beside.and_then(|hook| earlier.iter().find(|tried| tried.hook == hook)?.rung());
     beside.map_or_else(|| rungs.to_vec(), |rung| vec![rung])
 }
 
 /// The bits of the hooks that stand by the programs of another one.
 pub(super) fn carried(tried: &[Tried]) -> u32 {
-    let stands = |tried: &&Tried| tried.hook.carried.as_ref().filter(|own| tried.rung() == Some(own.rung));
+    let stands = |tried: &&Tried| {
+        Programs::of(tried.hook).carried.as_ref().filter(|own| tried.rung() == Some(own.rung))
+    };
     tried.iter().filter_map(|tried| stands(&tried)).fold(0, |bits, carried| bits | carried.bit)
 }
 
 /// Where the programs of another hook show it.
 fn carried_by(carried: &Carried, earlier: &[Tried]) -> Attempt {
     let (rung, by) = (carried.rung, carried.by);
-    let stands = earlier.iter().any(|tried| tried.hook.name == by && tried.rung() == Some(rung));
-    let why =
-        format!("by {} the programs of the {by} hook show this, and they are not attached", rung.name());
+    let stands = earlier.iter().any(|tried| tried.hook == by && tried.rung() == Some(rung));
+    let why = format!(
+        "by {} the programs of the {} hook show this, and they are not attached",
+        rung.name(),
+        by.name()
+    );
     Attempt {
         rung,
         outcome: if stands { Outcome::Attached } else { Outcome::Absent },
@@ -105,8 +105,8 @@ fn carried_by(carried: &Carried, earlier: &[Tried]) -> Attempt {
 }
 
 /// All programs of one rung, or none of them.
-fn attach_on(ebpf: &mut Ebpf, kernel: &Kernel<'_>, rung: Rung, hook: &Hook) -> Attempt {
-    let Some(parts) = hook.parts_on(rung) else { return Attempt::without_programs(rung) };
+fn attach_on(ebpf: &mut Ebpf, kernel: &Kernel<'_>, rung: Rung, programs: &Programs) -> Attempt {
+    let Some(parts) = programs.parts_on(rung) else { return Attempt::without_programs(rung) };
     let mut refusals: Vec<Explained> = Vec::new();
     for part in parts {
         match attach_part(ebpf, kernel, part) {
@@ -215,12 +215,10 @@ mod tests {
 
     #[test]
     fn a_hook_stands_where_the_one_that_carries_it_does() {
-        let request = HOOKS.iter().find(|hook| hook.name == "request").unwrap();
-        let carried = request.carried.as_ref().unwrap();
+        let carried = Programs::of(Hook::Request).carried.as_ref().unwrap();
         for (rung, outcome) in [(Rung::Tracepoint, Outcome::Attached), (Rung::Fentry, Outcome::Absent)] {
             let attempt = Attempt { rung, outcome: Outcome::Attached, why: None, advice: None };
-            let syn = HOOKS.iter().find(|hook| hook.name == carried.by).unwrap();
-            let attempt = carried_by(carried, &[Tried { hook: syn, attempts: vec![attempt] }]);
+            let attempt = carried_by(carried, &[Tried { hook: carried.by, attempts: vec![attempt] }]);
             assert_eq!((attempt.rung, attempt.outcome), (Rung::Tracepoint, outcome));
             assert_eq!(attempt.why.is_none(), outcome == Outcome::Attached);
         }
@@ -228,24 +226,23 @@ mod tests {
 
     #[test]
     fn a_hook_that_is_the_same_on_every_rung_stands_where_its_neighbour_does() {
-        let hook = |name: &str| HOOKS.iter().find(|hook| hook.name == name).unwrap();
         let rungs = [Rung::Fentry, Rung::Kprobe, Rung::Tracepoint];
         for (outcome, synack) in [(Outcome::Attached, &[Rung::Kprobe][..]), (Outcome::Refused, &rungs[..])] {
             let attempt = Attempt { rung: Rung::Kprobe, outcome, why: None, advice: None };
-            let earlier = [Tried { hook: hook("syn"), attempts: vec![attempt] }];
-            assert_eq!(worth_trying(&rungs, hook("synack"), &earlier), synack);
-            assert_eq!(worth_trying(&rungs, hook("ack"), &earlier), rungs);
+            let earlier = [Tried { hook: Hook::Syn, attempts: vec![attempt] }];
+            assert_eq!(worth_trying(&rungs, Programs::of(Hook::Synack), &earlier), synack);
+            assert_eq!(worth_trying(&rungs, Programs::of(Hook::Ack), &earlier), rungs);
         }
     }
 
     #[track_caller]
     fn check(missing: &str, exit: Option<Exit>) {
-        let tried = |hook: &'static Hook| {
-            let outcome = if hook.name == missing { Outcome::Refused } else { Outcome::Attached };
+        let tried = |hook: Hook| {
+            let outcome = if hook.name() == missing { Outcome::Refused } else { Outcome::Attached };
             let attempt = Attempt { rung: Rung::Fentry, outcome, why: Some("no".to_owned()), advice: None };
             Tried { hook, attempts: vec![attempt] }
         };
-        let all: Vec<_> = HOOKS.iter().map(tried).collect();
+        let all: Vec<_> = Hook::all().map(tried).collect();
         assert_eq!(require(&all).err().map(|failure| failure.exit), exit, "{missing}");
     }
 

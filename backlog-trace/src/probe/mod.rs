@@ -4,7 +4,7 @@
 //!
 //! Fallback policy, once for all hooks: the object must load, or nothing is
 //! observed. Each hook takes the best rung ([`RUNGS`]) that the kernel allows it;
-//! a rung that is absent or refused is data ([`Attempt`]), shown in every
+//! a rung that is absent or refused is data ([`crate::check::Attempt`]), shown in every
 //! output. Without listen(), the SYN or the final ACK there is nothing worth
 //! observing and the command fails with the reason.
 
@@ -17,7 +17,6 @@ mod extents;
 mod flow;
 mod folded;
 mod forget;
-mod hook;
 mod kernel_log;
 mod ladder;
 mod load;
@@ -25,6 +24,7 @@ mod maps;
 mod needs;
 mod observe;
 mod plane;
+mod programs;
 mod queues;
 mod reading;
 mod refusal;
@@ -36,8 +36,7 @@ mod snapshot;
 mod switch;
 mod trial;
 
-pub use hook::{HOOKS, Hook};
-pub use ladder::{Attempt, Outcome, RUNGS, Tried, rungs};
+pub use ladder::{RUNGS, rungs};
 pub use observe::observe;
 pub use settings::Settings;
-pub use trial::{Trial, Verdict, trial};
+pub use trial::trial;

@@ -9,7 +9,7 @@ use crate::kernel::layout::Layout;
 
 /// What a program must find.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Needs {
+pub(super) struct Needs {
     /// Arguments that its tracepoint passes, at least.
     pub arguments: usize,
     /// What those it needs say, in words.
@@ -23,7 +23,7 @@ pub struct Needs {
 
 impl Needs {
     /// Nothing.
-    pub const NOTHING: Self = Self { arguments: 0, saying: "", places: &[], facts: &[] };
+    pub(super) const NOTHING: Self = Self { arguments: 0, saying: "", places: &[], facts: &[] };
 }
 
 /// What of it a kernel lacks.
@@ -59,8 +59,7 @@ pub(super) fn lack(
 mod tests {
     use super::*;
     use crate::event::Rung;
-    use crate::probe::HOOKS;
-    use crate::probe::hook::Part;
+    use crate::probe::programs::{PROGRAMS, Part};
 
     fn kernel(name: &str) -> (Btf, Layout) {
         let path = format!("{}/tests/data/btf/{name}.btf", env!("CARGO_MANIFEST_DIR"));
@@ -76,13 +75,13 @@ mod tests {
         let (types, layout) = kernel(name);
         let lacks = |part: &&Part| lack(&part.needs, part.target, &types, &layout, &Extents::default());
         let mut found = Vec::new();
-        for hook in HOOKS {
+        for hook in PROGRAMS {
             let parts = hook.parts_on(Rung::Tracepoint).unwrap_or_default();
             found.extend(
                 parts
                     .iter()
                     .filter(|part| !part.optional)
-                    .filter_map(|part| Some((hook.name, lacks(&part)?))),
+                    .filter_map(|part| Some((hook.hook.name(), lacks(&part)?))),
             );
         }
         assert_eq!(found, lacking, "{name}");
@@ -104,7 +103,7 @@ mod tests {
     #[test]
     fn every_fact_that_is_needed_is_in_the_table() {
         let (_, layout) = kernel("6.18.44");
-        let parts = HOOKS.iter().flat_map(|hook| hook.rungs).flat_map(|(_, parts)| *parts);
+        let parts = PROGRAMS.iter().flat_map(|hook| hook.rungs).flat_map(|(_, parts)| *parts);
         for fact in parts.flat_map(|part| part.needs.facts) {
             assert!(layout.get(fact).is_some(), "{fact}");
         }

@@ -17,7 +17,8 @@ use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
 use super::{attach, baselines, forget, kernel_log, load, search};
-use crate::event::sources::news_of;
+use crate::check::Hook;
+use crate::check::sources::news_of;
 use crate::event::{Event, HookState, Rung, Session, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
@@ -105,7 +106,7 @@ impl Watch {
         known.extend(book.search());
         steps.begin(Step::Walking(book.namespaces().iter().count()));
         baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
-        if hooks.iter().any(|tried| tried.hook.name == "accept" && tried.rung() == Some(Rung::Kprobe)) {
+        if hooks.iter().any(|tried| tried.hook == Hook::Accept && tried.rung() == Some(Rung::Kprobe)) {
             baselines::walk_accept_queues(&mut ebpf, &btf, book.namespaces(), &facts)?;
         }
         search::check(&mut ebpf, &btf, book.namespaces(), &facts, &hooks)?;
@@ -116,7 +117,7 @@ impl Watch {
         baselines::activate(&mut ebpf, &online, &maps.slots()?, &facts)?;
         let sources = book.sources();
         let session = source::session(hooks.iter().map(HookState::from).collect(), sources.clone());
-        if hooks.iter().any(|tried| tried.hook.name == "syn" && tried.rung() == Some(Rung::Tracepoint)) {
+        if hooks.iter().any(|tried| tried.hook == Hook::Syn && tried.rung() == Some(Rung::Tracepoint)) {
             maps.settling(true)?;
             baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
             maps.settling(false)?;

@@ -8,7 +8,7 @@ use backlog_trace_common::reason::Reason;
 
 use super::begun::Begun;
 use super::flow::{AcceptQueue, Flow};
-use super::ladder::Tried;
+use crate::check::{Hook, Tried};
 use crate::event::{Figure, ListenerCounts, Rung, Totals, Unknown};
 use crate::listener::{Book, Depth};
 
@@ -57,10 +57,10 @@ pub(super) enum Counted {
 impl Counted {
     /// By the rungs of the hooks.
     pub(super) fn by(hooks: &[Tried]) -> Self {
-        let rung = |name| hooks.iter().find(|tried| tried.hook.name == name).and_then(Tried::rung);
-        if rung("accept").is_some() {
+        let rung = |hook| hooks.iter().find(|tried| tried.hook == hook).and_then(Tried::rung);
+        if rung(Hook::Accept).is_some() {
             Self::Accepts
-        } else if rung("ack") == Some(Rung::Tracepoint) {
+        } else if rung(Hook::Ack) == Some(Rung::Tracepoint) {
             Self::Handshakes
         } else {
             Self::Nothing
@@ -87,7 +87,7 @@ impl Queues {
 
     /// The same, where some of these hooks may be missing.
     pub(super) fn with(mut self, hooks: &[Tried]) -> Self {
-        if hooks.iter().any(|tried| tried.hook.name == "cookie" && tried.rung().is_none()) {
+        if hooks.iter().any(|tried| tried.hook == Hook::Cookie && tried.rung().is_none()) {
             self.uncounted.insert(Figure::EstablishedByCookie);
         }
         self
@@ -282,8 +282,7 @@ impl Queues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::HOOKS;
-    use crate::probe::ladder::{Attempt, Outcome};
+    use crate::check::{Attempt, Outcome};
 
     fn identity(time: u64, drops: u32, closed: Option<u32>) -> Identity {
         Identity {
@@ -388,14 +387,14 @@ mod tests {
     #[test]
     fn what_is_counted_follows_from_the_rungs() {
         let on = |accept: Option<Rung>, ack| {
-            let tried = |name, rung: Option<Rung>| Tried {
-                hook: HOOKS.iter().find(|hook| hook.name == name).unwrap(),
+            let tried = |hook, rung: Option<Rung>| Tried {
+                hook,
                 attempts: rung
                     .map(|rung| Attempt { rung, outcome: Outcome::Attached, why: None, advice: None })
                     .into_iter()
                     .collect(),
             };
-            Counted::by(&[tried("accept", accept), tried("ack", ack)])
+            Counted::by(&[tried(Hook::Accept, accept), tried(Hook::Ack, ack)])
         };
         assert_eq!(on(Some(Rung::Fentry), Some(Rung::Tracepoint)), Counted::Accepts);
         assert_eq!(on(None, Some(Rung::Tracepoint)), Counted::Handshakes);

@@ -11,11 +11,11 @@ use std::io;
 use aya::programs::ProgramError;
 use rustix::io::Errno;
 
-use super::hook::{Kind, Part};
-use super::ladder::Outcome;
 use super::load::chain;
 use super::needs::Lack;
+use super::programs::{Kind, Part};
 use super::switch::Switch;
+use crate::check::Outcome;
 use crate::failure::{Exit, Failure};
 use crate::kernel::preflight::{Capability, Facts, Lockdown, privileges};
 

@@ -7,7 +7,7 @@ use aya::{Btf, Ebpf};
 use backlog_trace_common::progress::NOT_FOUND;
 
 use super::baselines;
-use super::ladder::Tried;
+use crate::check::{Hook, Tried};
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::preflight::Facts;
@@ -45,5 +45,5 @@ pub(super) fn check(
 
 /// Whether its programs have to find out which listener a packet is for.
 fn searches(tried: &Tried) -> bool {
-    tried.rung() == Some(Rung::Tracepoint) && tried.hook.name == "syn"
+    tried.rung() == Some(Rung::Tracepoint) && tried.hook == Hook::Syn
 }

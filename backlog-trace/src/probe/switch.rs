@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use super::hook::Kind;
+use super::programs::Kind;
 
 /// A file that holds 0 where it is off.
 #[derive(PartialEq, Eq, Debug)]

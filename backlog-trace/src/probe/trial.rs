@@ -3,63 +3,22 @@
 //! tried is part of the answer.
 
 use aya::Ebpf;
-use serde::Serialize;
 
 use super::attach::Kernel;
 use super::extents::Extents;
-use super::hook::{HOOKS, Hook, Kind, Part};
-use super::ladder::{Attempt, Outcome, Tried};
 use super::load::Sizes;
+use super::programs::{Kind, Part, Programs};
 use super::settings::Settings;
 use super::{attach, baselines, load, search};
-use crate::event::{Reach, Rung, SourceState};
+use crate::check::Grade;
+use crate::check::{Attempt, Finding, Hook, Outcome, Trial, Tried};
+use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::{self, Btf};
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
-use crate::kernel::preflight::{self, Facts, Finding, Grade};
+use crate::kernel::preflight::{self, Facts};
 use crate::listener::Book;
-
-/// How much can be observed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Everything.
-    Full,
-    /// What the missing hooks and sources give is not.
-    Reduced,
-    /// Nothing by eBPF: something is missing that every observation needs.
-    Nothing,
-}
-
-/// What was found.
-#[derive(Clone, Debug)]
-pub struct Trial {
-    /// Kernel release, as in `uname -r`.
-    pub kernel: String,
-    /// What was looked at beside the hooks.
-    pub findings: Vec<Finding>,
-    /// Every hook.
-    pub hooks: Vec<Tried>,
-    /// What figures are read from beside the hooks.
-    pub sources: Vec<SourceState>,
-}
-
-impl Trial {
-    /// What follows from it.
-    pub fn verdict(&self) -> Verdict {
-        let missing = || self.hooks.iter().filter(|tried| tried.rung().is_none() && !tried.hook.on_request);
-        if self.findings.iter().any(|finding| finding.grade == Grade::Unable)
-            || missing().any(|tried| tried.hook.required)
-        {
-            Verdict::Nothing
-        } else if missing().next().is_some() || self.sources.iter().any(|state| state.state != Reach::Whole) {
-            Verdict::Reduced
-        } else {
-            Verdict::Full
-        }
-    }
-}
 
 /// Loads and attaches each program of these rungs for a moment, as far as a
 /// better one does not do.
@@ -168,10 +127,11 @@ fn found<T>(findings: &mut Vec<Finding>, subject: &'static str, good: &str, resu
 /// What can be said of the hooks where nothing can be tried: whether the
 /// kernel has their targets.
 fn untried(rungs: &[Rung], failure: &Failure, types: Option<&Btf>) -> Vec<Tried> {
-    let attempt = |hook: &Hook, rung| {
-        let carried = hook.carried.as_ref().filter(|carried| carried.rung == rung);
-        let carrier = carried.and_then(|carried| HOOKS.iter().find(|other| other.name == carried.by));
-        let Some(parts) = carrier.unwrap_or(hook).parts_on(rung) else {
+    let attempt = |hook: Hook, rung| {
+        let programs = Programs::of(hook);
+        let carried = programs.carried.as_ref().filter(|carried| carried.rung == rung);
+        let carrier = carried.map(|carried| Programs::of(carried.by));
+        let Some(parts) = carrier.unwrap_or(programs).parts_on(rung) else {
             return Attempt::without_programs(rung);
         };
         match absent(parts, types) {
@@ -185,7 +145,7 @@ fn untried(rungs: &[Rung], failure: &Failure, types: Option<&Btf>) -> Vec<Tried>
         }
     };
     let tried = |hook| Tried { hook, attempts: rungs.iter().map(|rung| attempt(hook, *rung)).collect() };
-    HOOKS.iter().map(tried).collect()
+    Hook::all().map(tried).collect()
 }
 
 fn absent(parts: &[Part], types: Option<&Btf>) -> Option<String> {
@@ -202,57 +162,20 @@ fn absent(parts: &[Part], types: Option<&Btf>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Source;
     use crate::probe::RUNGS;
-
-    fn trial(missing: &[&str], grade: Grade) -> Trial {
-        let tried = |hook: &'static Hook| {
-            let outcome = if missing.contains(&hook.name) { Outcome::Refused } else { Outcome::Attached };
-            let attempt = Attempt { rung: Rung::Fentry, outcome, why: None, advice: None };
-            Tried { hook, attempts: vec![attempt] }
-        };
-        Trial {
-            kernel: "6.1.0".to_owned(),
-            findings: vec![Finding { subject: "maps", grade, what: String::new(), advice: None }],
-            hooks: HOOKS.iter().map(tried).collect(),
-            sources: vec![SourceState::whole(Source::Netstat)],
-        }
-    }
-
-    #[test]
-    fn a_source_that_is_missing_reduces_what_can_be_observed() {
-        let mut trial = trial(&[], Grade::Fine);
-        trial.sources.push(SourceState::partial(Source::SockDiag, String::new()));
-        assert_eq!(trial.verdict(), Verdict::Reduced);
-    }
-
-    #[test]
-    fn the_verdict() {
-        for (missing, grade, verdict) in [
-            (&[][..], Grade::Fine, Verdict::Full),
-            (&[], Grade::Reduced, Verdict::Full),
-            (&["accept"], Grade::Fine, Verdict::Reduced),
-            (&["accept", "cookie", "close", "synack"], Grade::Reduced, Verdict::Reduced),
-            (&["syn"], Grade::Fine, Verdict::Nothing),
-            (&["ack"], Grade::Fine, Verdict::Nothing),
-            (&["listen", "accept"], Grade::Fine, Verdict::Nothing),
-            (&[], Grade::Unable, Verdict::Nothing),
-        ] {
-            assert_eq!(trial(missing, grade).verdict(), verdict, "{missing:?} {grade:?}");
-        }
-    }
 
     #[test]
     fn every_hook_is_explained_where_nothing_can_be_tried() {
         let failure = Failure::new(Exit::NotPermitted, "a privilege is missing").advise("be root");
         let hooks = untried(RUNGS, &failure, None);
-        assert_eq!(hooks.len(), HOOKS.len());
+        assert_eq!(hooks.len(), Hook::all().count());
         for tried in hooks {
             assert_eq!((tried.rung(), tried.state()), (None, "missing"));
             assert_eq!(tried.attempts.len(), RUNGS.len());
             for attempt in &tried.attempts {
-                let carried = tried.hook.carried.as_ref().is_some_and(|own| own.rung == attempt.rung);
-                let has = carried || tried.hook.parts_on(attempt.rung).is_some();
+                let carried =
+                    Programs::of(tried.hook).carried.as_ref().is_some_and(|own| own.rung == attempt.rung);
+                let has = carried || Programs::of(tried.hook).parts_on(attempt.rung).is_some();
                 assert_eq!(attempt.outcome, if has { Outcome::Untried } else { Outcome::Absent });
             }
             assert!(tried.why().is_some_and(|why| why.starts_with("a privilege is missing")));

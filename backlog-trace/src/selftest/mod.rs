@@ -35,5 +35,6 @@ mod settings;
 mod table;
 mod tun;
 
+pub use report::Format;
 pub use run::{hold, list, play, run};
 pub use settings::Settings;

@@ -7,13 +7,12 @@ use super::compare;
 use super::expectation::Expectation;
 use super::movement::Kernel;
 use super::observer::Observer;
-use super::report::{self, Outcome, Verdict};
+use super::report::{self, Format, Outcome, Verdict};
 use super::requirements;
 use super::scenario::Scenario;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::table;
-use crate::cli::Format;
 use crate::failure::{Exit, Failure, Result};
 
 /// Lists every scenario.

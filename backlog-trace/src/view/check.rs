@@ -8,10 +8,9 @@ use serde::Serialize;
 use super::escape::{Sanitized, write_json_line};
 use super::json::VERSION;
 use super::paint::{ALARM, FAINT, HEADING, painted};
-use crate::event::sources::SOURCES;
+use crate::check::sources::SOURCES;
+use crate::check::{Attempt, Finding, Grade, Outcome, Trial, Tried, Verdict};
 use crate::event::{Reach, Rung, SourceState};
-use crate::kernel::preflight::{Finding, Grade};
-use crate::probe::{Attempt, Outcome, Trial, Tried, Verdict};
 
 /// Findings and hooks as lines, the verdict first; a reason that several hooks
 /// share is said once.
@@ -38,8 +37,8 @@ pub fn text(trial: &Trial, mut out: impl Write) -> io::Result<()> {
             Some(rung) => format!("{:10}", rung.name()),
             None => painted(ALARM, "missing   "),
         };
-        let required = if tried.hook.required { " (required)" } else { "" };
-        writeln!(out, "{:7}  {rung}  {}{required}", tried.hook.name, tried.hook.gives)?;
+        let required = if tried.hook.row().required { " (required)" } else { "" };
+        writeln!(out, "{:7}  {rung}  {}{required}", tried.hook.name(), tried.hook.row().gives)?;
     }
     sources(&trial.sources, &mut out)?;
     for (attempt, hooks) in reasons(&trial.hooks) {
@@ -90,8 +89,8 @@ fn reasons(hooks: &[Tried]) -> Vec<(&Attempt, Vec<&'static str>)> {
     for tried in hooks {
         for attempt in tried.attempts.iter().filter(|attempt| attempt.outcome != Outcome::Attached) {
             match reasons.iter_mut().find(|(known, _)| *known == attempt) {
-                Some((_, hooks)) => hooks.push(tried.hook.name),
-                None => reasons.push((attempt, vec![tried.hook.name])),
+                Some((_, hooks)) => hooks.push(tried.hook.name()),
+                None => reasons.push((attempt, vec![tried.hook.name()])),
             }
         }
     }
@@ -156,11 +155,11 @@ struct HookPart<'a> {
 impl<'a> From<&'a Tried> for HookPart<'a> {
     fn from(tried: &'a Tried) -> Self {
         Self {
-            hook: tried.hook.name,
+            hook: tried.hook.name(),
             rung: tried.rung(),
             state: tried.state(),
-            gives: tried.hook.gives,
-            required: tried.hook.required,
+            gives: tried.hook.row().gives,
+            required: tried.hook.row().required,
             why: tried.why(),
             advice: tried.advice(),
             tried: &tried.attempts,
@@ -188,8 +187,8 @@ pub fn json(trial: &Trial, out: impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Hook;
     use crate::event::Source;
-    use crate::probe::HOOKS;
 
     /// listen and syn are refused alike, accept is absent; the others are attached.
     fn trial() -> Trial {
@@ -199,8 +198,8 @@ mod tests {
             why: why.map(str::to_owned),
             advice: advice.map(str::to_owned),
         };
-        let tried = |hook: &'static crate::probe::Hook| {
-            let attempt = match hook.name {
+        let tried = |hook: Hook| {
+            let attempt = match hook.name() {
                 "listen" | "syn" => attempt(Outcome::Refused, Some("not \u{1b}allowed"), Some("allow it")),
                 "accept" => attempt(Outcome::Absent, Some("this kernel has no accept"), None),
                 _ => attempt(Outcome::Attached, None, None),
@@ -213,7 +212,7 @@ mod tests {
                 Finding::fine("kernel", "kernel 6.1.0-50"),
                 Finding::unable("maps", "no maps", Some("raise it".to_owned())),
             ],
-            hooks: HOOKS.iter().map(tried).collect(),
+            hooks: Hook::all().map(tried).collect(),
             sources: vec![
                 SourceState::whole(Source::Netstat),
                 SourceState::partial(Source::Cgroups, "no \u{1b}cgroup2".to_owned()),

@@ -7,9 +7,10 @@ pub(crate) mod sightless;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use backlog_trace::check::sources::SOURCES;
 use backlog_trace::event::{
     Clock, Event, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot, SourceState,
-    Totals, sources::SOURCES,
+    Totals,
 };
 use backlog_trace::listener::{Listener, Owner};
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS, bucket_of};

@@ -1,38 +1,11 @@
 //! The same facts as `check` shows them: all of them, good or bad.
 
-use serde::Serialize;
-
 use super::capability::Capability;
 use super::decide;
 use super::facts::Facts;
 use super::lockdown::Lockdown;
+use crate::check::{Finding, Grade};
 use crate::failure::Result;
-
-/// How much a finding takes away.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Grade {
-    /// Nothing.
-    Fine,
-    /// Something, named in the finding.
-    Reduced,
-    /// Everything that attaches.
-    Unable,
-}
-
-/// One line of `check`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Finding {
-    /// What was looked at; a stable name in JSON.
-    pub subject: &'static str,
-    /// How much it takes away.
-    pub grade: Grade,
-    /// What was found, and what cannot be done for that reason.
-    pub what: String,
-    /// What to do about it, where there is something to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub advice: Option<String>,
-}
 
 /// What a user can do without, with what is lost.
 const OPTIONAL: [(Capability, &str); 6] = [
@@ -57,18 +30,6 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         lockdown(facts.lockdown),
         unprivileged_bpf(facts.unprivileged_bpf),
     ]
-}
-
-impl Finding {
-    /// Nothing is taken away.
-    pub fn fine(subject: &'static str, what: impl Into<String>) -> Self {
-        Self { subject, grade: Grade::Fine, what: what.into(), advice: None }
-    }
-
-    /// Nothing can be attached.
-    pub fn unable(subject: &'static str, what: impl Into<String>, advice: Option<String>) -> Self {
-        Self { subject, grade: Grade::Unable, what: what.into(), advice }
-    }
 }
 
 fn judged(subject: &'static str, verdict: Result<()>, good: impl FnOnce() -> String) -> Finding {

@@ -16,9 +16,10 @@ mod memlock;
 pub use capability::{Capabilities, Capability};
 pub use decide::{decide, privileges};
 pub use facts::Facts;
-pub use finding::{Finding, Grade, findings};
+pub use finding::findings;
 pub use lockdown::Lockdown;
 
+use crate::check::Finding;
 use crate::failure::Result;
 
 /// Checks what every command that attaches needs, raises RLIMIT_MEMLOCK where

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
 use super::*;
-use crate::event::{Reach, Source};
+use crate::check::{Reach, Source};
 use crate::listener::{Cap, binding};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

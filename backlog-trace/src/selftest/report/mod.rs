@@ -8,13 +8,21 @@ use std::io::{Result, Write};
 use backlog_trace_common::reason::Reason;
 use serde_json::json;
 
-use crate::cli::Format;
 use crate::selftest::compare;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::movement::Kernel;
 use crate::selftest::scenario::Scenario;
 use crate::selftest::seen::{Row, Seen};
 use crate::selftest::table;
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// A line per scenario, for a person.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// What came of a scenario.
 pub(in crate::selftest) enum Verdict {

@@ -1,14 +1,14 @@
-//! The hooks: what is attached where, and what is lost without it.
+//! How each hook is attached: which programs where, on each rung.
 
 use backlog_trace_common::progress::{CARRIES_COOKIE, CARRIES_REQUEST};
-use backlog_trace_common::reason::Reason;
 
 use super::needs::Needs;
+use crate::check::{Hook, TABLE};
 use crate::event::Rung;
 
 /// How one program is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(super) enum Kind {
     /// On the way into a kernel function.
     Fentry,
     /// On the way out of a kernel function.
@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// One program of a hook.
 #[derive(Debug)]
-pub struct Part {
+pub(super) struct Part {
     /// Name in the eBPF object.
     pub program: &'static str,
     /// How it is attached.
@@ -37,42 +37,39 @@ pub struct Part {
     pub needs: Needs,
 }
 
-/// One hook: a step of the handshake.
+/// How one hook is attached.
 #[derive(Debug)]
-pub struct Hook {
-    /// Name in every output.
-    pub name: &'static str,
-    /// What cannot be seen without it.
-    pub gives: &'static str,
-    /// The reasons that it counts; no two hooks count the same one.
-    pub reasons: &'static [Reason],
-    /// Without it there is nothing worth observing.
-    pub required: bool,
-    /// Attached only where it is asked for, because every SYN pays for it.
-    pub on_request: bool,
+pub(super) struct Programs {
+    /// The hook.
+    pub hook: Hook,
     /// Its programs on each rung that can carry it, best first.
     pub rungs: &'static [(Rung, &'static [Part])],
     /// A rung on which the programs of an earlier hook show it too.
     pub carried: Option<Carried>,
     /// Its programs are the same on every rung: it is said to stand on that of
     /// this earlier hook, and not on one that the kernel refuses.
-    pub beside: Option<&'static str>,
+    pub beside: Option<Hook>,
 }
 
 /// How a hook is shown by the programs of another one.
 #[derive(Debug)]
-pub struct Carried {
+pub(super) struct Carried {
     /// On this rung.
     pub rung: Rung,
     /// By this hook, where it stands on that rung.
-    pub by: &'static str,
+    pub by: Hook,
     /// Its bit in [`backlog_trace_common::progress::CARRIED`].
     pub bit: u32,
 }
 
-impl Hook {
+impl Programs {
+    /// Those of a hook.
+    pub(super) fn of(hook: Hook) -> &'static Self {
+        &PROGRAMS[hook as usize]
+    }
+
     /// Its programs on one rung; `None` where that rung cannot carry it.
-    pub fn parts_on(&self, rung: Rung) -> Option<&'static [Part]> {
+    pub(super) fn parts_on(&self, rung: Rung) -> Option<&'static [Part]> {
         self.rungs.iter().find(|(own, _)| *own == rung).map(|(_, parts)| *parts)
     }
 }
@@ -149,15 +146,10 @@ const REQUEST_QUEUED: Part = Part {
 /// A tracepoint shows it on every rung that has programs at all.
 const SYNACK: &[Part] = &[part("synack", Kind::TpBtf, "tcp_retransmit_synack")];
 
-/// Every hook, in the order in which they are attached: listeners that open
-/// while the others are attached must not be missed.
-pub const HOOKS: &[Hook] = &[
-    Hook {
-        name: "listen",
-        gives: "who called listen(), also for listeners that close at once",
-        reasons: &[],
-        required: true,
-        on_request: false,
+/// Those of every hook, in the order in which hooks are attached.
+pub(super) const PROGRAMS: &[Programs] = &[
+    Programs {
+        hook: Hook::Listen,
         rungs: &[
             (
                 Rung::Fentry,
@@ -185,12 +177,8 @@ pub const HOOKS: &[Hook] = &[
         carried: None,
         beside: None,
     },
-    Hook {
-        name: "close",
-        gives: "connections lost in the queues of a listener that closed",
-        reasons: &[Reason::ListenerClosed],
-        required: false,
-        on_request: false,
+    Programs {
+        hook: Hook::Close,
         rungs: &[
             (
                 Rung::Fentry,
@@ -214,23 +202,8 @@ pub const HOOKS: &[Hook] = &[
         carried: None,
         beside: None,
     },
-    Hook {
-        name: "syn",
-        gives: "SYNs refused and cookies sent",
-        reasons: &[
-            Reason::SynAcceptQueueFull,
-            Reason::SynQueueFull,
-            Reason::SynQueueReserved,
-            Reason::SynNotUnicast,
-            Reason::SynRefusedOther,
-            Reason::SynCookieSent,
-            Reason::FastopenAcceptQueueFull,
-            Reason::FastopenChildFailed,
-            Reason::FastopenListenerClosed,
-            Reason::FastopenQueueFull,
-        ],
-        required: true,
-        on_request: false,
+    Programs {
+        hook: Hook::Syn,
         rungs: &[
             (
                 Rung::Fentry,
@@ -262,17 +235,8 @@ pub const HOOKS: &[Hook] = &[
         carried: None,
         beside: None,
     },
-    Hook {
-        name: "ack",
-        gives: "final ACKs dropped, half-open requests reset by their client",
-        reasons: &[
-            Reason::AckAcceptQueueFull,
-            Reason::AckChildFailed,
-            Reason::AckListenerClosed,
-            Reason::RequestReset,
-        ],
-        required: true,
-        on_request: false,
+    Programs {
+        hook: Hook::Ack,
         rungs: &[
             (Rung::Fentry, &[part("ack", Kind::Fexit, "tcp_check_req")]),
             (
@@ -296,17 +260,8 @@ pub const HOOKS: &[Hook] = &[
         carried: None,
         beside: None,
     },
-    Hook {
-        name: "cookie",
-        gives: "final ACKs with a cookie dropped or refused",
-        reasons: &[
-            Reason::CookieAckAcceptQueueFull,
-            Reason::CookieAckChildFailed,
-            Reason::CookieAckInvalid,
-            Reason::CookieAckLost,
-        ],
-        required: false,
-        on_request: false,
+    Programs {
+        hook: Hook::Cookie,
         rungs: &[
             (
                 Rung::Fentry,
@@ -325,25 +280,17 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
-        carried: Some(Carried { rung: Rung::Tracepoint, by: "ack", bit: CARRIES_COOKIE }),
+        carried: Some(Carried { rung: Rung::Tracepoint, by: Hook::Ack, bit: CARRIES_COOKIE }),
         beside: None,
     },
-    Hook {
-        name: "synack",
-        gives: "SYN+ACKs sent again",
-        reasons: &[Reason::SynackRetransmit],
-        required: false,
-        on_request: false,
+    Programs {
+        hook: Hook::Synack,
         rungs: &[(Rung::Fentry, SYNACK), (Rung::Kprobe, SYNACK), (Rung::Tracepoint, SYNACK)],
         carried: None,
-        beside: Some("syn"),
+        beside: Some(Hook::Syn),
     },
-    Hook {
-        name: "expiry",
-        gives: "half-open requests given up",
-        reasons: &[Reason::SynackExpired],
-        required: false,
-        on_request: false,
+    Programs {
+        hook: Hook::Expiry,
         rungs: &[
             (
                 Rung::Fentry,
@@ -363,12 +310,8 @@ pub const HOOKS: &[Hook] = &[
         carried: None,
         beside: None,
     },
-    Hook {
-        name: "request",
-        gives: "half-open requests removed by an ICMP error or an unreachable neighbour",
-        required: false,
-        on_request: false,
-        reasons: &[Reason::RequestAborted],
+    Programs {
+        hook: Hook::Request,
         rungs: &[
             (
                 Rung::Fentry,
@@ -385,15 +328,11 @@ pub const HOOKS: &[Hook] = &[
                 ],
             ),
         ],
-        carried: Some(Carried { rung: Rung::Tracepoint, by: "syn", bit: CARRIES_REQUEST }),
+        carried: Some(Carried { rung: Rung::Tracepoint, by: Hook::Syn, bit: CARRIES_REQUEST }),
         beside: None,
     },
-    Hook {
-        name: "accept",
-        gives: "connections accepted and how long they waited",
-        reasons: &[],
-        required: false,
-        on_request: false,
+    Programs {
+        hook: Hook::Accept,
         rungs: &[
             (Rung::Fentry, &[part("accept", Kind::Fexit, "inet_csk_accept")]),
             (
@@ -410,12 +349,8 @@ pub const HOOKS: &[Hook] = &[
         carried: None,
         beside: None,
     },
-    Hook {
-        name: "causes",
-        gives: "why other SYNs were refused, and SYNs lost to an identical one (on request: --causes)",
-        reasons: &[Reason::SynNoMemory, Reason::SynNoRoute, Reason::SynSecurityModule, Reason::SynDuplicate],
-        required: false,
-        on_request: true,
+    Programs {
+        hook: Hook::Causes,
         rungs: &[
             (
                 Rung::Fentry,
@@ -444,6 +379,15 @@ pub const HOOKS: &[Hook] = &[
     },
 ];
 
+const _: () = {
+    let mut place = 0;
+    while place < PROGRAMS.len() {
+        assert!(PROGRAMS[place].hook as usize == place, "in the order of the hooks");
+        place += 1;
+    }
+    assert!(place == TABLE.len(), "one entry for each hook");
+};
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -451,49 +395,43 @@ mod tests {
     use super::*;
     use crate::probe::RUNGS;
 
-    #[test]
-    fn names_of_hooks_are_unique() {
-        let names: BTreeSet<_> = HOOKS.iter().map(|hook| hook.name).collect();
-        assert_eq!(names.len(), HOOKS.len());
-    }
-
     /// What one hook has attached is never taken back with another.
     #[test]
     fn no_program_is_of_two_hooks() {
         let mut owners = BTreeMap::new();
-        for hook in HOOKS {
+        for hook in PROGRAMS {
             for part in hook.rungs.iter().flat_map(|(_, parts)| *parts) {
-                let owner = owners.entry(part.program).or_insert((hook.name, part.kind));
-                assert_eq!(*owner, (hook.name, part.kind), "{}", part.program);
+                let owner = owners.entry(part.program).or_insert((hook.hook.name(), part.kind));
+                assert_eq!(*owner, (hook.hook.name(), part.kind), "{}", part.program);
             }
         }
     }
 
     #[test]
     fn a_hook_is_carried_by_an_earlier_one_and_has_no_programs_there() {
-        for (at, hook) in HOOKS.iter().enumerate() {
+        for (at, hook) in PROGRAMS.iter().enumerate() {
             let Some(carried) = &hook.carried else { continue };
-            assert!(hook.parts_on(carried.rung).is_none(), "{}", hook.name);
-            let by = HOOKS.iter().position(|other| other.name == carried.by).unwrap();
-            assert!(by < at && HOOKS[by].parts_on(carried.rung).is_some(), "{}", hook.name);
+            assert!(hook.parts_on(carried.rung).is_none(), "{}", hook.hook.name());
+            let by = PROGRAMS.iter().position(|other| other.hook == carried.by).unwrap();
+            assert!(by < at && PROGRAMS[by].parts_on(carried.rung).is_some(), "{}", hook.hook.name());
             assert!(carried.bit.is_power_of_two());
         }
     }
 
     #[test]
     fn a_hook_beside_an_earlier_one_has_the_same_programs_on_every_rung() {
-        for (at, hook) in HOOKS.iter().enumerate() {
+        for (at, hook) in PROGRAMS.iter().enumerate() {
             let Some(beside) = hook.beside else { continue };
-            assert!(HOOKS[..at].iter().any(|earlier| earlier.name == beside), "{}", hook.name);
+            assert!(PROGRAMS[..at].iter().any(|earlier| earlier.hook == beside), "{}", hook.hook.name());
             let programs = |parts: &[Part]| parts.iter().map(|part| part.program).collect::<Vec<_>>();
             let first = programs(hook.rungs[0].1);
-            assert!(hook.rungs.iter().all(|(_, parts)| programs(parts) == first), "{}", hook.name);
+            assert!(hook.rungs.iter().all(|(_, parts)| programs(parts) == first), "{}", hook.hook.name());
         }
     }
 
     #[test]
     fn no_rung_attaches_a_program_twice_to_one_target() {
-        for (rung, parts) in HOOKS.iter().flat_map(|hook| hook.rungs) {
+        for (rung, parts) in PROGRAMS.iter().flat_map(|hook| hook.rungs) {
             let places: BTreeSet<_> = parts.iter().map(|part| (part.program, part.target)).collect();
             assert_eq!(places.len(), parts.len(), "{} on {}", parts[0].program, rung.name());
         }
@@ -501,24 +439,18 @@ mod tests {
 
     #[test]
     fn the_rungs_of_a_hook_are_those_of_the_ladder_and_in_its_order() {
-        for hook in HOOKS {
+        for hook in PROGRAMS {
             let own: Vec<_> = hook.rungs.iter().map(|(rung, _)| *rung).collect();
             let ladder: Vec<_> = RUNGS.iter().copied().filter(|rung| own.contains(rung)).collect();
-            assert_eq!(own, ladder, "{}", hook.name);
+            assert_eq!(own, ladder, "{}", hook.hook.name());
         }
     }
 
     #[test]
-    fn no_reason_is_counted_by_two_hooks() {
-        let reasons: Vec<_> = HOOKS.iter().flat_map(|hook| hook.reasons).collect();
-        assert_eq!(reasons.iter().collect::<BTreeSet<_>>().len(), reasons.len());
-    }
-
-    #[test]
     fn every_hook_has_a_program_it_cannot_do_without() {
-        for hook in HOOKS {
+        for hook in PROGRAMS {
             for (rung, parts) in hook.rungs {
-                assert!(parts.iter().any(|part| !part.optional), "{} on {}", hook.name, rung.name());
+                assert!(parts.iter().any(|part| !part.optional), "{} on {}", hook.hook.name(), rung.name());
             }
         }
     }
