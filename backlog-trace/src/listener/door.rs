@@ -3,11 +3,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::nsfs::Found;
 
 /// The way in.
 #[derive(Debug)]
@@ -18,11 +18,9 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Opens the namespace that `place` leads to.
-    pub(super) fn open(place: &Path) -> io::Result<Self> {
-        let opened = through(place)?;
-        let inode = u32::try_from(fstat(&opened)?.st_ino).map_err(io::Error::other)?;
-        Ok(Self { place: place.to_owned(), inode, held: Some(opened) })
+    /// Opens the namespace with this inode number, to which `place` led.
+    pub(super) fn open(place: &Path, inode: u32) -> io::Result<Self> {
+        Ok(Self { place: place.to_owned(), inode, held: Some(through(place, inode)?) })
     }
 
     /// Keeps no descriptor from now on.
@@ -47,7 +45,7 @@ impl Door {
 
     /// Whether the place still leads to it.
     pub(super) fn is_still_there(&self) -> bool {
-        std::fs::metadata(&self.place).is_ok_and(|found| found.ino() == u64::from(self.inode))
+        found(&self.place, self.inode).is_ok()
     }
 
     /// Another place that leads to it.
@@ -62,16 +60,18 @@ impl Door {
         let kind = Some(LinkNameSpaceType::Network);
         let opened = match &self.held {
             Some(held) => return Ok(move_into_link_name_space(held.as_fd(), kind)?),
-            None => through(&self.place)?,
+            None => through(&self.place, self.inode)?,
         };
-        if fstat(&opened)?.st_ino != u64::from(self.inode) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "nothing leads to it any more"));
-        }
         Ok(move_into_link_name_space(opened.as_fd(), kind)?)
     }
 }
 
-/// Opened so that it cannot wait: what lies in the place may be a FIFO by now.
-fn through(place: &Path) -> io::Result<OwnedFd> {
-    Ok(open(place, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)
+/// Opens the namespace if it is still there.
+fn through(place: &Path, inode: u32) -> io::Result<OwnedFd> {
+    found(place, inode)?.open()
+}
+
+fn found(place: &Path, inode: u32) -> io::Result<Found> {
+    let found = Found::at(place)?.filter(|found| found.inode() == inode);
+    found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "nothing leads to it any more"))
 }

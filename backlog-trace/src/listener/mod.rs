@@ -23,6 +23,7 @@ mod listing;
 mod message;
 mod mountinfo;
 mod netns;
+mod nsfs;
 mod owners;
 mod pool;
 mod ports;

@@ -42,15 +42,16 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Opens the namespace that `place` leads to, a magic link or a bind mount
-    /// of one, and enters it once; `serial` tells it from others that have the
-    /// same inode number one after the other.
+    /// Opens the namespace with this inode number, to which `place` led, a magic
+    /// link or a bind mount of one, and enters it once; `serial` tells it from
+    /// others that have the same inode number one after the other.
     ///
     /// # Errors
-    /// Whatever the kernel answers to open() or setns(): mostly
-    /// `EPERM`, where CAP_SYS_ADMIN is missing over the namespace's owner.
-    pub(super) fn enter(place: &Path, serial: u32) -> io::Result<Self> {
-        let door = Door::open(place)?;
+    /// `NotFound` where something else lies there now, else whatever the kernel
+    /// answers to open() or setns(): mostly `EPERM`, where CAP_SYS_ADMIN is
+    /// missing over the namespace's owner.
+    pub(super) fn enter(place: &Path, inode: u32, serial: u32) -> io::Result<Self> {
+        let door = Door::open(place, inode)?;
         let (listing, netstat, somaxconn) = inside(&door, || {
             // /proc/net is the namespace of the process's main thread; only
             // thread-self is this thread's (proc_net_ns_ops, fs/proc/proc_net.c).

@@ -127,9 +127,7 @@ impl Pool {
                 self.left_out.insert(inode);
                 continue;
             }
-            match Namespace::enter(&place, self.serial) {
-                // The process left, and its pid or its namespace is another's now.
-                Ok(namespace) if namespace.inode() != inode => vanished = true,
+            match Namespace::enter(&place, inode, self.serial) {
                 Ok(mut namespace) => {
                     namespace.call(names.get_or_insert_with(resolve::names).remove(&inode));
                     if !room.holds_doors(all) {
@@ -138,6 +136,8 @@ impl Pool {
                     self.serial += 1;
                     self.entered.insert(inode, namespace);
                 }
+                // The process left, and its pid, its namespace or its descriptor is
+                // another's now.
                 Err(error) if error.kind() == ErrorKind::NotFound => vanished = true,
                 Err(error) => {
                     self.refused.insert(inode, format!("{}: {error}", place.display()));

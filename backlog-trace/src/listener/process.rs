@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 /// Longest link that is of interest: `socket:[4294967295]` and `net:[4294967295]`
 /// fit many times; a longer one is a file's path and is cut.
-const LINK: usize = 64;
+pub(super) const LINK: usize = 64;
 
 /// All processes that this process may see.
 pub(super) fn pids() -> io::Result<Vec<u32>> {

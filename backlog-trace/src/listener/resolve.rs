@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::nsfs::Found;
 use crate::failure::{Exit, Failure, Result};
-
-/// `NSFS_MAGIC` (include/uapi/linux/magic.h).
-const NSFS: u64 = 0x6e73_6673;
 
 /// Where `ip netns` and container engines mount namespaces.
 const DIRECTORIES: [&str; 3] = ["/run/netns", "/run/docker/netns", "/var/run/docker/netns"];
@@ -44,15 +42,9 @@ pub(super) fn netns(text: &str) -> Result<u32> {
         DIRECTORIES.iter().map(|directory| Path::new(directory).join(text)).collect()
     };
     for path in candidates {
-        match std::fs::metadata(&path) {
-            Ok(metadata) => {
-                let nsfs = rustix::fs::statfs(&path)
-                    .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| kind == NSFS));
-                return u32::try_from(metadata.ino())
-                    .ok()
-                    .filter(|_| nsfs)
-                    .ok_or_else(|| not_found(format!("{} is no network namespace", path.display())));
-            }
+        match Found::at(&path) {
+            Ok(Some(found)) => return Ok(found.inode()),
+            Ok(None) => return Err(not_found(format!("{} is no network namespace", path.display()))),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 return Err(Failure::new(
                     Exit::NotPermitted,
@@ -87,5 +79,7 @@ mod tests {
         {
             assert_eq!(netns(text).unwrap_err().exit, Exit::NotFound, "{text:?}");
         }
+        let failure = netns("/proc/self/ns/mnt").unwrap_err();
+        assert!(failure.what.contains("is no network namespace"), "{failure}");
     }
 }
