@@ -77,6 +77,9 @@ fn run_as<T: Send>(invoker: Invoker, work: impl FnOnce() -> Result<T> + Send) ->
             become_user(invoker).map_err(|error| {
                 Failure::internal(format!("cannot be user {} for a moment", invoker.uid), error)
             })?;
+            // As another user's thread it is what fs.suid_dumpable says
+            // (`commit_creds()`, kernel/cred.c), and 1 would open it to him.
+            super::close_to_others()?;
             work()
         });
         thread

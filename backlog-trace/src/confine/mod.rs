@@ -16,6 +16,7 @@ mod capabilities;
 mod fence;
 mod invoker;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
 pub use fence::{Fence, fence_of_this_kernel, finding};
@@ -69,9 +70,22 @@ pub fn observing(works: impl FnOnce() -> bool) -> Result<()> {
     capabilities::keep(kept).map_err(failed)
 }
 
-/// No program that this thread may start gets more than it has itself.
+/// No program that this thread may start gets more than it has itself, and it is
+/// closed to others before it has less than the threads that it shares memory with.
 fn no_way_back() -> Result<()> {
+    close_to_others()?;
     set_no_new_privs(true).map_err(|error| failed(error.into()))
+}
+
+/// No process without CAP_SYS_PTRACE may trace this one, read or write its memory
+/// or take its descriptors: not those of its user either, who otherwise may do all
+/// of that to a thread that has no more capabilities than they
+/// (`__ptrace_may_access()`, kernel/ptrace.c, and `cap_ptrace_access_check()`,
+/// security/commoncap.c, 5.10 to 7.2). Its files in /proc are root's from now on,
+/// but a process may look at its own (`proc_fd_permission()`). A program that it
+/// starts is as open as ever (`begin_new_exec()`).
+fn close_to_others() -> Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| failed(error.into()))
 }
 
 fn failed(error: std::io::Error) -> Failure {

@@ -1,0 +1,136 @@
+//! The observing tool under its user's own hands: with ambient capabilities, as
+//! in a unit with `User=` and `AmbientCapabilities=`, other processes of that
+//! user must not get at what it may.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[expect(dead_code, reason = "each test uses a part of the circumstances")]
+mod tool;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::CapabilitySet;
+use tool::{Circumstances, NOBODY, is_root, may_run, tool};
+
+/// What observing keeps, and nothing that attaching takes.
+const KEPT: CapabilitySet = CapabilitySet::SYS_ADMIN;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a process of nobody, without any capability, gets of a thread: the
+/// error of tracing it, and that of opening its memory.
+fn attacks(thread: &str) -> (Option<i32>, Option<i32>) {
+    let id: i32 = thread.parse().unwrap();
+    let attack = |change: fn(i32) -> io::Result<()>| {
+        let mut command = Command::new("/bin/true");
+        command.as_nobody_with(CapabilitySet::empty()).in_child(move || change(id));
+        command.status().err().and_then(|error| error.raw_os_error())
+    };
+    (attack(trace), attack(open_memory))
+}
+
+fn trace(id: i32) -> io::Result<()> {
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    #[expect(unsafe_code, reason = "ptrace has no safe form")]
+    // SAFETY: PTRACE_SEIZE reads and writes no memory of the caller. What was
+    // seized is let go of when the caller ends.
+    let traced = unsafe { libc::ptrace(libc::PTRACE_SEIZE, id, nothing, nothing) };
+    if traced < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// By one system call on a path that is written without allocating.
+fn open_memory(id: i32) -> io::Result<()> {
+    let mut path = [0_u8; 32];
+    io::Write::write_fmt(&mut path.as_mut_slice(), format_args!("/proc/{id}/mem\0"))?;
+    #[expect(unsafe_code, reason = "open() of bytes on the stack")]
+    // SAFETY: the path ends with a NUL byte.
+    let opened = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDWR | libc::O_CLOEXEC) };
+    if opened < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn nobodys(command: &mut Command, capabilities: CapabilitySet) -> Child {
+    command.as_nobody_with(capabilities).stdout(Stdio::null()).spawn().unwrap()
+}
+
+fn end(mut child: Child, signal: Signal) {
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    child.wait().unwrap();
+}
+
+fn wait_for(what: &Path, child: &mut Child) {
+    let deadline = Instant::now() + PATIENCE;
+    while !what.exists() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        assert!(Instant::now() < deadline, "no {}", what.display());
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn directory_of_nobody() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    directory
+}
+
+/// Also of its threads that have given up every capability, and which the
+/// kernel would therefore let anybody of the same user trace
+/// (`cap_ptrace_access_check()`): they share memory with the one that observes.
+#[test]
+fn no_process_of_the_same_user_traces_it_or_opens_its_memory() {
+    if !is_root() || !may_run(&tool(&[])) {
+        return;
+    }
+    let plain = nobodys(Command::new("/bin/sleep").arg("60"), CapabilitySet::empty());
+    let possible = attacks(&plain.id().to_string());
+    end(plain, Signal::KILL);
+    if possible != (None, None) {
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+        let () = eprintln!("skipped: here nobody may trace no process at all: {possible:?}");
+        return;
+    }
+    let directory = directory_of_nobody();
+    let ready = directory.path().join("ready");
+    let arguments = ["hist", "--rung", "counters", "--ready-file", ready.to_str().unwrap()];
+    let mut observes = nobodys(&mut tool(&arguments), KEPT);
+    wait_for(&ready, &mut observes);
+    // Each thread has given up what it gives up.
+    sleep(Duration::from_millis(500));
+    let threads: Vec<String> = fs::read_dir(format!("/proc/{}/task", observes.id()))
+        .unwrap()
+        .map(|thread| thread.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let got: Vec<_> = threads.iter().map(|thread| attacks(thread)).collect();
+    end(observes, Signal::INT);
+    assert!(threads.len() >= 3, "{threads:?}");
+    let refused = (Some(libc::EPERM), Some(libc::EACCES));
+    assert!(got.iter().all(|got| *got == refused), "{got:?}");
+}
+
+/// What the observation is closed to is no concern of the command's: its files
+/// in /proc are its user's.
+#[test]
+fn the_command_can_be_traced_as_without_the_tool() {
+    if !is_root() || !may_run(&tool(&[])) {
+        return;
+    }
+    let directory = directory_of_nobody();
+    let (tools, commands) = (directory.path().join("tool"), directory.path().join("command"));
+    let script = format!(
+        "stat -c %u /proc/$PPID/environ >{}; stat -c %u /proc/$$/environ >{}",
+        tools.display(),
+        commands.display()
+    );
+    let status = tool(&["hist", "--rung", "counters", "--", "sh", "-c", &script])
+        .as_nobody_with(KEPT)
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
+    let owner = |path: &Path| fs::read_to_string(path).unwrap().trim().parse::<u32>().unwrap();
+    assert_eq!((owner(&tools), owner(&commands)), (0, NOBODY));
+}
