@@ -2,7 +2,7 @@
 //! where there is one, until it is over for whichever reason comes first.
 
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::missing::Missing;
 use super::observe::Observe;
 use super::output::{self, hint, talk};
 use super::printed::{Printed, is_unread};
+use super::ready;
 use super::waiting;
 use crate::check::Hook;
 use crate::confine::{self, as_invoker};
@@ -168,7 +169,7 @@ async fn start(
         waiting::aside(move || check_names(&named, steps)).await?;
         let begun = begin(settings, stopped).await?;
         if let Some(file) = ready_file {
-            waiting::aside(move || as_invoker(|| say_ready(&file))).await?;
+            waiting::aside(move || as_invoker(|| ready::say(&file))).await?;
         }
         Ok(begun)
     };
@@ -176,13 +177,6 @@ async fn start(
         begun = start => begun,
         never = waiting::name(told) => match never {},
     }
-}
-
-fn say_ready(file: &Path) -> Result<()> {
-    std::fs::write(file, b"\n").map_err(|error| {
-        Failure::new(Exit::OutputFailed, format!("{} cannot be written: {error}", file.display()))
-            .advise("name a file in a directory that exists and that you may write to")
-    })
 }
 
 /// An observation that goes on.

@@ -15,6 +15,7 @@ mod missing;
 pub mod observe;
 mod output;
 mod printed;
+mod ready;
 pub mod record;
 pub mod report;
 pub mod selftest;
