@@ -1,6 +1,8 @@
 //! `backlog-trace record`: an observation into a file, to be looked at later.
 
+use std::fs::Metadata;
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -48,26 +50,35 @@ pub struct Record {
 pub fn run(arguments: &Record) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
     let to_output = arguments.output == Path::new("-");
-    let recording = if to_output { piped()? } else { file(arguments)? };
+    let (recording, made) = if to_output { (piped()?, None) } else { file(arguments)? };
     let printed = if to_output { Printed::error() } else { Printed::output() };
     let view = hist::view(arguments.observe.format, &selection, None, &printed);
     let sink = Sink { view, printed, recording: Some(recording), output_is_recording: to_output };
     let observed = drive::run(&arguments.observe, &selection, None, sink);
-    if !to_output {
+    if let Some(made) = made {
         // What failed before is what the user reads; where it was interrupted before it began, nothing did.
         let _ = as_invoker(|| {
-            remove_if_bare(&arguments.output);
+            remove_if_bare(&arguments.output, made);
             Ok(())
         });
     }
     observed
 }
 
-/// The recording as a file.
-fn file(arguments: &Record) -> Result<Writer<Box<dyn Medium>>> {
+/// Which file it is: device and inode number.
+type Identity = (u64, u64);
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// The recording as a file, and which one it is.
+fn file(arguments: &Record) -> Result<(Writer<Box<dyn Medium>>, Option<Identity>)> {
     let path = &arguments.output;
     let file = as_invoker(|| trace::create(path, overwrite(arguments)))?;
-    Writer::begin(Box::new(file), path.display().to_string())
+    let made = file.metadata().ok().as_ref().map(identity);
+    let medium: Box<dyn Medium> = Box::new(file);
+    Ok((Writer::begin(medium, path.display().to_string())?, made))
 }
 
 /// The recording on standard output.
@@ -79,12 +90,12 @@ fn piped() -> Result<Writer<Box<dyn Medium>>> {
     Writer::begin(Box::new(Printed::output()), "on standard output")
 }
 
-/// Nothing was observed: a file with nothing but its header helps nobody.
-fn remove_if_bare(path: &Path) {
-    if path
-        .symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= FILE_HEADER as u64)
-    {
+/// Nothing was observed: a file with nothing but its header helps nobody. If it
+/// is the one that was made: the path may lead to somebody else's by now.
+fn remove_if_bare(path: &Path, made: Identity) {
+    let is_bare =
+        |found: &Metadata| found.is_file() && identity(found) == made && found.len() <= FILE_HEADER as u64;
+    if path.symlink_metadata().is_ok_and(|found| is_bare(&found)) {
         // As above.
         let _ = std::fs::remove_file(path);
     }
@@ -101,4 +112,30 @@ fn overwrite(arguments: &Record) -> Overwrite {
 
 fn is_empty_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_file_that_was_made_is_removed_and_only_while_it_is_bare() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("recording");
+        let made = || {
+            std::fs::write(&path, [0; FILE_HEADER]).unwrap();
+            identity(&path.symlink_metadata().unwrap())
+        };
+        let first = made();
+        // The other's inode number is no other's while both are there.
+        std::fs::rename(&path, directory.path().join("away")).unwrap();
+        let second = made();
+        remove_if_bare(&path, first);
+        assert!(path.exists());
+        std::fs::write(&path, [0; FILE_HEADER + 1]).unwrap();
+        remove_if_bare(&path, second);
+        assert!(path.exists());
+        remove_if_bare(&path, made());
+        assert!(!path.exists());
+    }
 }
