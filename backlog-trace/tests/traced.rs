@@ -7,7 +7,6 @@
 mod tool;
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,43 +15,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CapabilitySet;
+use tool::attack::{REFUSED, attacks};
 use tool::{Circumstances, NOBODY, is_root, may_run, tool};
 
 /// What observing keeps, and nothing that attaching takes.
 const KEPT: CapabilitySet = CapabilitySet::SYS_ADMIN;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a process of nobody, without any capability, gets of a thread: the
-/// error of tracing it, and that of opening its memory.
-fn attacks(thread: &str) -> (Option<i32>, Option<i32>) {
-    let id: i32 = thread.parse().unwrap();
-    let attack = |change: fn(i32) -> io::Result<()>| {
-        let mut command = Command::new("/bin/true");
-        command.as_nobody_with(CapabilitySet::empty()).in_child(move || change(id));
-        command.status().err().and_then(|error| error.raw_os_error())
-    };
-    (attack(trace), attack(open_memory))
-}
-
-fn trace(id: i32) -> io::Result<()> {
-    let nothing = std::ptr::null_mut::<libc::c_void>();
-    #[expect(unsafe_code, reason = "ptrace has no safe form")]
-    // SAFETY: PTRACE_SEIZE reads and writes no memory of the caller. What was
-    // seized is let go of when the caller ends.
-    let traced = unsafe { libc::ptrace(libc::PTRACE_SEIZE, id, nothing, nothing) };
-    if traced < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// By one system call on a path that is written without allocating.
-fn open_memory(id: i32) -> io::Result<()> {
-    let mut path = [0_u8; 32];
-    io::Write::write_fmt(&mut path.as_mut_slice(), format_args!("/proc/{id}/mem\0"))?;
-    #[expect(unsafe_code, reason = "open() of bytes on the stack")]
-    // SAFETY: the path ends with a NUL byte.
-    let opened = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDWR | libc::O_CLOEXEC) };
-    if opened < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
 
 fn nobodys(command: &mut Command, capabilities: CapabilitySet) -> Child {
     command.as_nobody_with(capabilities).stdout(Stdio::null()).spawn().unwrap()
@@ -108,8 +77,7 @@ fn no_process_of_the_same_user_traces_it_or_opens_its_memory() {
     let got: Vec<_> = threads.iter().map(|thread| attacks(thread)).collect();
     end(observes, Signal::INT);
     assert!(threads.len() >= 3, "{threads:?}");
-    let refused = (Some(libc::EPERM), Some(libc::EACCES));
-    assert!(got.iter().all(|got| *got == refused), "{got:?}");
+    assert!(got.iter().all(|got| *got == REFUSED), "{got:?}");
 }
 
 /// What the observation is closed to is no concern of the command's: its files

@@ -20,6 +20,8 @@ use rustix::thread::{
     set_thread_res_gid, set_thread_res_uid, unshare_unsafe,
 };
 
+pub(crate) mod attack;
+
 /// Where the kernel publishes its types.
 pub(crate) const BTF: &str = "/sys/kernel/btf/vmlinux";
 
