@@ -227,6 +227,23 @@ mod tests {
         check_socket(&losses, 326, Some(329), drops(Some(329), 319, 7, Some(3)));
         check_socket(&losses, 319, Some(318), drops(Some(318), 319, 0, Some(-1)));
         check_socket(&losses, 319, None, drops(None, 319, 0, None));
+        // A loss whose addition was not seen (yet) is no addition.
+        check_socket(&losses, 300, None, drops(None, 300, 0, None));
+        check_socket(&losses, 326, None, drops(None, 319, 7, None));
+    }
+
+    #[test]
+    fn two_sockets_together() {
+        let drops = |kernel, unaccounted| SocketDrops { kernel, attributed: 3, explained: 2, unaccounted };
+        let both = |a: SocketDrops, b: SocketDrops| {
+            let sum = a.plus(b);
+            assert_eq!((sum.attributed, sum.explained), (6, 4));
+            (sum.kernel, sum.unaccounted)
+        };
+        assert_eq!(both(drops(Some(9), Some(4)), drops(Some(4), Some(-1))), (Some(13), Some(3)));
+        assert_eq!(both(drops(Some(9), Some(4)), drops(None, None)), (Some(9), Some(4)));
+        assert_eq!(both(drops(None, None), drops(Some(9), Some(4))), (Some(9), Some(4)));
+        assert_eq!(both(drops(None, None), drops(None, None)), (None, None));
     }
 
     fn namespace(kernel: u64, low: u64, high: u64) -> NamespaceCounts {
@@ -291,6 +308,35 @@ mod tests {
             assert_eq!(audits[0].attributed[0], attributed);
             assert!(audits[0].balances(), "nothing is known to be left over");
         }
+    }
+
+    #[test]
+    fn a_rest_of_any_counter_is_no_balance() {
+        for (at, rest) in (0..COUNTERS).flat_map(|at| [(at, 1), (at, -1)]) {
+            let mut audit =
+                audit_namespaces([(&namespace(0, 0, 0), None)].into_iter()).pop().expect("one namespace");
+            assert!(audit.balances());
+            audit.unaccounted.as_mut().unwrap()[at] = rest;
+            assert!(!audit.balances(), "{rest} of {}", ALL[at].name());
+        }
+    }
+
+    #[test]
+    fn what_is_unlisted_is_told_since_the_base() {
+        let unlisted = |syns, acks| {
+            let mut counts = namespace(0, 0, 0);
+            counts.unlisted[Reason::SynAcceptQueueFull] = syns;
+            counts.unlisted[Reason::AckAcceptQueueFull] = acks;
+            counts
+        };
+        let since = |base: Option<&NamespaceCounts>| {
+            let audits = audit_namespaces([(&unlisted(9, 4), base)].into_iter());
+            audits[0].unlisted.iter().collect::<Vec<_>>()
+        };
+        let [syns, acks] = [Reason::SynAcceptQueueFull, Reason::AckAcceptQueueFull];
+        assert_eq!(since(None), [(syns, 9), (acks, 4)]);
+        assert_eq!(since(Some(&unlisted(7, 4))), [(syns, 2)]);
+        assert_eq!(since(Some(&unlisted(10, 1))), [(acks, 3)]);
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn add<const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Figure;
+    use crate::event::{Figure, Unknown};
 
     #[track_caller]
     fn check(now: u32, base: u32, buckets: &[usize], longest: u32) {
@@ -113,6 +113,97 @@ mod tests {
             assert!(!totals.unknown.contains(Figure::Established));
         }
         assert!(since(&known, &known).unknown.is_empty());
+    }
+
+    /// Each figure another number, so that none can stand for another.
+    fn totals(seed: u64) -> Totals {
+        let mut next = seed;
+        let mut one = || {
+            next += 1;
+            next
+        };
+        let small = u32::try_from(seed).expect("a small seed");
+        Totals {
+            syns: one(),
+            established: one(),
+            established_by_cookie: one(),
+            accepted: one(),
+            sk_drops: one(),
+            cookies_wanted_lost: one(),
+            cookies_made_lost: one(),
+            accept_queue_max: small + 1,
+            syn_queue_max: small + 2,
+            limit: small + 3,
+            reasons: Reasons(std::array::from_fn(|_| one())),
+            accept_depth: std::array::from_fn(|_| one()),
+            syn_depth: std::array::from_fn(|_| one()),
+            accept_depth_at_accept: std::array::from_fn(|_| one()),
+            accept_wait_us: std::array::from_fn(|_| one()),
+            accept_depth_polled: std::array::from_fn(|_| one()),
+            unknown: Unknown::default(),
+        }
+    }
+
+    /// Every figure as a number, in one order.
+    fn figures(totals: &Totals) -> Vec<u64> {
+        // Named one by one, so that a figure added to the totals cannot be forgotten here.
+        let Totals {
+            syns,
+            established,
+            established_by_cookie,
+            accepted,
+            sk_drops,
+            cookies_wanted_lost,
+            cookies_made_lost,
+            accept_queue_max: _,
+            syn_queue_max: _,
+            limit: _,
+            reasons,
+            accept_depth,
+            syn_depth,
+            accept_depth_at_accept,
+            accept_wait_us,
+            accept_depth_polled,
+            unknown: _,
+        } = totals;
+        let single = [
+            syns,
+            established,
+            established_by_cookie,
+            accepted,
+            sk_drops,
+            cookies_wanted_lost,
+            cookies_made_lost,
+        ];
+        let buckets = [
+            reasons.0.as_slice(),
+            accept_depth,
+            syn_depth,
+            accept_depth_at_accept,
+            accept_wait_us,
+            accept_depth_polled,
+        ];
+        single.into_iter().chain(buckets.into_iter().flatten()).copied().collect()
+    }
+
+    #[test]
+    fn every_count_is_added_and_taken_away() {
+        let (few, many) = (totals(0), totals(100_000));
+        let both = |combine: fn(u64, u64) -> u64| -> Vec<u64> {
+            figures(&many).into_iter().zip(figures(&few)).map(|(a, b)| combine(a, b)).collect()
+        };
+        assert_eq!(figures(&union(&many, &few)), both(|a, b| a + b));
+        assert_eq!(figures(&union(&few, &many)), both(|a, b| a + b));
+        assert_eq!(figures(&since(&many, &few)), both(|a, b| a - b));
+    }
+
+    #[test]
+    fn of_two_parts_the_longest_queue_and_the_higher_limit_are_both_ones() {
+        for sum in [union(&totals(0), &totals(100)), union(&totals(100), &totals(0))] {
+            assert_eq!((sum.accept_queue_max, sum.syn_queue_max, sum.limit), (101, 102, 103));
+        }
+        let since = since(&totals(100), &totals(0));
+        assert_eq!((since.accept_queue_max, since.syn_queue_max, since.limit), (101, 102, 103));
     }
 
     #[test]

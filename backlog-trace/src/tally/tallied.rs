@@ -301,3 +301,6 @@ fn reason_of(detail: &Detail) -> Option<Reason> {
 fn dropped_in_silence(reason: Reason, detail: &Detail) -> bool {
     matches!(reason.row().stage, Stage::Ack | Stage::CookieAck) && detail.outcome == Outcome::Silent as u8
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,6 +188,24 @@ proptest! {
     }
 }
 
+/// One client stays and thousands come and get in: the order of arrival does
+/// not keep a place for each.
+#[test]
+fn the_order_of_arrival_is_as_long_as_what_is_followed() {
+    let mut connections = Connections::default();
+    connections.lost(&knock(FIRST, 1, 0));
+    for client in 2..5000 {
+        connections.lost(&knock(FIRST, client, u64::from(client)));
+        assert!(connections.established(&knock(FIRST, client, u64::from(client) + 1)).is_some());
+        let longest = connections.ports.values().map(|followed| followed.order.len()).max();
+        assert!(longest.is_some_and(|length| length <= 18), "{longest:?} for one");
+    }
+    // It is still the oldest, and known.
+    let recovered = Recovered { refused_by: 1, took: 5000 };
+    assert_eq!(connections.established(&knock(FIRST, 1, 5000)), Some(recovered));
+    assert!(connections.ports.is_empty() && connections.oldest.is_empty());
+}
+
 /// A hundred clients a second that give up, for an hour: what is followed is
 /// what came in the last minutes.
 #[test]
