@@ -259,3 +259,6 @@ impl<M: Medium> Writer<M> {
         Failure::internal(format!("an event does not fit into the recording {}", self.name), why)
     }
 }
+
+#[cfg(test)]
+mod cadence_tests;

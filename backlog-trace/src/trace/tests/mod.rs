@@ -4,6 +4,8 @@
 mod damaged;
 mod full_disk;
 mod killed;
+mod parts;
+mod private;
 mod refused;
 mod round_trip;
 mod sample;
