@@ -127,6 +127,34 @@ mod tests {
         check(Some("1000"), None, None);
     }
 
+    /// Of root's groups none is left, and no way back to root is.
+    #[test]
+    fn who_is_the_user_has_none_of_roots_groups() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        thread::scope(|scope| {
+            let on_its_own = || {
+                // A group that it is in before, as root's shells are in some.
+                set_thread_groups(&[Gid::from_raw(0), Gid::from_raw(4)]).unwrap();
+                let status = run_as(Invoker { uid: 65_533, gid: 65_532 }, || {
+                    let status = fs::read_to_string("/proc/thread-self/status");
+                    status.map_err(|error| Failure::internal("no", error))
+                });
+                status.unwrap()
+            };
+            let status = scope.spawn(on_its_own).join().unwrap();
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                line.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!(field("Groups"), "65532");
+            assert_eq!(field("Uid"), "65533 65533 65533 65533");
+            assert_eq!(field("Gid"), "65532 65532 65532 65532");
+            assert_eq!((field("CapPrm"), field("CapEff")), ("0".repeat(16), "0".repeat(16)));
+        });
+    }
+
     #[test]
     fn a_file_is_the_users_and_what_he_may_not_write_is_not_written() {
         if !rustix::process::geteuid().is_root() {

@@ -91,3 +91,6 @@ fn close_to_others() -> Result<()> {
 fn failed(error: std::io::Error) -> Failure {
     Failure::internal("privileges that are not needed any more cannot be given up", error)
 }
+
+#[cfg(test)]
+mod tests;
