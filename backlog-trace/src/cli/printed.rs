@@ -10,7 +10,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -206,8 +206,37 @@ fn is_patient(begun: Instant) -> bool {
 
 /// Whether whoever read standard output is gone.
 pub(super) fn is_unread() -> bool {
-    let stdout = io::stdout();
-    let mut fds = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty())];
+    has_no_reader(io::stdout().as_fd())
+}
+
+/// Whether a descriptor is a pipe or a socket that nobody reads any more.
+fn has_no_reader(output: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(output, PollFlags::empty())];
     let polled = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
     polled.is_ok() && fds.iter().any(|fd| fd.revents().contains(PollFlags::ERR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_unread_once_its_last_reader_is_gone() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        assert!(!has_no_reader(writer.as_fd()));
+        // A reader that takes nothing is one.
+        writer.write_all(b"unread").unwrap();
+        assert!(!has_no_reader(writer.as_fd()));
+        let other = reader.try_clone().unwrap();
+        drop(reader);
+        assert!(!has_no_reader(writer.as_fd()));
+        drop(other);
+        assert!(has_no_reader(writer.as_fd()));
+    }
+
+    #[test]
+    fn what_is_no_pipe_has_no_reader_to_lose() {
+        assert!(!has_no_reader(tempfile::tempfile().unwrap().as_fd()));
+        assert!(!has_no_reader(File::options().write(true).open("/dev/null").unwrap().as_fd()));
+    }
 }

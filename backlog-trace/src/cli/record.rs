@@ -138,4 +138,52 @@ mod tests {
         remove_if_bare(&path, made());
         assert!(!path.exists());
     }
+
+    /// Whether a file of so many bytes is still there afterwards.
+    fn stays(bytes: usize) -> bool {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("recording");
+        std::fs::write(&path, vec![0; bytes]).unwrap();
+        remove_if_bare(&path, identity(&path.symlink_metadata().unwrap()));
+        path.exists()
+    }
+
+    #[test]
+    fn a_recording_of_nothing_is_removed_and_one_of_anything_is_not() {
+        assert!(!stays(0));
+        assert!(!stays(FILE_HEADER));
+        assert!(stays(FILE_HEADER + 1));
+        assert!(stays(100_000));
+    }
+
+    /// Somebody else put it there since: it is not this recording.
+    #[test]
+    fn what_is_no_file_is_not_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (empty, link) = (directory.path().join("empty"), directory.path().join("link"));
+        std::fs::write(&empty, "").unwrap();
+        std::os::unix::fs::symlink(&empty, &link).unwrap();
+        let folder = directory.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        for other in [&link, &folder] {
+            remove_if_bare(other, identity(&other.symlink_metadata().unwrap()));
+            assert!(other.symlink_metadata().is_ok(), "{}", other.display());
+        }
+        assert!(empty.exists());
+        remove_if_bare(&directory.path().join("absent"), identity(&empty.symlink_metadata().unwrap()));
+    }
+
+    #[test]
+    fn only_an_empty_file_is_replaced_unasked() {
+        let directory = tempfile::tempdir().unwrap();
+        let [empty, full, link, absent] =
+            ["empty", "full", "link", "absent"].map(|name| directory.path().join(name));
+        std::fs::write(&empty, "").unwrap();
+        std::fs::write(&full, ".").unwrap();
+        std::os::unix::fs::symlink(&empty, &link).unwrap();
+        assert!(is_empty_file(&empty));
+        for other in [full, link, absent, directory.path().to_owned()] {
+            assert!(!is_empty_file(&other), "{}", other.display());
+        }
+    }
 }

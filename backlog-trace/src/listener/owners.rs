@@ -28,13 +28,17 @@ pub(super) struct Holders {
 
 /// Walks over all processes in search of these socket inodes.
 pub(super) fn holders(wanted: &HashSet<u64>) -> Holders {
+    bounded(wanted, MOST_LINKS, MOST_OWNERS)
+}
+
+fn bounded(wanted: &HashSet<u64>, most_links: u64, most_owners: usize) -> Holders {
     let mut found = Holders::default();
     if wanted.is_empty() {
         return found;
     }
     let mut pids = pids().unwrap_or_default();
     pids.sort_unstable();
-    let mut left = MOST_LINKS;
+    let mut left = most_links;
     for pid in pids {
         if left == 0 {
             found.unread += 1;
@@ -58,7 +62,7 @@ pub(super) fn holders(wanted: &HashSet<u64>) -> Holders {
         let Some(comm) = comm(pid) else { continue };
         for inode in held {
             let owners = found.by_inode.entry(inode).or_default();
-            if owners.len() < MOST_OWNERS {
+            if owners.len() < most_owners {
                 owners.push(Owner { pid, comm: comm.clone() });
             }
         }
@@ -99,6 +103,9 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(pids_of(&both), expected);
         assert!(names.contains(&"sleep"), "{names:?}");
+        // Of too many holders the first are kept.
+        let first = bounded(&HashSet::from([inode]), MOST_LINKS, 1);
+        assert_eq!(pids_of(&first), expected[..1]);
         let sleeper = Owner { pid: worker.id(), comm: "sleep".to_owned() };
         assert!(is_still(&sleeper));
 
@@ -107,5 +114,14 @@ mod tests {
         assert!(!is_still(&sleeper));
         assert_eq!(pids_of(&holders(&HashSet::from([inode]))), [own]);
         assert!(holders(&HashSet::new()).by_inode.is_empty());
+    }
+
+    /// With nothing left to look at, every process counts as one that was not read.
+    #[test]
+    fn a_walk_ends_at_its_bound_and_says_how_many_processes_it_left_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let inode = std::fs::File::from(OwnedFd::from(listener)).metadata().unwrap().ino();
+        let none = bounded(&HashSet::from([inode]), 0, MOST_OWNERS);
+        assert!(none.by_inode.is_empty() && none.unread >= 1, "{none:?}");
     }
 }

@@ -91,3 +91,74 @@ fn socket(address: IpAddr, port: u16) -> String {
         IpAddr::V6(address) => format!("[{address}]:{port}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::event::Clock;
+    use crate::listener::Owner;
+
+    use super::*;
+
+    /// Red from here on, and written from right to left.
+    const HOSTILE: &str = "web\u{1b}[31m\u{202e}1";
+    const SHOWN: &str = "web\\u{1b}[31m\\u{202e}1";
+
+    fn session(netns: Option<u32>) -> Session {
+        Session {
+            version: "0.1.0".to_owned(),
+            host: HOSTILE.to_owned(),
+            kernel: HOSTILE.to_owned(),
+            netns,
+            start: 0,
+            clock: Clock { unix_minus_monotonic: 0 },
+            hooks: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+
+    /// A listener in the namespace 7 of this name.
+    fn known(name: Option<&str>) -> Listener {
+        Listener {
+            id: 0,
+            keys: Vec::new(),
+            netns: 7,
+            cookie: None,
+            address: IpAddr::from([0, 0, 0, 0]),
+            port: 8080,
+            inode: 1,
+            owners: vec![Owner { pid: 812, comm: HOSTILE.to_owned() }],
+            cgroup: None,
+            limit: None,
+            somaxconn: None,
+            netns_name: name.map(str::to_owned),
+            lost_before: false,
+            v6only: false,
+            closed: false,
+            namespace: None,
+        }
+    }
+
+    #[test]
+    fn what_the_observed_host_calls_itself_is_escaped() {
+        assert_eq!(origin(Some(&session(None))), format!("recorded on {SHOWN} ({SHOWN}), "));
+        assert_eq!(origin(None), "");
+    }
+
+    #[test]
+    fn what_somebody_called_a_namespace_or_a_process_is_escaped() {
+        let who = |name| Who::Known(std::sync::Arc::new(known(name)));
+        assert_eq!(elsewhere(&who(Some(HOSTILE)), Some(&session(Some(6)))).as_deref(), Some(SHOWN));
+        assert_eq!(elsewhere(&who(None), Some(&session(Some(6)))).as_deref(), Some("7"));
+        for session in [Some(&session(Some(7))), Some(&session(None)), None] {
+            assert_eq!(elsewhere(&who(Some(HOSTILE)), session), None);
+        }
+        let mut namespaces = Namespaces { are_several: true, ..Namespaces::default() };
+        namespaces.names.insert(7, HOSTILE);
+        assert_eq!(namespaces.label(7), Some(format!("netns {SHOWN}")));
+        assert_eq!((namespaces.label(8), namespaces.label(0)), (Some("netns 8".to_owned()), None));
+        let mut several = known(None);
+        assert_eq!(owner(Some(&several)), format!("{SHOWN}/812"));
+        several.owners.extend([9, 10].map(|pid| Owner { pid, comm: "other".to_owned() }));
+        assert_eq!(owner(Some(&several)), format!("{SHOWN}/812 +2"));
+    }
+}
