@@ -291,6 +291,112 @@ fn losses_while_the_first_look_was_taken_are_somebodys() {
     assert_eq!((given, rest(&account)), (7, [0, 0]));
 }
 
+#[test]
+fn an_account_is_open_while_its_counters_hold_losses_that_are_not_settled() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    assert!(!account.is_open(&namespace.counters));
+    namespace.overflow(0, 1);
+    assert!(account.is_open(&namespace.counters));
+    account.take(&namespace.look(), 2, false);
+    assert!(!account.is_open(&namespace.counters));
+}
+
+#[test]
+fn an_account_waits_for_calm_as_long_as_its_patience_and_no_longer() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    let begun = namespace.time;
+    namespace.overflow(0, 3);
+    let mut look_at = |time| {
+        let reading = Reading { time, calm: false, ..namespace.look() };
+        account.take(&reading, 2, false);
+        account.waits()
+    };
+    assert!(look_at(begun + PATIENCE - 1));
+    assert!(!look_at(begun + PATIENCE));
+}
+
+/// Losses are counted while the sockets are listed, none before: what a socket
+/// has moved by then may be one of them, and is not told before it is settled.
+#[test]
+fn what_moved_in_a_look_that_is_not_calm_is_not_told_yet() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    namespace.drop(0, 3);
+    account.take(&Reading { calm: false, ..namespace.look() }, 2, false);
+    let told = |account: &Account| account.sockets().next().unwrap().1;
+    assert_eq!((account.waits(), told(&account)), (false, Some(7)));
+    account.take(&namespace.look(), 2, false);
+    assert_eq!(told(&account), Some(10));
+}
+
+/// SYNs that were lost beside both full queues.
+fn refuse(namespace: &mut Namespace, times: u32) {
+    namespace.count(Counter::ListenDrops, u64::from(times));
+    namespace.drop(0, times);
+}
+
+#[test]
+fn each_kind_of_loss_is_given_by_what_is_new_of_it() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    for times in [2, 3] {
+        refuse(&mut namespace, times);
+        let given = account.take(&namespace.look(), 2, false);
+        assert_eq!(flat(&given), [(0, Reason::UnknownDropped, u64::from(times))]);
+        assert!(account.take(&namespace.look(), 2, false).is_empty());
+    }
+    for times in [4, 1] {
+        namespace.count(Counter::ReqQFullDrop, u64::from(times));
+        refuse(&mut namespace, times);
+        let given = account.take(&namespace.look(), 2, false);
+        assert_eq!(flat(&given), [(0, Reason::SynQueueFull, u64::from(times))]);
+    }
+    refuse(&mut namespace, 2);
+    namespace.overflow(0, 3);
+    namespace.count(Counter::ReqQFullDrop, 1);
+    refuse(&mut namespace, 1);
+    let mut given = flat(&account.take(&namespace.look(), 2, false));
+    given.sort_by_key(|(_, _, count)| *count);
+    let [full, dropped, overflow] =
+        [Reason::SynQueueFull, Reason::UnknownDropped, Reason::SynAcceptQueueFull];
+    assert_eq!(given, [(0, full, 1), (0, dropped, 2), (0, overflow, 3)]);
+    assert_eq!(rest(&account), [0, 0]);
+}
+
+#[test]
+fn cookies_are_given_by_what_is_new_of_them() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    let mut look = |namespace: &mut Namespace| {
+        let given = account.take(&namespace.look(), 2, false);
+        given.first().map(|(_, given)| (given.reasons[Reason::SynCookieSent], given.cookies_wanted_lost))
+    };
+    let cookies = |namespace: &mut Namespace, wanted, sent| {
+        namespace.count(Counter::ReqQFullDoCookies, wanted);
+        namespace.count(Counter::SyncookiesSent, sent);
+    };
+    for _ in 0..2 {
+        cookies(&mut namespace, 5, 5);
+        assert_eq!(look(&mut namespace), Some((5, 0)));
+    }
+    for _ in 0..2 {
+        cookies(&mut namespace, 2, 0);
+        namespace.overflow(0, 2);
+        assert_eq!(look(&mut namespace), Some((0, 2)));
+    }
+    // One was made for a SYN that was lost after all.
+    cookies(&mut namespace, 3, 3);
+    refuse(&mut namespace, 1);
+    assert_eq!(look(&mut namespace), Some((2, 0)));
+    // An overflow without any.
+    namespace.overflow(0, 1);
+    assert_eq!(look(&mut namespace), Some((0, 0)));
+    assert_eq!(look(&mut namespace), None);
+    assert_eq!(rest(&account), [0, 0]);
+}
+
 /// What happens between two looks.
 #[derive(Clone, Debug)]
 enum Step {
