@@ -19,6 +19,7 @@ mod dist;
 mod guest;
 mod kernel_side;
 mod kernels;
+mod mutants;
 mod objcopy;
 mod object_facts;
 mod record;
@@ -50,6 +51,7 @@ enum Command {
     Bench(bench::Arguments),
     Soak(soak::Arguments),
     Demo(demo::Arguments),
+    Mutants(mutants::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
     };
     match result {
         Ok(code) => code,
