@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::view::escape::Sanitized;
+
 /// Documented exit codes. They are a contract: add, never renumber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -36,7 +38,8 @@ pub enum Exit {
     Nothing = 21,
 }
 
-/// An error made of sentences.
+/// An error made of sentences. What they name may be anybody's, a file's name
+/// or what another program said: shown, both are escaped as a whole.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code it ends the program with.
@@ -71,9 +74,9 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.what)?;
+        write!(f, "{}", Sanitized(&self.what))?;
         if let Some(advice) = &self.advice {
-            write!(f, "\n  {advice}")?;
+            write!(f, "\n  {}", Sanitized(advice))?;
         }
         Ok(())
     }

@@ -9,7 +9,6 @@ use super::output::talk;
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
 use crate::source::Begun;
-use crate::view::escape::Sanitized;
 use crate::{polled, probe};
 
 /// Attaches or polls, as the settings ask, until `stopped` is done; returns
@@ -30,9 +29,9 @@ pub(super) async fn begin(
         Ok(begun) => Ok((begun, Exit::Success)),
         Err(failure) if rung.is_none() && is_refusal(&failure) => {
             let begun = polled::observe(every, Some(failure.what.clone()), steps, stop()).await?;
-            talk(format_args!("nothing can be attached: {}", Sanitized(&failure.what)));
+            talk(format_args!("nothing can be attached: {}", failure.what));
             if let Some(advice) = &failure.advice {
-                talk(Sanitized(advice));
+                talk(advice);
             }
             talk(
                 "sockets and counters are polled instead: clients are not seen, and a reason is named only where the counters leave no choice",

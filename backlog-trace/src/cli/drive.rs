@@ -33,7 +33,6 @@ use crate::step::Steps;
 use crate::tally::Selection;
 use crate::trace::{Medium, Writer};
 use crate::view::View;
-use crate::view::escape::Sanitized;
 
 /// How often a run without losses looks whether anybody still reads them.
 const READER_CHECK: Duration = Duration::from_millis(500);
@@ -367,7 +366,7 @@ fn say_what_is_missing(session: &Session) {
     for hook in session.hooks.iter().filter(|hook| hook.rung.is_none()) {
         let gives = Hook::of_name(&hook.hook).map(|known| known.row().gives);
         let gives = gives.unwrap_or("what it would give");
-        let hook = Sanitized(&hook.hook);
+        let hook = &hook.hook;
         talk(format_args!("not visible on this kernel: {gives} (hook {hook}); why: backlog-trace check"));
     }
 }

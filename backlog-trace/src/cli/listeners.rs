@@ -13,7 +13,6 @@ use crate::event::{Reach, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::{Book, Filter, survey};
 use crate::view;
-use crate::view::escape::Sanitized;
 
 /// Every listener: both queues, limits and who sets them, owner, losses so far.
 #[derive(Args, Clone, Debug)]
@@ -34,7 +33,7 @@ pub struct Listeners {
 pub fn run(listeners: &Listeners) -> Result<Exit> {
     descriptors::raise();
     if let Some(reason) = listeners.filters.reason.first() {
-        let what = format!("--reason {} does not apply to 'listeners'", Sanitized(reason));
+        let what = format!("--reason {reason} does not apply to 'listeners'");
         return Err(
             Failure::new(Exit::Usage, what).advise("reasons are counted by 'live', 'hist' and 'report'")
         );

@@ -4,9 +4,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::output::talk;
+use super::output::{talk, talk_with_advice};
 use crate::event::{Event, Reach, Source, SourceState};
-use crate::view::escape::Sanitized;
 
 /// What was said so far.
 #[derive(Debug, Default)]
@@ -36,13 +35,13 @@ impl Missing {
     /// Says what is missing of these, with what to do about it.
     pub(super) fn say(&mut self, sources: &[SourceState]) {
         for (sentence, advice) in self.unsaid(sources) {
-            talk(format_args!("{}\n  {advice}", Sanitized(&sentence)));
+            talk_with_advice(sentence, advice);
         }
     }
 
     fn say_of(&mut self, sources: &[SourceState], name: &Path) {
         for (sentence, _) in self.unsaid(sources) {
-            talk(format_args!("{}: {}", Sanitized(&name.display().to_string()), Sanitized(&sentence)));
+            talk(format_args!("{}: {sentence}", name.display()));
         }
     }
 

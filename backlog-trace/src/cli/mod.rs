@@ -21,12 +21,15 @@ pub mod report;
 pub mod selftest;
 mod waiting;
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::view::escape::Sanitized;
 
 /// Which listener refused the connection, at which step of the handshake, why, and what to change.
 #[derive(Parser, Debug)]
@@ -89,16 +92,15 @@ pub fn main(stdout: Stdout) -> ExitCode {
     if let Err(failure) = file_size::make_it_an_error() {
         return failed(&failure);
     }
-    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let cli = match parse(env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return said_by_clap(&error),
+        Err(error) => return said_by_clap(&escaped(&error)),
     };
     // Talk on stderr; what the kernel side may log was decided when it was loaded.
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Warn)
         .filter_module("backlog_trace_ebpf", log::LevelFilter::Trace)
-        .parse_env("BACKLOG_TRACE_LOG")
+        .parse_filters(&log_filters())
         .format(log_line)
         .target(env_logger::Target::Pipe(Box::new(output::Talk)))
         .init();
@@ -117,8 +119,30 @@ fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    output::talk(failure);
+    output::talk_of(failure);
     ExitCode::from(failure.exit as u8)
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> clap::error::Result<Cli> {
+    command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
+}
+
+/// What clap says, which repeats arguments and the program's own name as they
+/// were given, with all of them escaped: the same arguments, escaped before they
+/// are parsed, meet the same error.
+fn escaped(error: &clap::Error) -> clap::Error {
+    let shown = env::args_os().map(|given| Sanitized(&given.to_string_lossy()).to_string().into());
+    match parse(shown) {
+        Err(again) if again.kind() == error.kind() => again,
+        // Such as an argument that is no UTF-8: without its text.
+        _ => clap::Error::new(error.kind()).with_cmd(&command()),
+    }
+}
+
+/// What BACKLOG_TRACE_LOG asks for; the logger repeats what it cannot read.
+fn log_filters() -> String {
+    let asked = env::var_os("BACKLOG_TRACE_LOG").unwrap_or_default();
+    Sanitized(&asked.to_string_lossy()).to_string()
 }
 
 /// Prints help, the version, or what is wrong with the command line.

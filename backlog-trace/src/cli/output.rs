@@ -1,6 +1,7 @@
 //! Standard output and standard error, as every command uses them: results
 //! on the one, talk on the other. Talk that nobody takes is dropped: no write
-//! to standard error fails, panics or blocks for good.
+//! to standard error fails, panics or blocks for good. Nothing passes that
+//! could steer a terminal, whoever has named what is talked of.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
 
 use crate::failure::{Exit, Failure};
-use crate::view::escape::Sanitized;
+use crate::view::escape::{Sanitized, SanitizedLines};
 use crate::view::{Screen, fitted};
 
 /// Where results go: buffered, colours only on a terminal that wants them.
@@ -51,7 +52,7 @@ fn zone() -> TimeZone {
         if let Some(named) = std::env::var_os("TZ").filter(|named| !named.is_empty()) {
             SAID.call_once(|| {
                 let named = named.to_string_lossy();
-                talk(format_args!("TZ={} names no time zone: times are in UTC", Sanitized(&named)));
+                talk(format_args!("TZ={named} names no time zone: times are in UTC"));
             });
         }
         TimeZone::UTC
@@ -81,11 +82,27 @@ pub(super) fn refused(error: &io::Error) -> Failure {
     Failure::new(Exit::OutputFailed, format!("cannot write to standard output: {why}")).advise(advice)
 }
 
-/// Says something to the person.
+/// Says something to the person: one sentence, which is one line whatever it names.
 pub(super) fn talk(sentence: impl fmt::Display) {
+    say(Sanitized(&sentence.to_string()));
+}
+
+/// Says something, and in a second line what to do about it.
+pub(super) fn talk_with_advice(sentence: impl fmt::Display, advice: impl fmt::Display) {
+    let (sentence, advice) = (sentence.to_string(), advice.to_string());
+    say(format_args!("{}\n  {}", Sanitized(&sentence), Sanitized(&advice)));
+}
+
+/// Says what failed.
+pub(super) fn talk_of(failure: &Failure) {
+    say(failure);
+}
+
+/// Prints lines of which each part is escaped.
+fn say(lines: impl fmt::Display) {
+    let lines = format!("backlog-trace: {lines}");
     // There is nowhere left to say that it could not be said.
-    let line = format!("backlog-trace: {sentence}");
-    let _ = Talk.write_all(fitted(&line, columns_of(io::stderr())).as_bytes());
+    let _ = Talk.write_all(fitted(&lines, columns_of(io::stderr())).as_bytes());
 }
 
 /// Says something that only a person at the terminal needs.
@@ -95,8 +112,9 @@ pub(super) fn hint(sentence: impl fmt::Display) {
     }
 }
 
-/// Standard error for a few lines: where it takes none within a second, they
-/// and all that follow are dropped.
+/// Standard error for a few lines of text without colours: where it takes none
+/// within a second, they and all that follow are dropped. The log comes here too,
+/// with what other crates report of files and of the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Talk;
 
@@ -106,7 +124,9 @@ static IS_STUCK: AtomicBool = AtomicBool::new(false);
 impl Write for Talk {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if takes_something() {
-            AutoStream::auto(io::stderr().lock()).write_all(bytes)?;
+            let text = String::from_utf8_lossy(bytes);
+            let shown = SanitizedLines(&text).to_string();
+            io::stderr().lock().write_all(shown.as_bytes())?;
         }
         Ok(bytes.len())
     }

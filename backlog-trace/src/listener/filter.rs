@@ -101,7 +101,7 @@ impl Filter {
         for cgroup in &self.cgroups {
             let within = |path: &str| cgroup.matches(path);
             if !open().any(|listener| listener.cgroup.as_deref().is_some_and(within)) {
-                let what = cgroup.text().escape_debug();
+                let what = cgroup.text();
                 warnings.push(format!("no listener is in a cgroup that matches '{what}' now"));
             }
         }

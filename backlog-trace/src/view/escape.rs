@@ -1,5 +1,5 @@
 //! Text that somebody else chose, made safe to print: process names, cgroup
-//! paths, labels.
+//! paths, file names, labels.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -22,6 +22,20 @@ impl fmt::Display for Sanitized<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The same for what has several lines already, in which each name is
+/// [`Sanitized`]: line ends stay, and nothing else that steers, whoever forgot it.
+#[derive(Clone, Copy, Debug)]
+pub struct SanitizedLines<'a>(pub &'a str);
+
+impl fmt::Display for SanitizedLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.split_inclusive('\n').try_for_each(|line| match line.strip_suffix('\n') {
+            Some(line) => writeln!(f, "{}", Sanitized(line)),
+            None => write!(f, "{}", Sanitized(line)),
+        })
     }
 }
 
@@ -86,6 +100,15 @@ mod tests {
         check("\u{9b}31m", "\\u{9b}31m");
         check("evil\u{202e}txt", "evil\\u{202e}txt");
         check("\u{2066}\u{200b}\u{feff}\u{2028}", "\\u{2066}\\u{200b}\\u{feff}\\u{2028}");
+    }
+
+    #[test]
+    fn line_ends_stay_where_there_are_lines() {
+        for (text, shown) in
+            [("a\n  b\n", "a\n  b\n"), ("a\r\n\x1b[m", "a\\r\n\\u{1b}[m"), ("", ""), ("\n", "\n")]
+        {
+            assert_eq!(SanitizedLines(text).to_string(), shown, "{text:?}");
+        }
     }
 
     /// Control characters, and Unicode's bidirectional controls (UAX 9).

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::escape::Sanitized;
+
 /// An instant of Unix time in ns; one that no calendar holds is its first or last.
 pub(super) fn instant(unix_ns: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(unix_ns)).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -56,9 +58,10 @@ fn zone_name(at: &Zoned) -> String {
     match at.time_zone().iana_name() {
         _ if *at.time_zone() == TimeZone::UTC => "UTC".to_owned(),
         Some(name) if at.offset().is_zero() && name.ends_with("UTC") => "UTC".to_owned(),
-        Some(name) => format!("{name} ({offset})"),
+        // A name is that of a file, of whatever directory TZDIR says.
+        Some(name) => format!("{} ({offset})", Sanitized(name)),
         None if abbreviation.starts_with(['+', '-']) => offset.to_string(),
-        None => format!("{abbreviation} ({offset})"),
+        None => format!("{} ({offset})", Sanitized(&abbreviation)),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::selftest::movement::Kernel;
 use crate::selftest::scenario::Scenario;
 use crate::selftest::seen::{Row, Seen};
 use crate::selftest::table;
+use crate::view::escape::{Sanitized, write_json_line};
 
 /// How results are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +83,10 @@ pub(in crate::selftest) fn list(out: &mut dyn Write, format: Format) -> Result<(
         match format {
             Format::Text => writeln!(out, "{name:width$}  {shows}")?,
             Format::Json => {
-                writeln!(out, "{}", json!({"v": 1, "type": "scenario", "name": name, "shows": shows}))?;
+                write_json_line(
+                    &mut *out,
+                    &json!({"v": 1, "type": "scenario", "name": name, "shows": shows}),
+                )?;
             }
         }
     }
@@ -92,7 +96,7 @@ pub(in crate::selftest) fn list(out: &mut dyn Write, format: Format) -> Result<(
 /// One scenario.
 pub(in crate::selftest) fn scenario(out: &mut dyn Write, outcome: &Outcome, format: Format) -> Result<()> {
     if format == Format::Json {
-        return writeln!(out, "{}", object::of(outcome));
+        return write_json_line(out, &object::of(outcome));
     }
     let width = table::all().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     write!(out, "{}  {:width$}", outcome.word(), outcome.scenario.name)?;
@@ -101,7 +105,8 @@ pub(in crate::selftest) fn scenario(out: &mut dyn Write, outcome: &Outcome, form
         None => writeln!(out)?,
     }
     for sentence in outcome.sentences() {
-        writeln!(out, "      {sentence}")?;
+        // It may quote what a program said that the scenario started.
+        writeln!(out, "      {}", Sanitized(sentence))?;
     }
     out.flush()
 }
@@ -112,9 +117,10 @@ pub(in crate::selftest) fn summary(out: &mut dyn Write, outcomes: &[Outcome], fo
     let (pass, fail, skip) = (count("pass"), count("fail"), count("skip"));
     match format {
         Format::Text => writeln!(out, "{pass} passed, {fail} failed, {skip} skipped"),
-        Format::Json => {
-            writeln!(out, "{}", json!({"v": 1, "type": "summary", "pass": pass, "fail": fail, "skip": skip}))
-        }
+        Format::Json => write_json_line(
+            out,
+            &json!({"v": 1, "type": "summary", "pass": pass, "fail": fail, "skip": skip}),
+        ),
     }
 }
 
