@@ -51,7 +51,7 @@ fn build(scratch: &Path) -> Result<(Vec<u8>, Record)> {
     let sources = digest::of_tree(&root, &SOURCES)?;
     let linked = step("build the kernel side", || toolchain.build(&root, scratch))?;
     let stripped = scratch.join("backlog-trace.bpf.o");
-    objcopy.strip_debug(&linked, &stripped)?;
+    objcopy.strip_unread(&linked, &stripped)?;
     let object = fs::read(&stripped).with_context(|| format!("{} cannot be read", stripped.display()))?;
     let record = Record {
         flags: KernelSide::flags_for_record(),

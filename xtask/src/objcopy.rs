@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result};
 
 use crate::step::{on_path, quiet};
 
+/// Sections that neither aya nor the kernel reads, beside DWARF.
+const UNREAD: [&str; 3] = [".rel.BTF", ".rel.BTF.ext", ".llvm_addrsig"];
+
 /// An llvm-objcopy. GNU's does not know the machine type of eBPF.
 #[derive(Debug)]
 pub(crate) struct Objcopy {
@@ -42,9 +45,37 @@ impl Objcopy {
         Ok(Self { program, version })
     }
 
-    /// Copies the object without its DWARF sections; BTF stays.
-    pub(crate) fn strip_debug(&self, from: &Path, to: &Path) -> Result<()> {
-        quiet(Command::new(&self.program).arg("--strip-debug").arg(from).arg(to))?;
+    /// Copies the object without what nothing reads: DWARF, and relocations of
+    /// BTF, which are for a linker that joins objects (the values are in place).
+    /// BTF stays, and so does .BTF.ext: it has the functions' names and types, and
+    /// the lines that the verifier names where it refuses a program.
+    pub(crate) fn strip_unread(&self, from: &Path, to: &Path) -> Result<()> {
+        let unread = UNREAD.map(|section| format!("--remove-section={section}"));
+        quiet(Command::new(&self.program).arg("--strip-debug").args(unread).arg(from).arg(to))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use object::{Object as _, ObjectSection as _};
+
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn the_checked_in_object_holds_nothing_that_nothing_reads() -> Result<()> {
+        let bytes = fs::read(workspace::checked_in_object())?;
+        let file = object::File::parse(bytes.as_slice())?;
+        let is_unread = |name: &&str| {
+            UNREAD.contains(name) || name.starts_with(".debug") || name.starts_with(".rel.debug")
+        };
+        let names: Vec<&str> = file.sections().filter_map(|section| section.name().ok()).collect();
+        assert!(names.contains(&".BTF") && names.contains(&".BTF.ext"), "{names:?}");
+        let unread: Vec<&&str> = names.iter().filter(|name| is_unread(name)).collect();
+        assert!(unread.is_empty(), "{unread:?}: run `cargo xtask build-ebpf`");
         Ok(())
     }
 }
