@@ -5,13 +5,14 @@
 //! checked-in object.
 
 use std::env;
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::debian;
+use crate::remap::{self, cargo_home, list};
 use crate::stable_identity;
 use crate::step::{loud, on_path, quiet, step};
 
@@ -76,7 +77,7 @@ impl KernelSide {
         let source = root.join("backlog-trace-ebpf");
         // Fetched first, so that the directories to remap exist.
         quiet(self.cargo_in(&source).args(["fetch", "--locked"]))?;
-        let flags = self.flags(root)?.join("\u{1f}");
+        let flags = self.flags(root)?;
         let mut cargo = self.cargo_in(&source);
         stable_identity::wrap(&mut cargo, root)?;
         loud(
@@ -92,27 +93,20 @@ impl KernelSide {
     /// The flags with the paths of this machine replaced by names, so that the
     /// record is the same wherever the sources are.
     pub(crate) fn flags_for_record() -> String {
-        CODE_FLAGS.join(" ") + " --remap-path-prefix={SOURCE=/src,CARGO=/cargo,RUST=/rust}"
+        format!("{} {}", CODE_FLAGS.join(" "), remap::RECORDED)
     }
 
-    fn flags(&self, root: &Path) -> Result<Vec<String>> {
-        let mut flags: Vec<String> = CODE_FLAGS.iter().map(|&flag| flag.to_owned()).collect();
-        flags.push(format!("-Clinker={}", self.linker.display()));
-        let mut remap =
-            |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-        // rustc takes the last prefix that matches, so the widest come first.
-        let cargo_home = cargo_home()?;
-        remap(&cargo_home, "/cargo");
-        // The directory of a registry is named after the mirror it was reached by.
-        for registry in list(&cargo_home.join("registry/src")) {
-            remap(&registry, "/cargo/registry/src");
-        }
-        remap(&self.sysroot.join("lib/rustlib/src/rust"), "/rust");
-        if let Ok(real) = fs::canonicalize(self.sysroot.join("lib/rustlib/src/rust")) {
-            remap(&real, "/rust");
-        }
-        remap(root, "/src");
-        Ok(flags)
+    fn flags(&self, root: &Path) -> Result<OsString> {
+        let mut flags: Vec<OsString> = CODE_FLAGS.iter().map(OsString::from).collect();
+        let mut linker = OsString::from("-Clinker=");
+        linker.push(&self.linker);
+        flags.push(linker);
+        let mut named = remap::of_cargo(&cargo_home()?);
+        // Built from source, so it has no name of its own.
+        named.push((self.sysroot.join("lib/rustlib/src/rust"), "/rust".to_owned()));
+        named.push(remap::of_checkout(root));
+        flags.extend(remap::flags(&named));
+        Ok(flags.join(OsStr::new("\u{1f}")))
     }
 
     /// `cargo` of this toolchain. What rustup, the user or the cargo that runs
@@ -214,20 +208,6 @@ fn linker_version(linker: &Path) -> Result<String> {
     let libraries = quiet(Command::new("ldd").arg(linker)).unwrap_or_default();
     let llvm = libraries.split_whitespace().find(|word| word.starts_with("libLLVM")).unwrap_or("LLVM inside");
     Ok(format!("{version}, {llvm}"))
-}
-
-fn cargo_home() -> Result<PathBuf> {
-    env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
-        .context("neither CARGO_HOME nor HOME is set")
-}
-
-fn list(directory: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<PathBuf> =
-        fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    entries
 }
 
 /// Names, relative to the workspace root, of what the object is made from.

@@ -23,6 +23,7 @@ mod mutants;
 mod objcopy;
 mod object_facts;
 mod record;
+mod remap;
 mod soak;
 mod stable_identity;
 mod step;
