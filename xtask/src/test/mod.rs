@@ -3,6 +3,7 @@
 //! every scenario on this machine's own kernel, as far as that allows, and on
 //! every kernel of the matrix.
 
+mod advisories;
 mod command;
 mod guests;
 mod here;

@@ -1,5 +1,5 @@
-//! What is tested on this machine's own kernel: format, lints, licences, and
-//! the test programs of the workspace.
+//! What is tested on this machine's own kernel: format, lints, licences, known
+//! vulnerabilities, and the test programs of the workspace.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use super::advisories::{self, Known};
 use super::matrix::Count;
 use crate::cargo::cargo;
 use crate::step::{on_path, quiet, step};
@@ -54,8 +55,11 @@ pub(super) fn sources() -> Count {
                 quiet(cargo().args(["deny", "check", "licenses", "bans", "sources"]))
             }),
         );
+        advisories(&mut count);
     } else {
-        eprintln!("           licences, bans and sources: not checked, cargo-deny is not installed");
+        eprintln!(
+            "           licences, bans, sources and advisories: not checked, cargo-deny is not installed"
+        );
         eprintln!("           install it: cargo install cargo-deny --locked");
     }
     if on_path("c++").is_some() {
@@ -81,6 +85,21 @@ pub(super) fn programs() -> Result<Count> {
     })?;
     count.add(examples);
     Ok(count)
+}
+
+/// What was not checked is said and counts as skipped.
+fn advisories(count: &mut Count) {
+    let known = step("advisories", advisories::check);
+    match &known {
+        Ok(Known::Nothing) | Err(_) => {}
+        Ok(Known::NothingSo(why)) => eprintln!("           advisories: by the database that is here: {why}"),
+        Ok(Known::Unchecked(why)) => {
+            eprintln!("           advisories: not checked: {why}");
+            count.skipped += 1;
+            return;
+        }
+    }
+    count.check("cargo deny check advisories", known);
 }
 
 #[derive(Deserialize)]
