@@ -65,6 +65,9 @@ pub fn run(arguments: &Record) -> Result<Exit> {
     observed
 }
 
+/// Writes it, wherever it goes.
+type Recording = Writer<Box<dyn Medium>>;
+
 /// Which file it is: device and inode number.
 type Identity = (u64, u64);
 
@@ -73,7 +76,7 @@ fn identity(metadata: &Metadata) -> Identity {
 }
 
 /// The recording as a file, and which one it is.
-fn file(arguments: &Record) -> Result<(Writer<Box<dyn Medium>>, Option<Identity>)> {
+fn file(arguments: &Record) -> Result<(Recording, Option<Identity>)> {
     let path = &arguments.output;
     let file = as_invoker(|| trace::create(path, overwrite(arguments)))?;
     let made = file.metadata().ok().as_ref().map(identity);
@@ -82,7 +85,7 @@ fn file(arguments: &Record) -> Result<(Writer<Box<dyn Medium>>, Option<Identity>
 }
 
 /// The recording on standard output.
-fn piped() -> Result<Writer<Box<dyn Medium>>> {
+fn piped() -> Result<Recording> {
     if io::stdout().is_terminal() {
         return Err(Failure::new(Exit::Usage, "a recording is not for a terminal to show")
             .advise("pipe it into a file or a program, or name a file (-o FILE)"));
