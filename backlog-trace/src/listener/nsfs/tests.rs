@@ -113,7 +113,7 @@ fn only_a_link_of_a_process_must_be_called_like_a_namespace() {
         ("/proc/812/fd/3", true),
         ("/proc/812/task/813/ns/net", true),
         ("/proc/thread-self/ns/net", true),
-        ("/proc/1/root/run/netns/blue", false),
+        ("/proc/1/root", false),
         ("/run/netns/blue", false),
         ("/proc/812", false),
     ] {
