@@ -397,6 +397,19 @@ fn cookies_are_given_by_what_is_new_of_them() {
     assert_eq!(rest(&account), [0, 0]);
 }
 
+/// One that opened and closed meanwhile may have answered by them.
+#[test]
+fn cookies_are_nobodys_where_another_listener_was_there() {
+    let mut namespace = Namespace::with(1);
+    let mut account = Account::new(1, &namespace.look());
+    namespace.sockets.insert(1, Some(0));
+    account.take(&namespace.look(), 2, false);
+    namespace.sockets.remove(&1);
+    namespace.count(Counter::ReqQFullDoCookies, 5);
+    namespace.count(Counter::SyncookiesSent, 5);
+    assert!(account.take(&namespace.look(), 2, false).is_empty());
+}
+
 /// What happens between two looks.
 #[derive(Clone, Debug)]
 enum Step {
