@@ -163,6 +163,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_takes_no_room_and_leaves_a_later_ones_key_alone() {
+        let (mut attribution, mut out) = (Attribution::default(), Vec::new());
+        attribution.learn(&listener(3, &[10, 11]), &mut out);
+        attribution.learn(&listener(4, &[11]), &mut out);
+        attribution.forget(3);
+        assert!(attribution.listener(3).is_none() && attribution.listener(4).is_some());
+        assert_eq!((attribution.listeners.len(), attribution.by_key.len()), (1, 1));
+        attribution.place(&[detail(10), detail(11)], &mut out);
+        attribution.release(&mut out);
+        assert_eq!(names(&out), [(11, Some(4)), (10, None)]);
+    }
+
+    #[test]
     fn a_full_waiting_room_lets_the_oldest_go_on() {
         let (mut attribution, mut out) = (Attribution::default(), Vec::new());
         for key in 0..HELD_DETAILS as u64 + 2 {
