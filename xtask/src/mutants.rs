@@ -62,7 +62,6 @@ const ROOMS: [Room; 7] = [
             "ports",
             "rows",
             "sources",
-            "standing",
         ],
         ..TOOL
     },
