@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 use backlog_trace::event::Rung;
 use backlog_trace::failure::Exit;
 use backlog_trace::probe::RUNGS;
-use backlog_trace::trace::format::{FILE_HEADER, FileHeader, VERSION, Version};
+use backlog_trace::trace::format::{FILE_HEADER, FileHeader, RecordingId, VERSION, Version};
 use backlog_trace::trace::{Overwrite, Writer};
 use clap::ValueEnum;
 use rustix::thread::CapabilitySet;
@@ -157,7 +157,7 @@ fn recording(directory: &Path) -> PathBuf {
 fn a_file_that_is_no_recording() {
     let directory = tempfile::tempdir().unwrap();
     let whole = fs::read(recording(directory.path())).unwrap();
-    let header = FileHeader::new(Version { major: VERSION.major + 1, minor: 0 });
+    let header = FileHeader::new(Version { major: VERSION.major + 1, minor: 0 }, RecordingId(1));
     let newer = [header.as_bytes(), &whole[FILE_HEADER..]].concat();
     for (name, content, word) in [
         ("empty", &b""[..], "is empty"),

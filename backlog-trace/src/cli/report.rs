@@ -54,9 +54,9 @@ pub fn run(arguments: &Report) -> Result<Exit> {
     for file in &arguments.files {
         let view = |file| view(arguments, &selection, &screen, file);
         let replayed = if file == Path::new("-") {
-            replay(piped()?, view(file), file)
+            replay(&mut piped()?, view(file), file)?
         } else {
-            replay(Reader::open(file)?, view(file), file)
+            replay(&mut Reader::open(file)?, view(file), file)?
         };
         if let Err(error) = replayed {
             return output::failure(&error).map_or(Ok(Exit::Success), Err);
@@ -89,15 +89,23 @@ fn view(arguments: &Report, selection: &Selection, screen: &Screen, file: &Path)
     }
 }
 
-/// What is missing from a recording is known when it was read to its end.
-fn replay<R: io::Read>(mut reader: Reader<R>, mut view: Box<dyn View>, file: &Path) -> io::Result<()> {
+/// What is missing from a recording is known when it was read to its end; what
+/// the output did, inside.
+fn replay<R: io::Read>(
+    reader: &mut Reader<R>,
+    mut view: Box<dyn View>,
+    file: &Path,
+) -> Result<io::Result<()>> {
     let mut missing = Missing::default();
     for event in reader.by_ref() {
         missing.replay(&event, file);
-        view.take(&event)?;
+        if let Err(error) = view.take(&event) {
+            return Ok(Err(error));
+        }
     }
+    reader.within_bounds()?;
     if !reader.damage().is_none() {
         view.lacks(reader.damage().sentences());
     }
-    view.end()
+    Ok(view.end())
 }

@@ -37,6 +37,11 @@ pub struct Damage {
     pub incomplete_snapshots: u64,
     /// Frames left out because they were met a second time.
     pub repeated_frames: u64,
+    /// Frames left out because they belong to another recording.
+    pub foreign_frames: u64,
+    /// Counts left out of listeners that no frame introduces, beyond
+    /// [`MOST_UNNAMED`](super::limits::MOST_UNNAMED) of those.
+    pub unnamed_counts: u64,
     /// Frames left out because only a newer version knows what they are: no damage.
     pub newer_frames: u64,
     /// The header of the file is damaged: the version was taken from the frames.
@@ -66,6 +71,8 @@ impl Damage {
             lost_snapshots: None,
             incomplete_snapshots: 0,
             repeated_frames: 0,
+            foreign_frames: 0,
+            unnamed_counts: 0,
             newer_frames: 0,
             header: false,
             trailing: false,
@@ -133,6 +140,16 @@ impl Damage {
         tell(self.repeated_frames > 0, &|| {
             format!("{} left out that occurred before", are(self.repeated_frames, "frame"))
         });
+        tell(self.foreign_frames > 0, &|| {
+            format!(
+                "{} left out that belong{} to another recording",
+                are(self.foreign_frames, "frame"),
+                if self.foreign_frames == 1 { "s" } else { "" }
+            )
+        });
+        tell(self.unnamed_counts > 0, &|| {
+            format!("{} left out of listeners that no frame introduces", are(self.unnamed_counts, "count"))
+        });
         tell(self.newer_frames > 0, &|| {
             format!(
                 "{} left out that only a newer version knows: its format is {}, and this backlog-trace reads \
@@ -197,7 +214,7 @@ mod tests {
     #[test]
     fn each_loss_is_damage_and_has_its_sentence() {
         type Change = fn(&mut Damage);
-        let changes: [(Change, &str); 18] = [
+        let changes: [(Change, &str); 21] = [
             (
                 |d| d.unreadable = Some("Input/output error".to_owned()),
                 "its end could not be read: Input/output error",
@@ -220,6 +237,9 @@ mod tests {
             (|d| d.incomplete_snapshots = 1, "1 snapshot is left out, for want of a part"),
             (|d| d.repeated_frames = 17, "17 frames are left out that occurred before"),
             (|d| d.repeated_frames = 1, "1 frame is left out that occurred before"),
+            (|d| d.foreign_frames = 1, "1 frame is left out that belongs to another recording"),
+            (|d| d.foreign_frames = 18, "18 frames are left out that belong to another recording"),
+            (|d| d.unnamed_counts = 19, "19 counts are left out of listeners that no frame introduces"),
             (
                 |d| d.trailing = true,
                 "another recording follows its end and is not read; replay recordings one by one, not joined into one file",
@@ -279,9 +299,9 @@ mod tests {
         names.sort();
         assert_eq!(
             names.join(" "),
-            "cut_bytes damaged_bytes format header incomplete_snapshots lost_detail_frames lost_details \
+            "cut_bytes damaged_bytes foreign_frames format header incomplete_snapshots lost_detail_frames lost_details \
              lost_frames lost_listener_frames lost_snapshot_frames lost_snapshots newer_frames repeated_frames \
-             trailing trailing_bytes unfinished unreadable"
+             trailing trailing_bytes unfinished unnamed_counts unreadable"
         );
     }
 }

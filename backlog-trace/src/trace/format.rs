@@ -5,6 +5,7 @@
 //! does no I/O and knows no payload.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use serde::{Serialize, Serializer};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -50,8 +51,9 @@ impl Serialize for Version {
 /// The version this tool writes; it reads every minor of the same major.
 ///
 /// # Changelog
+/// Nothing of 1.x is released: what was recorded before a change of it is not read.
 /// - **1.0**: file header; frames session, listener, snapshot, details, end;
-///   codecs raw and LZ4 block.
+///   codecs raw and LZ4 block; the recording's number in every header.
 /// - **1.1**: frames sources; in sessions `sources`; in snapshots `unknown` and
 ///   `unread`; the `limit` of a listener may be missing.
 ///
@@ -69,6 +71,18 @@ const _: () = assert!(FRAME_MAGIC[3] as u16 == VERSION.major);
 /// allocated. A full batch of details takes 256 KiB.
 pub const MAX_PAYLOAD: u32 = 16 << 20;
 
+/// The number of a recording, in the header of the file and of each frame:
+/// drawn when it is begun, so that frames of two recordings are told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordingId(pub u64);
+
+impl RecordingId {
+    /// A new one. It guards against accidents: that nobody can guess it is not needed.
+    pub fn draw() -> Self {
+        Self(RandomState::new().build_hasher().finish())
+    }
+}
+
 /// First 32 bytes of a recording.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -81,8 +95,10 @@ pub struct FileHeader {
     pub minor: U16,
     /// None is defined yet: written as 0, ignored when read.
     pub flags: U32,
+    /// [`RecordingId`].
+    pub recording: U64,
     /// Written as 0, ignored when read.
-    pub reserved: [u8; 12],
+    pub reserved: [u8; 4],
     /// CRC-32 (IEEE) of the bytes before it.
     pub crc: U32,
 }
@@ -96,7 +112,7 @@ pub const FILE_HEADER: usize = 32;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opening {
     /// A whole header.
-    Whole(Version),
+    Whole(Version, RecordingId),
     /// It starts like a recording, and its header is damaged.
     Damaged,
     /// It does not start like a recording.
@@ -105,13 +121,14 @@ pub enum Opening {
 
 impl FileHeader {
     /// The header of a recording in `version`.
-    pub fn new(version: Version) -> Self {
+    pub fn new(version: Version, recording: RecordingId) -> Self {
         let mut header = Self {
             magic: FILE_MAGIC,
             major: U16::new(version.major),
             minor: U16::new(version.minor),
             flags: U32::ZERO,
-            reserved: [0; 12],
+            recording: U64::new(recording.0),
+            reserved: [0; 4],
             crc: U32::ZERO,
         };
         header.crc = U32::new(checksum_but_last(header.as_bytes()));
@@ -121,7 +138,8 @@ impl FileHeader {
     /// Judges the header.
     pub fn opening(&self) -> Opening {
         if self.crc.get() == checksum_but_last(self.as_bytes()) && self.magic == FILE_MAGIC {
-            Opening::Whole(Version { major: self.major.get(), minor: self.minor.get() })
+            let version = Version { major: self.major.get(), minor: self.minor.get() };
+            Opening::Whole(version, RecordingId(self.recording.get()))
         } else if self.magic == FILE_MAGIC {
             Opening::Damaged
         } else {
@@ -185,7 +203,7 @@ impl Codec {
     }
 }
 
-/// First 32 bytes of a frame.
+/// First 40 bytes of a frame.
 ///
 /// The header has a checksum of its own: only then can a reader trust the
 /// length of a frame whose payload is damaged, skip exactly that frame, say
@@ -201,12 +219,14 @@ pub struct FrameHeader {
     pub codec: u8,
     /// Written as 0, ignored when read.
     pub reserved: [u8; 2],
+    /// [`RecordingId`].
+    pub recording: U64,
     /// Number of the frame in the recording, from 0: a gap tells how many
     /// frames are lost, a step back that bytes were duplicated.
     pub sequence: U64,
     /// Bytes of the stored payload, at most [`MAX_PAYLOAD`].
     pub length: U32,
-    /// Bytes of the payload once decoded, at most [`MAX_PAYLOAD`].
+    /// Bytes of the payload once decoded: see [`may_decode_to`](super::limits::may_decode_to).
     pub decoded: U32,
     /// CRC-32 (IEEE) of the stored payload.
     pub payload_crc: U32,
@@ -217,7 +237,7 @@ pub struct FrameHeader {
 const _: () = assert!(size_of::<FrameHeader>() == FRAME_HEADER);
 
 /// Size of a [`FrameHeader`].
-pub const FRAME_HEADER: usize = 32;
+pub const FRAME_HEADER: usize = 40;
 
 impl FrameHeader {
     /// The same with its own checksum.
@@ -250,18 +270,18 @@ mod tests {
 
     #[test]
     fn the_file_header_is_these_bytes() {
-        let bytes = FileHeader::new(Version { major: 0x0102, minor: 0x0304 });
+        let bytes = FileHeader::new(Version { major: 0x0102, minor: 0x0304 }, RecordingId(0x0506));
         assert_eq!(
-            &bytes.as_bytes()[..16],
-            b"\x89BLTR\r\n\x1a\x02\x01\x04\x03\0\0\0\0",
+            &bytes.as_bytes()[..20],
+            b"\x89BLTR\r\n\x1a\x02\x01\x04\x03\0\0\0\0\x06\x05\0\0",
             "little-endian on every host"
         );
     }
 
     #[test]
     fn any_flipped_bit_of_the_file_header_shows() {
-        let whole = FileHeader::new(VERSION);
-        assert_eq!(whole.opening(), Opening::Whole(VERSION));
+        let whole = FileHeader::new(VERSION, RecordingId(7));
+        assert_eq!(whole.opening(), Opening::Whole(VERSION, RecordingId(7)));
         for at in 0..FILE_HEADER * 8 {
             let mut bytes = <[u8; FILE_HEADER]>::try_from(whole.as_bytes()).unwrap();
             bytes[at / 8] ^= 1 << (at % 8);
@@ -277,6 +297,7 @@ mod tests {
             kind: 4,
             codec: 0,
             reserved: [0; 2],
+            recording: U64::new(9),
             sequence: U64::new(7),
             length: U32::new(64),
             decoded: U32::new(64),

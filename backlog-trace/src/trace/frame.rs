@@ -6,13 +6,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
 
-use super::format::{Codec, FRAME_HEADER, FRAME_MAGIC, FrameHeader, Kind, MAX_PAYLOAD};
+use super::format::{Codec, FRAME_HEADER, FRAME_MAGIC, FrameHeader, Kind, MAX_PAYLOAD, RecordingId};
+use super::limits::may_decode_to;
 
 /// Below this many bytes a payload is stored raw: a compressed one would save
 /// less than the header costs.
 const WORTH_COMPRESSING: usize = 128;
 
-/// A payload larger than [`MAX_PAYLOAD`].
+/// A payload larger than a frame of its kind may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TooLarge;
 
@@ -26,12 +27,20 @@ pub(super) enum Undecodable {
 }
 
 /// Puts one whole frame into `out`, replacing what it held. LZ4 is taken where
-/// it makes the payload smaller.
-pub(super) fn encode(kind: Kind, sequence: u64, payload: &[u8], out: &mut BytesMut) -> Result<(), TooLarge> {
+/// it makes the payload smaller, and not smaller than readers believe.
+pub(super) fn encode(
+    kind: Kind,
+    (recording, sequence): (RecordingId, u64),
+    payload: &[u8],
+    out: &mut BytesMut,
+) -> Result<(), TooLarge> {
     let decoded = bounded(payload.len())?;
+    let believable = |stored: usize| {
+        u32::try_from(stored).is_ok_and(|stored| decoded <= may_decode_to(Some(kind), Codec::Lz4, stored))
+    };
     let compressed = (payload.len() >= WORTH_COMPRESSING)
         .then(|| lz4_flex::block::compress(payload))
-        .filter(|compressed| compressed.len() < payload.len());
+        .filter(|compressed| compressed.len() < payload.len() && believable(compressed.len()));
     let (codec, stored) = match &compressed {
         Some(compressed) => (Codec::Lz4, compressed.as_slice()),
         None => (Codec::Raw, payload),
@@ -41,12 +50,16 @@ pub(super) fn encode(kind: Kind, sequence: u64, payload: &[u8], out: &mut BytesM
         kind: kind as u8,
         codec: codec as u8,
         reserved: [0; 2],
+        recording: U64::new(recording.0),
         sequence: U64::new(sequence),
         length: U32::new(bounded(stored.len())?),
         decoded: U32::new(decoded),
         payload_crc: U32::new(crc32fast::hash(stored)),
         header_crc: U32::ZERO,
     };
+    if decoded > may_decode_to(Some(kind), codec, header.length.get()) {
+        return Err(TooLarge);
+    }
     out.clear();
     out.reserve(FRAME_HEADER + stored.len());
     out.put_slice(header.sealed().as_bytes());
@@ -63,15 +76,18 @@ pub(super) fn is_intact(header: &FrameHeader, stored: &[u8]) -> bool {
     header.payload_crc.get() == crc32fast::hash(stored)
 }
 
-/// The payload of a frame whose checksums are right; [`FrameHeader::parse`]
-/// has bounded what is allocated here.
+/// The payload of a frame whose checksums are right. What the header announces
+/// is believed, and allocated, only as far as it can be true.
 pub(super) fn decode(header: &FrameHeader, stored: Bytes) -> Result<Bytes, Undecodable> {
     let announced = header.decoded.get() as usize;
-    match Codec::from_number(header.codec) {
-        None => Err(Undecodable::UnknownCodec),
-        Some(Codec::Raw) if stored.len() == announced => Ok(stored),
-        Some(Codec::Raw) => Err(Undecodable::Corrupt),
-        Some(Codec::Lz4) => {
+    let codec = Codec::from_number(header.codec).ok_or(Undecodable::UnknownCodec)?;
+    if header.decoded.get() > may_decode_to(Kind::from_number(header.kind), codec, header.length.get()) {
+        return Err(Undecodable::Corrupt);
+    }
+    match codec {
+        Codec::Raw if stored.len() == announced => Ok(stored),
+        Codec::Raw => Err(Undecodable::Corrupt),
+        Codec::Lz4 => {
             let mut payload = vec![0; announced];
             match lz4_flex::block::decompress_into(&stored, &mut payload) {
                 Ok(length) if length == announced => Ok(payload.into()),
@@ -90,10 +106,10 @@ mod tests {
     #[track_caller]
     fn check(payload: &[u8], codec: Codec) {
         let mut out = BytesMut::from(&b"left over"[..]);
-        encode(Kind::Details, 3, payload, &mut out).unwrap();
+        encode(Kind::Details, (RecordingId(8), 3), payload, &mut out).unwrap();
         let header = FrameHeader::parse(&out).unwrap();
         let stored = out.freeze().slice(FRAME_HEADER..);
-        assert_eq!((header.kind, header.sequence.get()), (4, 3));
+        assert_eq!((header.kind, header.recording.get(), header.sequence.get()), (4, 8, 3));
         assert_eq!(header.codec, codec as u8);
         assert_eq!(header.length.get() as usize, stored.len());
         assert!(is_intact(&header, &stored));
@@ -119,14 +135,50 @@ mod tests {
     #[test]
     fn a_payload_over_the_bound_is_no_frame() {
         let mut out = BytesMut::new();
-        assert_eq!(encode(Kind::End, 0, &vec![0; MAX_PAYLOAD as usize + 1], &mut out), Err(TooLarge));
-        assert_eq!(encode(Kind::End, 0, &vec![0; MAX_PAYLOAD as usize], &mut out), Ok(()));
+        for (kind, most) in
+            [(Kind::Snapshot, MAX_PAYLOAD), (Kind::Session, 64 << 10), (Kind::Listener, 1 << 20)]
+        {
+            let mut encoded =
+                |length: u32| encode(kind, (RecordingId(0), 0), &vec![0; length as usize], &mut out);
+            assert_eq!((encoded(most), encoded(most + 1)), (Ok(()), Err(TooLarge)), "{kind:?}");
+        }
+    }
+
+    /// What compresses better than readers believe of its kind is stored as it is.
+    #[test]
+    fn whatever_is_written_is_read() {
+        for length in [100, 8_000, 8_193, 10_000, 100_000, 262_144] {
+            check_kind(Kind::Details, length, if length > 8_192 { Codec::Raw } else { Codec::Lz4 });
+            check_kind(Kind::Snapshot, length, Codec::Lz4);
+        }
+    }
+
+    #[track_caller]
+    fn check_kind(kind: Kind, length: usize, codec: Codec) {
+        let codec = if length < WORTH_COMPRESSING { Codec::Raw } else { codec };
+        let mut out = BytesMut::new();
+        encode(kind, (RecordingId(0), 0), &vec![0; length], &mut out).unwrap();
+        let header = FrameHeader::parse(&out).unwrap();
+        assert_eq!(header.codec, codec as u8, "{kind:?} {length}");
+        assert_eq!(decode(&header, out.freeze().slice(FRAME_HEADER..)).unwrap().len(), length);
+    }
+
+    /// LZ4 makes at most 255 bytes of one: what announces more is refused before
+    /// anything is allocated for it.
+    #[test]
+    fn a_length_that_no_compression_gives_is_refused_by_its_header() {
+        for (stored, announced) in [(1, 16 << 20), (1, 8_192), (65_000, MAX_PAYLOAD)] {
+            assert!(
+                u64::from(announced) > u64::from(may_decode_to(Some(Kind::Snapshot), Codec::Lz4, stored))
+            );
+        }
+        assert!(may_decode_to(Some(Kind::Snapshot), Codec::Lz4, 65_800) == MAX_PAYLOAD);
     }
 
     #[test]
     fn an_announced_length_that_is_wrong_is_corrupt() {
         let mut out = BytesMut::new();
-        encode(Kind::End, 0, &[0; 300], &mut out).unwrap();
+        encode(Kind::End, (RecordingId(0), 0), &[0; 300], &mut out).unwrap();
         let mut header = FrameHeader::parse(&out).unwrap();
         let stored = out.freeze().slice(FRAME_HEADER..);
         for announced in [0, 1, 299, 301, MAX_PAYLOAD] {
@@ -141,7 +193,8 @@ mod tests {
         #[test]
         fn whatever_lz4_is_given_it_answers(stored: Vec<u8>, decoded in 0..70_000u32) {
             let header = FrameHeader {
-                magic: FRAME_MAGIC, kind: 4, codec: 1, reserved: [0; 2], sequence: U64::ZERO,
+                magic: FRAME_MAGIC, kind: 4, codec: 1, reserved: [0; 2],
+                recording: U64::ZERO, sequence: U64::ZERO,
                 length: U32::ZERO, decoded: U32::new(decoded), payload_crc: U32::ZERO, header_crc: U32::ZERO,
             };
             if let Ok(payload) = decode(&header, stored.into()) {

@@ -10,11 +10,13 @@
 //! The layout is documented for other programs in `docs/recording.md`.
 
 pub mod format;
+pub mod limits;
 
 mod damage;
 mod frame;
 mod medium;
 mod payload;
+mod population;
 mod reader;
 mod replay;
 mod snapshot;

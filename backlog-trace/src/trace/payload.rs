@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::format::MAX_PAYLOAD;
+use super::limits::MOST_OWNERS;
 use crate::listener::Listener;
 
 /// Most details of one frame: 256 KiB, some milliseconds of a flood.
@@ -42,20 +43,14 @@ pub(super) fn details_from_bytes(payload: &[u8]) -> Option<Vec<Detail>> {
     records.map(|record| Detail::read_from_bytes(record).ok()).collect()
 }
 
-/// The JSON of a listener. Where a socket has so many owners that they do not
-/// fit into a frame, the first of them are kept.
+/// The JSON of a listener. Where a socket has more owners than a recording
+/// holds, the first of them are kept.
 pub(super) fn listener_json(listener: &Listener) -> serde_json::Result<Vec<u8>> {
-    let mut json = serde_json::to_vec(listener)?;
-    let mut shortened = None;
-    while json.len() > MAX_PAYLOAD as usize {
-        let listener = shortened.get_or_insert_with(|| listener.clone());
-        if listener.owners.is_empty() {
-            break;
-        }
-        listener.owners.truncate(listener.owners.len() / 2);
-        json = serde_json::to_vec(listener)?;
+    if listener.owners.len() <= MOST_OWNERS {
+        return serde_json::to_vec(listener);
     }
-    Ok(json)
+    let owners = listener.owners.iter().take(MOST_OWNERS).cloned().collect();
+    serde_json::to_vec(&Listener { owners, ..listener.clone() })
 }
 
 #[cfg(test)]
@@ -64,6 +59,8 @@ mod tests {
 
     use super::*;
     use crate::listener::Owner;
+    use crate::trace::format::{Codec, Kind};
+    use crate::trace::limits::may_decode_to;
 
     #[test]
     fn a_detail_is_these_64_bytes() {
@@ -117,9 +114,10 @@ mod tests {
             namespace: None,
         };
         let json = listener_json(&listener).unwrap();
-        assert!(json.len() <= MAX_PAYLOAD as usize);
+        let json_length = u32::try_from(json.len()).unwrap();
+        assert!(json_length <= may_decode_to(Some(Kind::Listener), Codec::Raw, json_length));
         let read: Listener = serde_json::from_slice(&json).unwrap();
-        assert!(!read.owners.is_empty() && listener.owners.starts_with(&read.owners));
+        assert_eq!(read.owners, listener.owners[..MOST_OWNERS]);
     }
 
     #[test]

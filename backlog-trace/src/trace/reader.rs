@@ -14,12 +14,14 @@ use zerocopy::FromBytes;
 
 use super::damage::{Damage, MOST_TRAILING};
 use super::format::{
-    FILE_HEADER, FILE_MAGIC, FRAME_HEADER, FRAME_MAGIC, FileHeader, FrameHeader, Kind, Opening, VERSION,
-    Version,
+    FILE_HEADER, FILE_MAGIC, FRAME_HEADER, FRAME_MAGIC, FileHeader, FrameHeader, Kind, Opening, RecordingId,
+    VERSION, Version,
 };
 use super::frame::{self, Undecodable};
+use super::limits::MOST_STATES;
 use super::medium;
 use super::payload::{self, End};
+use super::population::{self, Population};
 use super::snapshot::Assembly;
 use super::window::Window;
 use crate::event::{Event, Session};
@@ -31,6 +33,8 @@ pub struct Reader<R: Read = File> {
     frames: Frames<R>,
     session: Arc<Session>,
     assembly: Assembly,
+    population: Population,
+    name: String,
     state: State,
     details: u64,
     snapshots: u64,
@@ -86,9 +90,18 @@ impl<R: Read> Reader<R> {
                 Err(nothing_recorded(name))
             }
             Some(Frame { kind: Kind::Session, payload, .. }) => {
-                let Some(session) = json(&payload) else { return Err(uninterpretable(name)) };
-                let (state, assembly) = (State::Start, Assembly::default());
-                Ok(Self { frames, session: Arc::new(session), assembly, state, details: 0, snapshots: 0 })
+                let session = json(&payload).filter(population::is_session);
+                let Some(session) = session else { return Err(uninterpretable(name)) };
+                Ok(Self {
+                    frames,
+                    session: Arc::new(session),
+                    assembly: Assembly::default(),
+                    population: Population::default(),
+                    name: name.to_owned(),
+                    state: State::Start,
+                    details: 0,
+                    snapshots: 0,
+                })
             }
             _ => Err(uninterpretable(name)),
         }
@@ -104,12 +117,21 @@ impl<R: Read> Reader<R> {
         &self.frames.damage
     }
 
+    /// Why the events end, where the recording holds more than any host has:
+    /// what was read of it is no result then.
+    ///
+    /// # Errors
+    /// [`Exit::BadInput`].
+    pub fn within_bounds(&self) -> Result<()> {
+        self.population.too_many().map_or(Ok(()), |what| Err(too_many(&self.name, what)))
+    }
+
     fn middle(&mut self) -> Event {
-        while let Some(Frame { kind, payload, repeated }) = self.frames.next() {
+        while let Some(Frame { kind, payload, whose }) = self.frames.next() {
             let event = match kind {
                 Kind::Session => match json::<Session>(&payload) {
-                    Some(session) if session == *self.session => {
-                        self.frames.damage.repeated_frames += u64::from(repeated);
+                    Some(session) if whose != Whose::Foreign && session == *self.session => {
+                        self.frames.damage.repeated_frames += u64::from(whose == Whose::Repeated);
                         continue;
                     }
                     Some(_) => {
@@ -118,19 +140,29 @@ impl<R: Read> Reader<R> {
                     }
                     None => None,
                 },
-                Kind::Listener => json(&payload).map(|listener| Event::Listener(Arc::new(listener))),
-                Kind::Sources => json(&payload).map(|sources| Event::Sources(Arc::new(sources))),
+                Kind::Listener => json(&payload).filter(population::is_listener).map(|listener| {
+                    self.population.introduce(listener.id);
+                    Event::Listener(Arc::new(listener))
+                }),
+                Kind::Sources => json(&payload)
+                    .filter(|sources: &Vec<_>| sources.len() <= MOST_STATES)
+                    .map(|sources| Event::Sources(Arc::new(sources))),
                 Kind::Details => payload::details_from_bytes(&payload).map(Event::Details),
-                Kind::Snapshot => match json(&payload).map(|part| self.assembly.add(part)) {
-                    Some(Some(snapshot)) => Some(Event::Snapshot(Arc::new(snapshot))),
-                    Some(None) => continue,
-                    None => None,
-                },
+                Kind::Snapshot => {
+                    match json(&payload).map(|part| self.assembly.add(part, &mut self.population)) {
+                        Some(Some(snapshot)) => Some(Event::Snapshot(Arc::new(snapshot))),
+                        Some(None) => continue,
+                        None => None,
+                    }
+                }
                 Kind::End => {
                     let end = json(&payload);
                     return self.finish(end);
                 }
             };
+            if self.population.too_many().is_some() {
+                break;
+            }
             match event {
                 Some(event) => return self.count(event),
                 None => self.frames.damage.lose(Some(kind)),
@@ -153,6 +185,7 @@ impl<R: Read> Reader<R> {
         self.assembly.end();
         let damage = &mut self.frames.damage;
         damage.incomplete_snapshots = self.assembly.incomplete;
+        damage.unnamed_counts = self.assembly.unnamed;
         damage.unfinished = end.is_none();
         if let Some(end) = end {
             damage.lost_details = Some(end.details.saturating_sub(self.details));
@@ -200,19 +233,34 @@ fn uninterpretable(name: &str) -> Failure {
     .advise("take another copy of the file, if there is one")
 }
 
+fn too_many(name: &str, what: &str) -> Failure {
+    Failure::new(Exit::BadInput, format!("{name} holds {what}, which no host has: it is forged or damaged"))
+        .advise("take another copy of the file, if there is one")
+}
+
 /// A frame whose checksums are right, decoded, of a kind that this version knows.
 struct Frame {
     kind: Kind,
     payload: Bytes,
-    /// A session, and its number has been passed. It is looked at all the
-    /// same: where another recording was appended to one that was cut, this is
-    /// what tells the frames of the one from those of the other.
-    repeated: bool,
+    whose: Whose,
+}
+
+/// To whom a frame belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// To this recording, at its place.
+    Own,
+    /// Its number has been passed: a session, which is looked at all the same.
+    Repeated,
+    /// To another recording: its session.
+    Foreign,
 }
 
 /// The sound frames of a file, in the order of their numbers.
 struct Frames<R> {
     window: Window<R>,
+    /// By the file's header; where that is damaged, by the first frame.
+    recording: Option<RecordingId>,
     /// Number of the frame that should come next.
     expected: u64,
     damage: Damage,
@@ -232,9 +280,13 @@ impl<R: Read> Frames<R> {
                 .advise("name a file that backlog-trace record has written"));
         }
         let mut damage = Damage::none(VERSION);
+        let mut recording = None;
         match opening {
-            Opening::Whole(version) if version.major == VERSION.major => damage.format = version,
-            Opening::Whole(version) => return Err(wrong_version(name, version)),
+            Opening::Whole(version, id) if version.major == VERSION.major => {
+                damage.format = version;
+                recording = Some(id);
+            }
+            Opening::Whole(version, _) => return Err(wrong_version(name, version)),
             Opening::Damaged | Opening::Foreign if frame_follows => {
                 damage.header = true;
                 damage.damaged_bytes = FILE_HEADER as u64;
@@ -252,7 +304,7 @@ impl<R: Read> Frames<R> {
             }
         }
         window.skip(FILE_HEADER);
-        Ok(Self { window, expected: 0, damage })
+        Ok(Self { window, recording, expected: 0, damage })
     }
 
     fn next(&mut self) -> Option<Frame> {
@@ -288,9 +340,24 @@ impl<R: Read> Frames<R> {
         self.damage.unreadable = self.window.failure();
     }
 
+    /// A frame of another recording. What tells who observed that one is looked
+    /// at: there it begins.
+    fn foreign(&mut self, header: &FrameHeader, kind: Option<Kind>, stored: Bytes) -> Option<Frame> {
+        if kind == Some(Kind::Session) {
+            let payload = decoded(header, stored)?;
+            return Some(Frame { kind: Kind::Session, payload, whose: Whose::Foreign });
+        }
+        self.damage.foreign_frames += 1;
+        None
+    }
+
     fn accept(&mut self, header: &FrameHeader, stored: Bytes) -> Option<Frame> {
         let sequence = header.sequence.get();
         let kind = Kind::from_number(header.kind);
+        let recording = RecordingId(header.recording.get());
+        if *self.recording.get_or_insert(recording) != recording {
+            return self.foreign(header, kind, stored);
+        }
         let repeated = sequence < self.expected;
         if repeated && kind != Some(Kind::Session) {
             self.damage.repeated_frames += 1;
@@ -309,7 +376,10 @@ impl<R: Read> Frames<R> {
             return None;
         };
         match frame::decode(header, stored) {
-            Ok(payload) => Some(Frame { kind, payload, repeated }),
+            Ok(payload) => {
+                let whose = if repeated { Whose::Repeated } else { Whose::Own };
+                Some(Frame { kind, payload, whose })
+            }
             Err(Undecodable::UnknownCodec) => {
                 self.damage.newer_frames += 1;
                 None
@@ -320,6 +390,11 @@ impl<R: Read> Frames<R> {
             }
         }
     }
+}
+
+/// `None` of what only a newer version knows or no version would write.
+fn decoded(header: &FrameHeader, stored: Bytes) -> Option<Bytes> {
+    frame::is_intact(header, &stored).then(|| frame::decode(header, stored).ok()).flatten()
 }
 
 fn wrong_version(name: &str, version: Version) -> Failure {

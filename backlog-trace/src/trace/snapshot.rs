@@ -5,12 +5,14 @@
 //! into parts of bounded length, and both the part and the sum of the parts
 //! are bounded when read.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
+use super::population::Population;
 use crate::event::{ListenerCounts, NamespaceCounts, Snapshot};
 
 /// Most listeners and most namespaces of one part: with every number of them
@@ -74,13 +76,20 @@ pub(super) struct Assembly {
     /// Time of the snapshot that was given up last, so that its remaining
     /// parts do not count as further ones.
     given_up: Option<u64>,
+    /// Listeners and namespaces of what is not whole yet: of one that is in it
+    /// twice, the first counts.
+    listeners: HashSet<u32>,
+    namespaces: HashSet<u32>,
     /// Snapshots that could not become whole.
     pub(super) incomplete: u64,
+    /// Counts of listeners that no frame introduces, left out.
+    pub(super) unnamed: u64,
 }
 
 impl Assembly {
-    /// Takes the next part that was read; the snapshot, if this was its last part.
-    pub(super) fn add(&mut self, part: Part) -> Option<Snapshot> {
+    /// Takes the next part that was read; the snapshot, if this was its last
+    /// part. Whom `population` does not let in is left out and counted.
+    pub(super) fn add(&mut self, mut part: Part, population: &mut Population) -> Option<Snapshot> {
         let (mut snapshot, parts) = match self.pending.take() {
             Some((snapshot, parts)) if parts == part.part && snapshot.time == part.time => (snapshot, parts),
             unfitting => {
@@ -94,12 +103,24 @@ impl Assembly {
                 (Snapshot { time: part.time, ..Snapshot::default() }, 0)
             }
         };
+        if parts == 0 {
+            (self.listeners, self.namespaces) = (HashSet::new(), HashSet::new());
+        }
+        part.listeners.0.retain(|counts| {
+            let is_counted = population.counts(counts.id);
+            self.unnamed += u64::from(!is_counted);
+            is_counted && self.listeners.insert(counts.id)
+        });
+        part.namespaces
+            .0
+            .retain(|counts| population.is_within(counts.netns) && self.namespaces.insert(counts.netns));
         snapshot.details_seen = part.details_seen;
         snapshot.details_missed = part.details_missed;
         snapshot.listeners.extend(part.listeners.0);
         snapshot.namespaces.extend(part.namespaces.0);
         snapshot.retired.extend(part.retired.0);
         if !part.more {
+            snapshot.retired.iter().for_each(|id| population.retire(*id));
             return Some(snapshot);
         }
         if parts + 1 < MAX_PARTS {
@@ -162,6 +183,7 @@ mod tests {
     use super::*;
     use crate::event::{Figure, Reasons, Totals, Unknown};
     use crate::trace::format::MAX_PAYLOAD;
+    use crate::trace::limits::MOST_UNNAMED;
 
     fn of(listeners: usize, namespaces: usize) -> Snapshot {
         let listeners = (0..listeners)
@@ -186,9 +208,12 @@ mod tests {
         let snapshot = of(listeners, namespaces);
         let parts = parts(&snapshot).unwrap();
         assert_eq!(parts.len(), expected);
-        let mut assembly = Assembly::default();
+        let (mut assembly, mut anybody) = (Assembly::default(), Population::default());
         for (at, part) in parts.iter().enumerate() {
-            assert_eq!(assembly.add(read(part)).as_ref(), (at + 1 == expected).then_some(&snapshot));
+            assert_eq!(
+                assembly.add(read(part), &mut anybody).as_ref(),
+                (at + 1 == expected).then_some(&snapshot)
+            );
         }
         assembly.end();
         assert_eq!(assembly.incomplete, 0);
@@ -209,11 +234,11 @@ mod tests {
         let (long, mut short) = (of(3 * PART + 1, 0), of(1, 0));
         short.time += 1;
         for missing in 0..4 {
-            let mut assembly = Assembly::default();
+            let (mut assembly, mut anybody) = (Assembly::default(), Population::default());
             for (at, part) in parts(&long).unwrap().iter().enumerate() {
-                assert!(at == missing || assembly.add(read(part)).is_none());
+                assert!(at == missing || assembly.add(read(part), &mut anybody).is_none());
             }
-            assert_eq!(assembly.add(read(&parts(&short).unwrap()[0])), Some(short.clone()));
+            assert_eq!(assembly.add(read(&parts(&short).unwrap()[0]), &mut anybody), Some(short.clone()));
             assert_eq!(assembly.incomplete, 1, "part {missing} missing");
         }
     }
@@ -279,12 +304,30 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_counts_once_and_those_that_nobody_introduces_are_few() {
+        let (mut assembly, mut population) = (Assembly::default(), Population::default());
+        let twice = Part {
+            listeners: AtMostPart([of(10, 0).listeners, of(10, 0).listeners].concat()),
+            namespaces: AtMostPart([of(0, 7).namespaces, of(0, 7).namespaces].concat()),
+            ..Part::default()
+        };
+        let snapshot = assembly.add(twice, &mut population).unwrap();
+        assert_eq!((snapshot.listeners.len(), snapshot.namespaces.len()), (10, 7));
+        let many = of(MOST_UNNAMED + 9, 0);
+        let mut taken = 0;
+        for part in parts(&many).unwrap() {
+            taken = assembly.add(read(&part), &mut population).map_or(taken, |whole| whole.listeners.len());
+        }
+        assert_eq!((taken, assembly.unnamed), (MOST_UNNAMED, 9));
+    }
+
+    #[test]
     fn parts_without_end_are_given_up() {
         let endless = |part| Part { part, more: true, ..Part::default() };
-        let mut assembly = Assembly::default();
+        let (mut assembly, mut anybody) = (Assembly::default(), Population::default());
         for part in 0..MAX_PARTS {
             assert_eq!(assembly.incomplete, 0);
-            assert!(assembly.add(endless(part)).is_none());
+            assert!(assembly.add(endless(part), &mut anybody).is_none());
         }
         assembly.end();
         assert_eq!(assembly.incomplete, 1);

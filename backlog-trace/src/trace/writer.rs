@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use serde::Serialize;
 use zerocopy::IntoBytes;
 
-use super::format::{FILE_HEADER, FileHeader, Kind, VERSION};
+use super::format::{FILE_HEADER, FileHeader, Kind, RecordingId, VERSION};
 use super::payload::{self, BATCH, End};
 use super::{Medium, Overwrite, frame, medium, snapshot};
 use crate::event::{Event, Snapshot};
@@ -51,6 +51,7 @@ pub struct Saved {
 pub struct Writer<M: Medium = File> {
     medium: M,
     name: String,
+    recording: RecordingId,
     sequence: u64,
     saved: Saved,
     pending: Vec<Detail>,
@@ -76,9 +77,18 @@ impl<M: Medium> Writer<M> {
     /// # Errors
     /// [`Exit::OutputFailed`]: the medium took no header.
     pub fn begin(medium: M, name: impl Into<String>) -> Result<Self> {
+        Self::begin_as(RecordingId::draw(), medium, name)
+    }
+
+    /// The same with a number that was drawn already.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn begin_as(recording: RecordingId, medium: M, name: impl Into<String>) -> Result<Self> {
         let mut writer = Self {
             medium,
             name: name.into(),
+            recording,
             sequence: 0,
             saved: Saved::default(),
             pending: Vec::with_capacity(BATCH),
@@ -86,7 +96,7 @@ impl<M: Medium> Writer<M> {
             synced: Instant::now(),
             stopped: false,
         };
-        writer.frame.extend_from_slice(FileHeader::new(VERSION).as_bytes());
+        writer.frame.extend_from_slice(FileHeader::new(VERSION, recording).as_bytes());
         writer.put_frame()?;
         Ok(writer)
     }
@@ -212,7 +222,7 @@ impl<M: Medium> Writer<M> {
             return Ok(());
         }
         let mut frame = std::mem::take(&mut self.frame);
-        let encoded = frame::encode(kind, self.sequence, payload, &mut frame);
+        let encoded = frame::encode(kind, (self.recording, self.sequence), payload, &mut frame);
         self.frame = frame;
         encoded.map_err(|_| self.unfit(format_args!("{kind:?} of {} bytes", payload.len())))?;
         self.put_frame()?;

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::sample::{self, Seen, replayed, seen, session, small};
 use crate::event::Event;
-use crate::trace::format::FRAME_HEADER;
+use crate::trace::format::{FRAME_HEADER, RecordingId};
 use crate::trace::{Damage, Reader};
 
 /// What a replay shows if these writes of the small recording are lost.
@@ -159,6 +159,27 @@ fn of_two_recordings_in_one_file_the_first_is_shown() {
         assert!(damage.trailing && damage.unfinished);
         assert_eq!((damage.lost_frames, damage.repeated_frames), (0, 0));
     }
+}
+
+/// Bytes of another recording amid this one, as a file system or a careless
+/// copy may leave them: whole frames with numbers that fit.
+#[test]
+fn frames_of_another_recording_are_left_out_and_told() {
+    let other: Vec<Vec<u8>> = sample::writes_as(RecordingId(7));
+    for at in 3..writes().len() - 1 {
+        let mut writes = writes();
+        writes[at] = other[at].clone();
+        let (now, damage) = replayed(&joined(writes));
+        assert_eq!(now, expected(|lost| lost == at), "{at}");
+        assert_eq!((damage.foreign_frames, damage.lost_frames, damage.damaged_bytes), (1, 1, 0));
+        let sentences = damage.sentences().join("; ");
+        assert!(sentences.contains("1 frame is left out that belongs to another recording"), "{sentences}");
+    }
+    // The front of one, the rest of the other: that one's session is not there.
+    let spliced = joined(writes().into_iter().take(5).chain(other.into_iter().skip(5)));
+    let (now, damage) = replayed(&spliced);
+    assert_eq!(now, expected(|lost| lost >= 5));
+    assert!(damage.unfinished && damage.foreign_frames == 5, "{damage:?}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn a_disk_that_fills_up_at_any_byte_keeps_whole_frames_and_is_told_once() {
     for limit in 0..total {
         let can_cut = limit % 2 == 0;
         let room = Room { bytes: Vec::new(), limit, can_cut, sync_fails: false };
-        let writer = Writer::begin(room, "file");
+        let writer = Writer::begin_as(sample::ID, room, "file");
         if limit < header {
             assert_eq!(writer.err().unwrap().exit, Exit::OutputFailed);
             continue;

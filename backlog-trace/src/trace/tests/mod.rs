@@ -8,5 +8,6 @@ mod parts;
 mod private;
 mod refused;
 mod round_trip;
-mod sample;
+pub(super) mod sample;
+mod seeds;
 mod smoke;

@@ -5,7 +5,7 @@ use std::path::Path;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
 
-use super::sample::{Writes, replayed, small};
+use super::sample::{ID, Writes, replayed, small};
 use crate::failure::Exit;
 use crate::trace::format::{FRAME_MAGIC, FileHeader, FrameHeader, MAX_PAYLOAD, VERSION, Version};
 use crate::trace::{Reader, Writer};
@@ -31,15 +31,15 @@ fn what_is_no_recording() {
     check(&[0xff; 100_000], &no_recording);
     // As a transfer in text mode leaves it.
     check(&[b"\x89BLTR\n\x1a".as_slice(), &[0; 100]].concat(), &no_recording);
-    check(&[FileHeader::new(VERSION).as_bytes(), &[7; 500]].concat(), &["damaged at its start"]);
-    let mut header = FileHeader::new(VERSION);
+    check(&[FileHeader::new(VERSION, ID).as_bytes(), &[7; 500]].concat(), &["damaged at its start"]);
+    let mut header = FileHeader::new(VERSION, ID);
     header.reserved[0] = 1;
     check(header.as_bytes(), &["damaged from its start"]);
 }
 
 #[test]
 fn a_recording_without_a_frame() {
-    let header = FileHeader::new(VERSION);
+    let header = FileHeader::new(VERSION, ID);
     for length in 8..=header.as_bytes().len() {
         check(&header.as_bytes()[..length], &["ends before anything was recorded"]);
     }
@@ -66,7 +66,7 @@ fn what_cannot_be_opened() {
 fn a_newer_major_version_is_refused_with_both_versions() {
     let small: Vec<u8> = small().into_iter().skip(1).flat_map(|(bytes, _)| bytes).collect();
     for major in [0, 2, u16::MAX] {
-        let header = FileHeader::new(Version { major, minor: 3 });
+        let header = FileHeader::new(Version { major, minor: 3 }, ID);
         let versions = [&*format!("format {major}.3"), env!("CARGO_PKG_VERSION"), "reads format 1.x"];
         check(&[header.as_bytes(), &small].concat(), &versions);
     }
@@ -78,6 +78,7 @@ fn frame(kind: u8, codec: u8, sequence: u64, payload: &[u8], length: u32) -> Vec
         kind,
         codec,
         reserved: [1, 2],
+        recording: U64::new(ID.0),
         sequence: U64::new(sequence),
         length: U32::new(length),
         decoded: U32::new(length),
@@ -91,7 +92,7 @@ fn frame(kind: u8, codec: u8, sequence: u64, payload: &[u8], length: u32) -> Vec
 fn what_a_newer_minor_version_adds_is_skipped_and_counted() {
     let mut writes: Vec<Vec<u8>> = small().into_iter().map(|(bytes, _)| bytes).collect();
     let (plain, _) = replayed(&writes.concat());
-    writes[0] = FileHeader::new(Version { minor: 9, ..VERSION }).as_bytes().to_vec();
+    writes[0] = FileHeader::new(Version { minor: 9, ..VERSION }, ID).as_bytes().to_vec();
     // In the place of the second copy of the session, whose number is 1, and of the first listener.
     writes[2] = frame(99, 0, 1, b"something new", 13);
     writes[3] = frame(2, 5, 2, b"coded anew", 10);
@@ -105,7 +106,7 @@ fn what_a_newer_minor_version_adds_is_skipped_and_counted() {
 #[test]
 fn a_length_beyond_the_bound_or_the_file_is_survived() {
     let head: Vec<u8> = small().into_iter().take(3).flat_map(|(bytes, _)| bytes).collect();
-    for (length, damaged, cut) in [(MAX_PAYLOAD, 0, 42), (MAX_PAYLOAD + 1, 42, 0), (u32::MAX, 42, 0)] {
+    for (length, damaged, cut) in [(MAX_PAYLOAD, 0, 50), (MAX_PAYLOAD + 1, 50, 0), (u32::MAX, 50, 0)] {
         let bytes = [head.clone(), frame(4, 0, 2, b"ten bytes!", length)].concat();
         let (shown, damage) = replayed(&bytes);
         assert_eq!(shown.len(), 2);

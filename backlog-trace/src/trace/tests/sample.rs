@@ -12,12 +12,14 @@ use crate::event::{
     Source, SourceState, Totals, Unknown,
 };
 use crate::listener::{Listener, Owner};
+use crate::trace::format::RecordingId;
+use crate::trace::limits::MOST_COMM;
 use crate::trace::{Damage, Medium, Reader, Writer};
 
 /// Events in a form that can be compared; details one by one, because how
 /// they are grouped is not part of the promise.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Seen {
+pub(in crate::trace) enum Seen {
     Started(Session),
     Listener(Listener),
     Detail(Detail),
@@ -26,7 +28,7 @@ pub(super) enum Seen {
     Finished,
 }
 
-pub(super) fn seen(events: impl IntoIterator<Item = Event>) -> Vec<Seen> {
+pub(in crate::trace) fn seen(events: impl IntoIterator<Item = Event>) -> Vec<Seen> {
     let mut all = Vec::new();
     for event in events {
         match event {
@@ -43,7 +45,7 @@ pub(super) fn seen(events: impl IntoIterator<Item = Event>) -> Vec<Seen> {
 }
 
 /// What a replay of `bytes` shows, and what it misses.
-pub(super) fn replayed(bytes: &[u8]) -> (Vec<Seen>, Damage) {
+pub(in crate::trace) fn replayed(bytes: &[u8]) -> (Vec<Seen>, Damage) {
     let mut events = Vec::new();
     let reader = Reader::from_bytes(bytes).unwrap();
     let damage = crate::trace::replay(reader, |event| {
@@ -54,7 +56,7 @@ pub(super) fn replayed(bytes: &[u8]) -> (Vec<Seen>, Damage) {
     (seen(events), damage)
 }
 
-pub(super) fn recorded(events: &[Event]) -> Vec<u8> {
+pub(in crate::trace) fn recorded(events: &[Event]) -> Vec<u8> {
     let mut writer = Writer::begin(Vec::new(), "memory").unwrap();
     for event in events {
         writer.write(event).unwrap();
@@ -64,7 +66,7 @@ pub(super) fn recorded(events: &[Event]) -> Vec<u8> {
 
 /// Keeps each write apart: the file header and then one frame each.
 #[derive(Default)]
-pub(super) struct Writes(pub(super) Vec<Vec<u8>>);
+pub(in crate::trace) struct Writes(pub(in crate::trace) Vec<Vec<u8>>);
 
 impl io::Write for Writes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -85,20 +87,27 @@ impl Medium for Writes {
     }
 }
 
+/// The number of the small recording.
+pub(in crate::trace) const ID: RecordingId = RecordingId(0x0102_0304_0506_0708);
+
 /// A small recording in the writes it consists of, each with the event that
 /// is lost with it.
-pub(super) fn small() -> Vec<(Vec<u8>, Option<Event>)> {
-    let events = small_observation();
-    let mut writer = Writer::begin(Writes::default(), "memory").unwrap();
-    for event in &events {
-        writer.write(event).unwrap();
-    }
-    let writes = writer.into_medium().0;
+pub(in crate::trace) fn small() -> Vec<(Vec<u8>, Option<Event>)> {
+    let (events, writes) = (small_observation(), writes_as(ID));
     // The header and two copies of the session come before the other events.
     let lost_with = [None, None, None].into_iter().chain(events.into_iter().skip(1).map(Some));
     let all: Vec<_> = writes.into_iter().zip(lost_with).collect();
     assert_eq!(all.len(), 3 + 7, "one write for each");
     all
+}
+
+/// The small recording's writes under another number.
+pub(in crate::trace) fn writes_as(id: RecordingId) -> Vec<Vec<u8>> {
+    let mut writer = Writer::begin_as(id, Writes::default(), "memory").unwrap();
+    for event in small_observation() {
+        writer.write(&event).unwrap();
+    }
+    writer.into_medium().0
 }
 
 fn small_observation() -> Vec<Event> {
@@ -116,7 +125,7 @@ fn small_observation() -> Vec<Event> {
     ]
 }
 
-pub(super) fn session() -> Session {
+pub(in crate::trace) fn session() -> Session {
     Session {
         version: "0.1.0".to_owned(),
         host: "web-1".to_owned(),
@@ -134,7 +143,7 @@ pub(super) fn session() -> Session {
     }
 }
 
-pub(super) fn listener(id: u32) -> Listener {
+pub(in crate::trace) fn listener(id: u32) -> Listener {
     Listener {
         id,
         keys: vec![4129 + u64::from(id)],
@@ -156,7 +165,7 @@ pub(super) fn listener(id: u32) -> Listener {
 }
 
 /// A detail that differs from others of another number in most bytes.
-pub(super) fn detail(number: u64) -> Detail {
+pub(in crate::trace) fn detail(number: u64) -> Detail {
     let noise = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
     let mut peer = [0; 16];
     peer[..8].copy_from_slice(&noise);
@@ -182,7 +191,7 @@ pub(super) fn detail(number: u64) -> Detail {
     }
 }
 
-pub(super) fn snapshot(time: u64) -> Snapshot {
+pub(in crate::trace) fn snapshot(time: u64) -> Snapshot {
     let totals = Totals { syns: 500 + time, established: 185, limit: 128, ..Totals::default() };
     Snapshot {
         time,
@@ -232,7 +241,12 @@ fn any_session() -> impl Strategy<Value = Session> {
 }
 
 fn any_listener() -> impl Strategy<Value = Listener> {
-    let owner = (any::<u32>(), hostile_text()).prop_map(|(pid, comm)| Owner { pid, comm });
+    let owner = (any::<u32>(), hostile_text()).prop_map(|(pid, mut comm)| {
+        while comm.len() > MOST_COMM {
+            comm.pop();
+        }
+        Owner { pid, comm }
+    });
     let place = (any::<u32>(), prop::option::of(any::<u64>()), any::<IpAddr>(), any::<u16>(), any::<u64>());
     let name = || prop::option::of(hostile_text());
     let held = (prop::collection::vec(owner, 0..3), name(), name());
@@ -343,7 +357,7 @@ fn sources(is_missing: bool) -> Vec<SourceState> {
 }
 
 /// A whole observation with anything in it.
-pub(super) fn any_observation() -> impl Strategy<Value = Vec<Event>> {
+pub(in crate::trace) fn any_observation() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         any_listener().prop_map(|listener| Event::Listener(Arc::new(listener))),
         prop::collection::vec(any_detail(), 0..20).prop_map(Event::Details),
