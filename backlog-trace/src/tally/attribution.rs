@@ -6,7 +6,7 @@
 //! which by contract comes later. The waiting room is bounded: when it is full
 //! the oldest goes on without a name rather than being lost.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use backlog_trace_common::detail::Detail;
@@ -32,19 +32,30 @@ pub struct Attributed {
 pub struct Attribution {
     listeners: HashMap<u32, Arc<Listener>>,
     by_key: HashMap<u64, u32>,
-    held: VecDeque<Detail>,
+    /// Details that wait, by the order in which they came.
+    held: BTreeMap<u64, Detail>,
+    /// Their places in that order, by key: whoever is introduced takes its own
+    /// and asks no other.
+    waiting: HashMap<u64, VecDeque<u64>>,
+    arrived: u64,
 }
 
 impl Attribution {
     /// A listener entered the book or changed; details that waited for it go to `out`.
     pub fn learn(&mut self, listener: &Arc<Listener>, out: &mut Vec<Attributed>) {
+        let known = self.listeners.insert(listener.id, Arc::clone(listener));
+        for key in known.iter().flat_map(|known| &known.keys) {
+            self.disown(*key, listener.id);
+        }
+        let mut own = Vec::new();
         for key in &listener.keys {
             self.by_key.insert(*key, listener.id);
+            own.extend(self.waiting.remove(key).unwrap_or_default());
         }
-        self.listeners.insert(listener.id, Arc::clone(listener));
-        if self.held.iter().any(|detail| listener.keys.contains(&detail.listener)) {
-            for detail in std::mem::take(&mut self.held) {
-                self.place_one(detail, out);
+        own.sort_unstable();
+        for place in own {
+            if let Some(detail) = self.held.remove(&place) {
+                out.push(Attributed { who: Who::Known(Arc::clone(listener)), detail });
             }
         }
     }
@@ -58,7 +69,8 @@ impl Attribution {
 
     /// Nothing waits any longer: what is held goes on without a name.
     pub fn release(&mut self, out: &mut Vec<Attributed>) {
-        let held = self.held.drain(..);
+        let held = std::mem::take(&mut self.held).into_values();
+        self.waiting = HashMap::new();
         out.extend(held.map(|detail| Attributed { who: Who::unknown(&detail), detail }));
     }
 
@@ -66,9 +78,13 @@ impl Attribution {
     pub fn forget(&mut self, id: u32) {
         let Some(listener) = self.listeners.remove(&id) else { return };
         for key in &listener.keys {
-            if self.by_key.get(key) == Some(&id) {
-                self.by_key.remove(key);
-            }
+            self.disown(*key, id);
+        }
+    }
+
+    fn disown(&mut self, key: u64, id: u32) {
+        if self.by_key.get(&key) == Some(&id) {
+            self.by_key.remove(&key);
         }
     }
 
@@ -84,11 +100,23 @@ impl Attribution {
             return;
         }
         if self.held.len() >= HELD_DETAILS
-            && let Some(oldest) = self.held.pop_front()
+            && let Some((_, oldest)) = self.held.pop_first()
         {
+            self.no_longer_waits(oldest.listener);
             out.push(Attributed { who: Who::unknown(&oldest), detail: oldest });
         }
-        self.held.push_back(detail);
+        self.waiting.entry(detail.listener).or_default().push_back(self.arrived);
+        self.held.insert(self.arrived, detail);
+        self.arrived += 1;
+    }
+
+    /// The oldest of all is the oldest of its key.
+    fn no_longer_waits(&mut self, key: u64) {
+        let Some(places) = self.waiting.get_mut(&key) else { return };
+        places.pop_front();
+        if places.is_empty() {
+            self.waiting.remove(&key);
+        }
     }
 }
 
@@ -146,6 +174,37 @@ pub(super) mod tests {
         assert_eq!(names(&out), [(20, Some(4))]);
         attribution.learn(&listener(3, &[10]), &mut out);
         assert_eq!(names(&out), [(20, Some(4)), (10, Some(3)), (10, Some(3))]);
+    }
+
+    /// A listener that is told anew has the keys that are told then.
+    #[test]
+    fn keys_that_are_told_no_more_lead_nowhere() {
+        let (mut attribution, mut out) = (Attribution::default(), Vec::new());
+        for key in 0..1000 {
+            attribution.learn(&listener(3, &[key]), &mut out);
+        }
+        assert_eq!(attribution.by_key.len(), 1);
+        attribution.learn(&listener(4, &[999]), &mut out);
+        attribution.forget(3);
+        attribution.place(&[detail(999), detail(5)], &mut out);
+        assert_eq!(names(&out), [(999, Some(4))]);
+    }
+
+    /// Each of many that are introduced takes what is its own, in the order in
+    /// which it came, and looks at no other: this took a minute.
+    #[test]
+    fn who_waits_is_found_by_its_key() {
+        let (mut attribution, mut out) = (Attribution::default(), Vec::new());
+        let count = u32::try_from(HELD_DETAILS).unwrap();
+        let details: Vec<Detail> = (0..u64::from(count)).map(detail).collect();
+        attribution.place(&details, &mut out);
+        let begin = std::time::Instant::now();
+        for id in (0..count).rev() {
+            attribution.learn(&listener(id, &[u64::from(id)]), &mut out);
+        }
+        assert_eq!(out.len(), HELD_DETAILS);
+        assert!(attribution.held.is_empty() && attribution.waiting.is_empty());
+        assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
     }
 
     #[test]

@@ -28,11 +28,13 @@ pub struct Bounds {
     pub per_port: usize,
     /// Of all.
     pub overall: usize,
+    /// Of one client at one port: so many addresses of the port that it knocks at.
+    pub per_client: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { per_port: 65_536, overall: 262_144 }
+        Self { per_port: 65_536, overall: 262_144, per_client: 16 }
     }
 }
 
@@ -171,7 +173,7 @@ impl Connections {
         }
         let port = knock.at.port;
         self.give_up(knock.time);
-        let forgotten = self.make_room(port, knock.time);
+        let forgotten = self.make_room(port, knock);
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let followed = self.ports.entry(port).or_default();
@@ -262,7 +264,16 @@ impl Connections {
         }
     }
 
-    fn make_room(&mut self, port: Port, now: u64) -> Option<u32> {
+    fn make_room(&mut self, port: Port, knock: &Knock) -> Option<u32> {
+        let (now, peer) = (knock.time, knock.peer);
+        let of_peer = self.ports.get(&port).and_then(|followed| followed.open.get(&peer));
+        if let Some(of_peer) = of_peer.filter(|of_peer| of_peer.len() >= self.bounds.per_client) {
+            let oldest = of_peer.iter().map(|lost| lost.ticket).min()?;
+            return self
+                .forget(port, (oldest, peer))
+                .filter(|lost| !is_over(lost, now))
+                .map(|lost| lost.refused_by);
+        }
         let own = self.ports.get(&port).map_or(0, |followed| followed.total);
         let from = if own >= self.bounds.per_port {
             port

@@ -39,7 +39,7 @@ impl Cookies {
     /// Those of one stretch of an observation.
     pub fn of(totals: &Totals) -> Self {
         let refused = [Reason::CookieAckAcceptQueueFull, Reason::CookieAckChildFailed, Reason::CookieAckLost];
-        let refused: u64 = refused.iter().map(|reason| totals.reasons[*reason]).sum();
+        let refused: u64 = refused.iter().map(|reason| totals.reasons[*reason]).fold(0, u64::saturating_add);
         Self {
             sent: totals.reasons[Reason::SynCookieSent],
             valid: totals.established_by_cookie.saturating_add(refused),

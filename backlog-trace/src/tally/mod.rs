@@ -31,7 +31,7 @@ pub use demand::{Cookies, Demand};
 pub use difference::{since, union};
 pub use endpoint::{Endpoint, Port};
 pub use peer::Peer;
-pub use plane::CLOSED_KEPT;
+pub use plane::{CLOSED_KEPT, RESTING_TOLD};
 pub use reason_filter::ReasonFilter;
 pub use recovery::Recoveries;
 pub use report::{ConnectionCounts, DetailCounts, ListenerReport, Report};

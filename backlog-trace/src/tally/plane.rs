@@ -16,6 +16,9 @@ use backlog_trace_common::reason::Class;
 use super::{DetailCounts, NamespaceAudit, SocketDrops, audit_namespaces, audit_socket, since, union};
 use crate::event::{ListenerCounts, NamespaceCounts, Snapshot, Totals};
 
+/// Namespaces that the report of an interval tells of though nothing moved there.
+pub const RESTING_TOLD: usize = 128;
+
 /// Closed listeners that a report still names (about 2 KiB each).
 pub const CLOSED_KEPT: usize = 1024;
 
@@ -112,8 +115,9 @@ impl Plane {
     pub(super) fn cut(&mut self) {
         self.cut = self.now;
         self.details_at_cut = self.details;
-        self.listeners_at_cut.clear();
-        self.namespaces_at_cut.clear();
+        // Not cleared: that would cost their capacity each time.
+        self.listeners_at_cut = HashMap::new();
+        self.namespaces_at_cut = BTreeMap::new();
         self.folded_since_cut = Folded::default();
     }
 
@@ -158,13 +162,22 @@ impl Plane {
         }
     }
 
-    /// The balance of every namespace.
+    /// The balance of every namespace; in an interval, where they are many, of
+    /// those that moved.
     pub(super) fn audit(&self, stretch: Stretch) -> Vec<NamespaceAudit> {
-        let stood = |netns: u32| match stretch {
-            Stretch::Whole => None,
-            Stretch::Interval => self.namespaces_at_cut.get(&netns).or_else(|| self.namespaces.get(&netns)),
-        };
-        audit_namespaces(self.namespaces.values().map(|now| (now, stood(now.netns))))
+        match stretch {
+            Stretch::Whole => audit_namespaces(self.namespaces.values().map(|now| (now, None))),
+            Stretch::Interval if self.namespaces.len() > RESTING_TOLD => {
+                let moved = self.namespaces_at_cut.iter();
+                audit_namespaces(
+                    moved.filter_map(|(netns, stood)| Some((self.namespaces.get(netns)?, Some(stood)))),
+                )
+            }
+            Stretch::Interval => audit_namespaces(self.namespaces.values().map(|now| {
+                // One that has not moved since the cut stands where it stood.
+                (now, Some(self.namespaces_at_cut.get(&now.netns).unwrap_or(now)))
+            })),
+        }
     }
 
     /// How complete the details are.
@@ -272,6 +285,28 @@ mod tests {
         }
         plane.cut();
         assert_eq!(plane.folded(Stretch::Interval).listeners, 0);
+    }
+
+    /// However many there are: an interval tells of what moved in it.
+    #[test]
+    fn of_many_namespaces_an_interval_tells_those_that_moved() {
+        let counts = |netns: usize, kernel: u64| NamespaceCounts {
+            netns: u32::try_from(netns).unwrap(),
+            kernel: [kernel; 6],
+            ..NamespaceCounts::default()
+        };
+        let at = |time, namespaces| Snapshot { time, namespaces, ..Snapshot::default() };
+        for (count, told) in [(RESTING_TOLD, RESTING_TOLD), (RESTING_TOLD + 1, 2)] {
+            let mut plane = Plane::default();
+            plane.take(&at(1, (0..count).map(|netns| counts(netns, 1)).collect()));
+            assert_eq!(plane.audit(Stretch::Interval).len(), count);
+            plane.cut();
+            plane.take(&at(2, vec![counts(3, 5), counts(9, 1)]));
+            let audits = plane.audit(Stretch::Interval);
+            assert_eq!((audits.len(), plane.audit(Stretch::Whole).len()), (told, count));
+            let moved = audits.iter().find(|audit| audit.netns == 3).unwrap();
+            assert_eq!(moved.kernel.unwrap()[0], 4);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The state that events build up, and the reports that can be read from it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use backlog_trace_common::detail::{Detail, Kind, Outcome};
@@ -27,6 +27,8 @@ pub struct Tally {
     attribution: Attribution,
     connections: Connections,
     accounts: HashMap<u32, Account>,
+    /// Of those, which have something of the current interval.
+    moved: BTreeSet<u32>,
     /// Of listeners that are not named any more.
     folded: Account,
     plane: Plane,
@@ -107,7 +109,11 @@ impl Tally {
     pub fn cut(&mut self) -> Report {
         let report = self.report(Stretch::Interval);
         self.plane.cut();
-        self.accounts.values_mut().for_each(|account| account.interval = ConnectionCounts::default());
+        for id in std::mem::take(&mut self.moved) {
+            if let Some(account) = self.accounts.get_mut(&id) {
+                account.interval = ConnectionCounts::default();
+            }
+        }
         self.folded.interval = ConnectionCounts::default();
         report
     }
@@ -126,6 +132,7 @@ impl Tally {
     /// A closed listener is not named any more: what is known of its clients
     /// goes where its counts went.
     fn fold(&mut self, id: u32) {
+        self.moved.remove(&id);
         if let Some(account) = self.accounts.remove(&id) {
             self.folded.whole.add(&account.whole);
             self.folded.interval.add(&account.interval);
@@ -136,6 +143,7 @@ impl Tally {
     /// What details tell of a listener, also of one that is not named any more.
     fn account(&mut self, listener: u32) -> &mut Account {
         if self.attribution.listener(listener).is_some() {
+            self.moved.insert(listener);
             self.accounts.entry(listener).or_default()
         } else {
             &mut self.folded
@@ -212,7 +220,10 @@ impl Tally {
 
     fn report(&self, stretch: Stretch) -> Report {
         let mut ids = self.plane.ids(stretch);
-        ids.extend(self.accounts.keys());
+        match stretch {
+            Stretch::Whole => ids.extend(self.accounts.keys()),
+            Stretch::Interval => ids.extend(&self.moved),
+        }
         ids.sort_unstable();
         ids.dedup();
         let mut listeners: Vec<ListenerReport> =

@@ -9,6 +9,10 @@ use super::paint::{HEADING, painted};
 /// Blanks between two columns.
 const GAP: usize = 2;
 
+/// To how much a column grows by itself: a name that is longer stands out of
+/// its row, and costs the rows after it nothing.
+const WIDEST: usize = 64;
+
 /// Blanks in front of what did not fit into the line before.
 const INDENT: usize = 2;
 
@@ -92,7 +96,10 @@ impl Grid {
             let grown: Vec<Column> = line
                 .iter()
                 .zip(&here)
-                .map(|(column, (text, _))| Column { width: column.width.max(text.width()), ..*column })
+                .map(|(column, (text, _))| Column {
+                    width: column.width.max(text.width().min(WIDEST)),
+                    ..*column
+                })
                 .collect();
             if self.edge.is_none_or(|edge| indent(at) + total(&grown) <= edge) {
                 *line = grown;
@@ -171,6 +178,14 @@ mod tests {
                 .replace("   HOW  WHAT", "   HOW\n  WHAT")
                 .as_str(),
         );
+    }
+
+    #[test]
+    fn one_long_name_does_not_widen_every_row_after_it() {
+        let mut grid = Grid::new(COLUMNS, None);
+        let mut lines = |who: &str| grid.row([who, "2", "3"].map(|text| (text.to_owned(), Style::new())));
+        assert!(lines(&"x".repeat(10_000)).concat().len() > 10_000);
+        assert!(lines("one").concat().len() < 2 * WIDEST);
     }
 
     #[test]

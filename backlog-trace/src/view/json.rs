@@ -17,6 +17,10 @@ use crate::tally::{
 /// Version of the JSON contract.
 pub(super) const VERSION: u8 = 1;
 
+/// Processes that are told of one listener: they stand in every line about it,
+/// and thousands can hold one socket.
+pub(super) const OWNERS_TOLD: usize = 64;
+
 /// A listener; `null` stands for what is not known.
 #[derive(Serialize)]
 pub(super) struct ListenerPart<'a> {
@@ -28,6 +32,9 @@ pub(super) struct ListenerPart<'a> {
     port: u16,
     inode: Option<u64>,
     owners: &'a [Owner],
+    /// How many others there are, where not all of them are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owners_more: Option<usize>,
     cgroup: Option<&'a str>,
     /// How many closed listeners this is, where they are not named any more.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +51,8 @@ impl<'a> ListenerPart<'a> {
                 address: Some(listener.address),
                 port: listener.port,
                 inode: Some(listener.inode),
-                owners: &listener.owners,
+                owners: listener.owners.get(..OWNERS_TOLD).unwrap_or(&listener.owners),
+                owners_more: listener.owners.len().checked_sub(OWNERS_TOLD).filter(|more| *more > 0),
                 cgroup: listener.cgroup.as_deref(),
                 closed_listeners: None,
             },
@@ -56,6 +64,7 @@ impl<'a> ListenerPart<'a> {
                 port: *port,
                 inode: None,
                 owners: &[],
+                owners_more: None,
                 cgroup: None,
                 closed_listeners: None,
             },
@@ -67,6 +76,7 @@ impl<'a> ListenerPart<'a> {
                 port: 0,
                 inode: None,
                 owners: &[],
+                owners_more: None,
                 cgroup: None,
                 closed_listeners: Some(*listeners),
             },

@@ -37,6 +37,21 @@ fn a_retry_is_the_same_connection_and_another_port_is_another() {
     assert_eq!(connections.lost(&other_netns), (Encounter::First, None));
 }
 
+/// Each packet of a client is compared with every address of the port where it
+/// was refused: those are bounded, and what is forgotten is counted.
+#[test]
+fn a_client_at_very_many_addresses_of_a_port_is_followed_at_some() {
+    let mut connections = Connections::bounded(Bounds { per_client: 3, ..Bounds::default() });
+    let at = |listener: u32| format!("10.0.1.{listener}");
+    let forgotten: Vec<Option<u32>> = (0..5)
+        .map(|listener| connections.lost(&knock((listener, &at(listener)), 1, 100 + u64::from(listener))).1)
+        .collect();
+    assert_eq!(forgotten, [None, None, None, Some(0), Some(1)]);
+    assert_eq!(connections.followed(), 3);
+    assert_eq!(connections.established(&knock((1, &at(1)), 1, 200)), None);
+    assert!(connections.established(&knock((4, &at(4)), 1, 200)).is_some());
+}
+
 #[test]
 fn a_client_believes_and_sends_data_once() {
     let mut connections = Connections::default();
@@ -128,7 +143,7 @@ fn a_port_that_is_used_again_after_the_last_try_is_another_connection() {
 
 #[test]
 fn the_oldest_is_forgotten_at_either_bound() {
-    let mut connections = Connections::bounded(Bounds { per_port: 2, overall: 3 });
+    let mut connections = Connections::bounded(Bounds { per_port: 2, overall: 3, ..Bounds::default() });
     let other = |client, time| {
         let mut knock = knock((9, "10.0.0.1"), client, time);
         knock.at = Endpoint::new(5, "10.0.0.1".parse().expect("an address"), 9090);
@@ -148,7 +163,7 @@ fn the_oldest_is_forgotten_at_either_bound() {
 
 #[test]
 fn one_whose_client_gave_up_makes_room_and_was_followed_to_its_end() {
-    let mut connections = Connections::bounded(Bounds { per_port: 1, overall: 9 });
+    let mut connections = Connections::bounded(Bounds { per_port: 1, overall: 9, ..Bounds::default() });
     connections.lost(&knock(FIRST, 1, 0));
     assert_eq!(connections.lost(&knock(FIRST, 2, 131 * SECOND)), (Encounter::First, None));
     assert_eq!(connections.lost(&knock(FIRST, 3, 132 * SECOND)), (Encounter::First, Some(1)));
@@ -158,7 +173,7 @@ proptest! {
     /// Whatever happens, the bounds hold and the books agree with each other.
     #[test]
     fn bounds_hold(steps in proptest::collection::vec((0u8..3, 0usize..5, 0u16..12, 1u16..3), 0..400)) {
-        let mut connections = Connections::bounded(Bounds { per_port: 5, overall: 9 });
+        let mut connections = Connections::bounded(Bounds { per_port: 5, overall: 9, ..Bounds::default() });
         let places = [FIRST, SUCCESSOR, ELSEWHERE, ANY, ANY_OF_BOTH];
         let (mut first, mut gone) = (0usize, 0usize);
         for (time, (what, place, client, port)) in (0u64..).zip(steps) {
