@@ -6,26 +6,24 @@
 //! because naming sockets reads `/proc` and netlink and must never delay what
 //! prints. This module refuses to know what is observed, and by what means.
 
+pub(crate) mod queue;
+
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use crate::confine;
 use crate::event::{Clock, Event, HookState, Session, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::host_netns;
 
-/// Events that may wait for a slow consumer; beyond it the observation waits,
-/// and what overflows is the ring buffer, where it is counted.
-const QUEUE: usize = 1024;
+pub(crate) use queue::Events;
+pub use queue::Received;
 
 /// What an observation sends: events, and at most one failure, after which
 /// nothing comes.
 pub type Sent = Result<Event>;
-
-/// Where an observation sends its events.
-pub(crate) type Events = mpsc::Sender<Sent>;
 
 /// An observation that has begun.
 pub(crate) trait Watch {
@@ -47,7 +45,7 @@ pub(crate) trait Watch {
 pub struct Begun {
     /// What it sees. They end with [`Event::Finished`], or with the failure
     /// that ended the observation.
-    pub events: mpsc::Receiver<Sent>,
+    pub events: Received,
     /// Lets it go on, confined ([`crate::confine`]).
     pub go: oneshot::Sender<()>,
     /// Asks it to look at everything now, and to send [`Event::Mark`] then.
@@ -67,7 +65,7 @@ pub(crate) async fn start<W: Watch>(
     begin: impl FnOnce(Events) -> Result<W> + Send + 'static,
 ) -> Result<Begun> {
     let (go, told) = oneshot::channel();
-    let (events, receiver) = mpsc::channel(QUEUE);
+    let (events, receiver) = queue::queue();
     let (begun, outcome) = oneshot::channel();
     let (stopper, stopped) = oneshot::channel();
     let look = Arc::new(Notify::new());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::process::Child;
 use tokio::runtime;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::Format;
@@ -28,7 +28,7 @@ use crate::event::{Event, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::{Book, Filter};
 use crate::probe;
-use crate::source::{Begun, Sent};
+use crate::source::{Begun, Received};
 use crate::step::Steps;
 use crate::tally::Selection;
 use crate::trace::{Medium, Writer};
@@ -211,7 +211,7 @@ impl Run {
 
     async fn until_over(
         mut self,
-        mut events: mpsc::Receiver<Sent>,
+        mut events: Received,
         mut signals: Signals,
         deadline: Option<Instant>,
         sink: &mut Sink<'_>,

@@ -6,10 +6,11 @@ use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::event::Snapshot;
+use crate::source::queue::queue;
 
 /// Keeps what it was given; fails as it is told to.
 #[derive(Default)]
@@ -45,9 +46,9 @@ impl View for Witness {
 
 /// Sends one snapshot; when it is asked, a mark; when it is stopped, another
 /// snapshot and the end.
-fn probe() -> (oneshot::Sender<()>, Arc<Notify>, Receiver<Sent>) {
+fn probe() -> (oneshot::Sender<()>, Arc<Notify>, Received) {
     let (stop, mut stopped) = oneshot::channel();
-    let (events, receiver) = mpsc::channel(4);
+    let (events, receiver) = queue();
     let look = Arc::new(Notify::new());
     let asked = Arc::clone(&look);
     tokio::spawn(async move {
@@ -148,7 +149,7 @@ async fn an_observation_that_breaks_off_is_no_whole_one() {
     let (stop, _stopped) = oneshot::channel();
     let (_signal, interrupt) = oneshot::channel();
     let (_mark, marks) = mpsc::channel(1);
-    let (events, receiver) = mpsc::channel(1);
+    let (events, receiver) = queue();
     events.send(Ok(Event::Snapshot(Arc::new(Snapshot::default())))).await.expect("room");
     drop(events);
     let run = Run::new(stop, Arc::new(Notify::new()), None);
