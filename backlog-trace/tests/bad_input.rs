@@ -18,6 +18,7 @@ use backlog_trace::probe::RUNGS;
 use backlog_trace::trace::format::{FILE_HEADER, FileHeader, RecordingId, VERSION, Version};
 use backlog_trace::trace::{Overwrite, Writer};
 use clap::ValueEnum;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::thread::CapabilitySet;
 use tool::{BTF, Circumstances, Loaded, NOBODY, is_root, may_run, tool, types_without};
 use zerocopy::IntoBytes;
@@ -130,18 +131,22 @@ fn a_recording_that_cannot_be_made() {
     let directory = tempfile::tempdir().unwrap();
     let precious = directory.path().join("precious");
     fs::write(&precious, "precious").unwrap();
+    // What is no regular file; not one of /dev, which a fault could remove.
+    let pipe = directory.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let (folder, file) = (directory.path().to_str().unwrap(), precious.to_str().unwrap());
     for (path, word) in [
         ("/nonexistent/x", "No such file or directory"),
         (folder, "is a directory"),
         (file, "File exists"),
         ("/etc/passwd/x", "Not a directory"),
-        ("/dev/full", "File exists"),
+        (pipe.to_str().unwrap(), "File exists"),
     ] {
         check(&mut tool(&["record", "-o", path]), Exit::OutputFailed, &[path, word]);
     }
     check(&mut tool(&["record", "--overwrite", "-o", folder]), Exit::OutputFailed, &["is a directory"]);
     assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+    assert!(pipe.exists());
 }
 
 /// A recording that lasted ten seconds.

@@ -294,7 +294,7 @@ fn a_standard_output_that_is_closed_is_told_by_the_exit_code() {
         "selftest --list",
         "hist --duration 1s",
         "live",
-        "record -o /dev/null",
+        "record -o /nonexistent/new",
         "--help",
     ] {
         let mut command = tool(&arguments.split(' ').collect::<Vec<_>>());

@@ -142,6 +142,8 @@ pub(super) fn advice(kind: ErrorKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[track_caller]
@@ -162,7 +164,11 @@ mod tests {
         check_refused(&file.join("below"), Overwrite::Refuse, "Not a directory");
         check_refused(dir.path(), Overwrite::Refuse, "is a directory");
         check_refused(dir.path(), Overwrite::Replace, "is a directory");
-        check_refused(Path::new("/dev/full"), Overwrite::Replace, "not a regular file");
+        // Not /dev/full: what fails here would remove it.
+        let pipe = dir.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        check_refused(&pipe, Overwrite::Replace, "not a regular file");
+        assert!(pipe.exists());
         check_refused(Path::new("/proc/recording"), Overwrite::Refuse, "");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
     }
