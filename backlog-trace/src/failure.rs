@@ -29,6 +29,9 @@ pub enum Exit {
     CommandFailed = 8,
     /// `selftest`: at least one scenario did not come out as the kernel counted.
     SelftestFailed = 9,
+    /// A limit on this process or on its cgroup leaves too little room: memory,
+    /// stack, threads or open files.
+    NoRoom = 10,
     /// `check`: hooks that can be done without are missing, or what other
     /// figures are read from. An observation: nothing could be attached, so
     /// sockets and counters were polled. `listeners`: none is seen, and not

@@ -9,7 +9,7 @@
 pub(crate) mod queue;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -17,6 +17,7 @@ use crate::confine;
 use crate::event::{Clock, Event, HookState, Session, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::host_netns;
+use crate::resource_limits;
 
 pub(crate) use queue::Events;
 pub use queue::Received;
@@ -73,7 +74,7 @@ pub(crate) async fn start<W: Watch>(
     std::thread::Builder::new()
         .name("observe".to_owned())
         .spawn(move || thread(begin, &events, begun, told, stopped, &asked))
-        .map_err(|error| Failure::internal("no thread for the observation", error))?;
+        .map_err(|error| resource_limits::not_made("the thread that observes", &error))?;
     match outcome.await {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => return Err(failure),
@@ -98,7 +99,7 @@ fn thread<W: Watch>(
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = begun.send(Err(Failure::internal("no runtime for the observation", error)));
+            let _ = begun.send(Err(resource_limits::not_made("what the observation waits with", &error)));
             return;
         }
     };
@@ -145,8 +146,50 @@ pub(crate) fn session(hooks: Vec<HookState>, sources: Vec<SourceState>) -> Sessi
     }
 }
 
-/// `CLOCK_MONOTONIC` in ns, as the kernel side stamps its records.
+/// `CLOCK_MONOTONIC` in ns, as the kernel side stamps its records: the host's,
+/// also inside a time namespace.
 pub(crate) fn monotonic() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+    let here = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
+    u64::try_from(here - ahead()).unwrap_or(0)
+}
+
+/// By how many ns this process's time namespace is ahead of the host's clock.
+/// It cannot change: only a process without threads enters one
+/// (`timens_install()`, kernel/time/namespace.c, 5.10 to 7.2).
+fn ahead() -> i128 {
+    static AHEAD: OnceLock<i128> = OnceLock::new();
+    *AHEAD.get_or_init(|| {
+        let offsets = std::fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+        monotonic_offset(&offsets).unwrap_or(0)
+    })
+}
+
+/// The line of that clock in a /proc/PID/timens_offsets (time_namespaces(7)).
+fn monotonic_offset(offsets: &str) -> Option<i128> {
+    let line = offsets.lines().find_map(|line| line.strip_prefix("monotonic"))?;
+    let (seconds, nanoseconds) = line.trim().split_once(char::is_whitespace)?;
+    let seconds: i64 = seconds.parse().ok()?;
+    let nanoseconds: i64 = nanoseconds.trim().parse().ok()?;
+    Some(i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(offsets: &str, expected: Option<i128>) {
+        assert_eq!(monotonic_offset(offsets), expected, "{offsets}");
+    }
+
+    #[test]
+    fn offsets_of_a_time_namespace() {
+        check("monotonic           0         0\nboottime            0         0\n", Some(0));
+        check("monotonic     1000000         5\nboottime 7 0\n", Some(1_000_000_000_000_005));
+        check("monotonic          -1 500000000\n", Some(-500_000_000));
+        for text in ["", "monotonic", "monotonic 1", "monotonic x 0", "boottime 1 1\n"] {
+            check(text, None);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::output::talk;
 use crate::event::Rung;
 use crate::failure::{Exit, Failure, Result};
+use crate::resource_limits;
 use crate::source::Begun;
 use crate::{polled, probe};
 
@@ -25,7 +26,11 @@ pub(super) async fn begin(
     if rung == Some(Rung::Counters) {
         return Ok((polled::observe(every, None, steps, stop()).await?, Exit::Success));
     }
-    match probe::observe(settings, stop()).await {
+    let begun = match resource_limits::memory_for_hooks() {
+        Ok(()) => probe::observe(settings, stop()).await,
+        Err(failure) => Err(failure),
+    };
+    match begun {
         Ok(begun) => Ok((begun, Exit::Success)),
         Err(failure) if rung.is_none() && is_refusal(&failure) => {
             let begun = polled::observe(every, Some(failure.what.clone()), steps, stop()).await?;
@@ -42,9 +47,9 @@ pub(super) async fn begin(
     }
 }
 
-/// Whether the kernel or this user's privileges do not allow hooks.
+/// Whether the kernel, this user's privileges or a limit do not allow hooks.
 fn is_refusal(failure: &Failure) -> bool {
-    matches!(failure.exit, Exit::NotPermitted | Exit::KernelUnable)
+    matches!(failure.exit, Exit::NotPermitted | Exit::KernelUnable | Exit::NoRoom)
 }
 
 /// Futures that are done when `stopped` is, or its sender is gone.

@@ -10,7 +10,7 @@ use crate::confine;
 use crate::event::Rung;
 use crate::failure::{Exit, Result};
 use crate::probe;
-use crate::{listener, polled, view};
+use crate::{listener, polled, resource_limits, view};
 
 const EXAMPLES: &str = "\
 Every program is attached for a moment and taken back; nothing stays.
@@ -38,9 +38,10 @@ pub struct Check {
 /// Runs it.
 ///
 /// # Errors
-/// This build lacks the rung, or the output cannot be written.
+/// This build lacks the rung, there is no room for a thread, or the output cannot be written.
 pub fn run(arguments: &Check) -> Result<Exit> {
     descriptors::raise();
+    resource_limits::threads()?;
     let mut trial = if arguments.rung == Some(Rung::Counters) {
         polled::trial()
     } else {

@@ -8,18 +8,23 @@
 use std::io;
 use std::process::Command;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// The limit that this process was started with.
+use crate::resource_limits;
+
+/// The limit that this process was started with; none where a sandbox does not
+/// tell it, and it was not raised.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Inherited(Rlimit);
+pub(super) struct Inherited(Option<Rlimit>);
 
 /// Raises the soft limit to the hard one.
 pub(super) fn raise() -> Inherited {
-    let inherited = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: inherited.maximum, maximum: inherited.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        log::debug!("the limit on open files stays as it is: {error}");
+    let inherited = resource_limits::limit(Resource::Nofile);
+    if let Some(limit) = &inherited {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            log::debug!("the limit on open files stays as it is: {error}");
+        }
     }
     Inherited(inherited)
 }
@@ -27,7 +32,7 @@ pub(super) fn raise() -> Inherited {
 impl Inherited {
     /// Gives a command the limit that this process was started with.
     pub(super) fn pass_on(&self, command: &mut Command) {
-        let Self(limit) = self.clone();
+        let Self(Some(limit)) = self.clone() else { return };
         let restore = move || {
             let limit = Rlimit { current: limit.current, maximum: limit.maximum };
             setrlimit(Resource::Nofile, limit).map_err(io::Error::from)

@@ -28,6 +28,7 @@ use crate::event::{Event, Rung, Session};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::{Book, Filter};
 use crate::probe;
+use crate::resource_limits;
 use crate::source::{Begun, Received};
 use crate::step::Steps;
 use crate::tally::Selection;
@@ -64,6 +65,9 @@ pub(super) fn run(
     sink: Sink<'_>,
 ) -> Result<Exit> {
     let limit = descriptors::raise();
+    // Of fewer, the library that catches signals would panic.
+    resource_limits::descriptors(resource_limits::DESCRIPTORS_TO_OBSERVE)?;
+    resource_limits::threads()?;
     let command = child::find(&arguments.command, std::env::var_os("PATH").as_deref())?;
     let settings = settings(arguments, interval)?;
     let named = selection.listeners.clone();
@@ -71,7 +75,7 @@ pub(super) fn run(
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::internal("cannot start", error))?;
+        .map_err(|error| resource_limits::not_made("what the start waits with", &error))?;
     runtime.block_on(observe(
         arguments,
         settings,

@@ -3,7 +3,7 @@
 use crate::failure::Exit;
 
 /// Every code, in order.
-pub const CODES: [Exit; 12] = [
+pub const CODES: [Exit; 13] = [
     Exit::Success,
     Exit::Internal,
     Exit::Usage,
@@ -14,6 +14,7 @@ pub const CODES: [Exit; 12] = [
     Exit::NotFound,
     Exit::CommandFailed,
     Exit::SelftestFailed,
+    Exit::NoRoom,
     Exit::Reduced,
     Exit::Nothing,
 ];
@@ -31,6 +32,7 @@ pub const fn meaning(exit: Exit) -> &'static str {
         Exit::NotFound => "a port, process or namespace that was named does not exist",
         Exit::CommandFailed => "the command after -- could not be started",
         Exit::SelftestFailed => "selftest: a scenario did not come out as the kernel counted",
+        Exit::NoRoom => "a limit (ulimit, cgroup) leaves too little memory, stack, threads or open files",
         Exit::Reduced => {
             "check: hooks or sources missing; live, hist, record: polled; listeners: none can be seen"
         }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::confine;
 use crate::failure::{Failure, Result};
+use crate::resource_limits;
 
 /// A signal that asks to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,7 +85,7 @@ pub(super) fn catch() -> Result<Signals> {
     let (first, interrupt) = oneshot::channel();
     let (mark, marks) = mpsc::channel(1);
     let (ready, is_ready) = std::sync::mpsc::channel();
-    let failed = |error: std::io::Error| Failure::internal("cannot catch signals", error);
+    let failed = |error: std::io::Error| resource_limits::not_made("what catches signals", &error);
     // Before the thread is fenced off from /proc.
     let hangups = Hangups::of_this_process();
     thread::Builder::new()

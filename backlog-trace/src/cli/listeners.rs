@@ -12,6 +12,7 @@ use super::{Format, descriptors, output};
 use crate::event::{Reach, SourceState};
 use crate::failure::{Exit, Failure, Result};
 use crate::listener::{Book, Filter, survey};
+use crate::resource_limits;
 use crate::view;
 
 /// Every listener: both queues, limits and who sets them, owner, losses so far.
@@ -32,6 +33,7 @@ pub struct Listeners {
 /// the output cannot be written.
 pub fn run(listeners: &Listeners) -> Result<Exit> {
     descriptors::raise();
+    resource_limits::threads()?;
     if let Some(reason) = listeners.filters.reason.first() {
         let what = format!("--reason {reason} does not apply to 'listeners'");
         return Err(

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::resource_limits;
 use crate::view::escape::Sanitized;
 
 /// Which listener refused the connection, at which step of the handshake, why, and what to change.
@@ -89,7 +90,11 @@ pub fn main(stdout: Stdout) -> ExitCode {
                 .advise("send it to a file, or to /dev/null where it is not wanted"),
         );
     }
-    if let Err(failure) = file_size::make_it_an_error() {
+    let has_room = || {
+        resource_limits::stack()?;
+        resource_limits::descriptors(resource_limits::FEW_DESCRIPTORS)
+    };
+    if let Err(failure) = has_room().and_then(|()| file_size::make_it_an_error()) {
         return failed(&failure);
     }
     let cli = match parse(env::args_os()) {

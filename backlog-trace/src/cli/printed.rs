@@ -23,6 +23,7 @@ use rustix::io::ioctl_fionread;
 use super::interrupt::asked;
 use super::output::hint;
 use crate::confine;
+use crate::resource_limits;
 use crate::trace::Medium;
 
 /// How long a reader may take nothing, once the end was asked for.
@@ -164,7 +165,7 @@ impl Thread {
     fn start(mut file: File) -> io::Result<Self> {
         let (pieces, taken) = channel::<Vec<u8>>();
         let (done, written) = channel();
-        thread::Builder::new().name("print".to_owned()).spawn(move || {
+        let spawned = thread::Builder::new().name("print".to_owned()).spawn(move || {
             // It needs nothing, so it is not worth a failure.
             if let Err(failure) = confine::printing(false) {
                 log::debug!("{failure}");
@@ -173,6 +174,9 @@ impl Thread {
                 // Whoever has given up waiting needs no answer.
                 let _ = done.send(file.write(&piece));
             }
+        });
+        spawned.map_err(|error| {
+            io::Error::other(resource_limits::not_made("the thread that prints", &error).what)
         })?;
         Ok(Self { pieces, written })
     }

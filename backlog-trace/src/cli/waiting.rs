@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::output::talk;
 use crate::failure::{Exit, Failure, Result};
+use crate::resource_limits;
 use crate::step::Step;
 
 /// How long a start may take without a word.
@@ -30,7 +31,7 @@ pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + 
     thread::Builder::new()
         .name("start".to_owned())
         .spawn(work)
-        .map_err(|error| Failure::internal("no thread for the start", error))?;
+        .map_err(|error| resource_limits::not_made("the thread that starts", &error))?;
     // Without an answer it panicked, and has said where on standard error.
     outcome.await.unwrap_or_else(|_| Err(Failure::new(Exit::Internal, "the start broke off")))
 }

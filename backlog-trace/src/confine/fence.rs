@@ -10,6 +10,8 @@ use landlock::{
 };
 
 use crate::check::{Finding, Grade};
+use crate::failure::{Failure, Result};
+use crate::resource_limits;
 
 /// What is fenced off where the kernel knows of it.
 const VERSION: ABI = ABI::V5;
@@ -43,15 +45,25 @@ pub(super) fn raise(files: &[PathBuf]) -> Fence {
 }
 
 /// What the calling process would get, tried on a thread that ends with it.
-pub fn fence_of_this_kernel() -> Fence {
-    thread::spawn(|| raise(&[])).join().unwrap_or(Fence::None)
+///
+/// # Errors
+/// `NoRoom` where there is no thread to be had.
+pub fn fence_of_this_kernel() -> Result<Fence> {
+    let thread = thread::Builder::new()
+        .spawn(|| raise(&[]))
+        .map_err(|error| resource_limits::not_made("the thread that tries Landlock", &error))?;
+    Ok(thread.join().unwrap_or(Fence::None))
 }
 
 /// What `check` says of it. It takes nothing away from an observation.
 pub fn finding() -> Finding {
     let subject = "fence";
     let without = "after attaching, what prints and records could still open files; its capabilities are gone all the same";
-    let (what, advice) = match fence_of_this_kernel() {
+    let fence = match fence_of_this_kernel() {
+        Ok(fence) => fence,
+        Err(Failure { what, advice, .. }) => return Finding { subject, grade: Grade::Reduced, what, advice },
+    };
+    let (what, advice) = match fence {
         Fence::Whole => {
             let what = "after attaching, what prints and records may open nothing more (Landlock)";
             return Finding::fine(subject, what);
@@ -69,7 +81,7 @@ pub fn finding() -> Finding {
     Finding { subject, grade: Grade::Reduced, what, advice: Some(advice.to_owned()) }
 }
 
-fn restrict(files: &[PathBuf]) -> Result<RestrictionStatus, RulesetError> {
+fn restrict(files: &[PathBuf]) -> std::result::Result<RestrictionStatus, RulesetError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(VERSION))?

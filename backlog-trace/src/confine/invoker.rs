@@ -9,6 +9,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::failure::{Exit, Failure, Result};
+use crate::resource_limits;
 
 /// The user who called sudo.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +74,7 @@ pub fn as_invoker<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T>
 
 fn run_as<T: Send>(invoker: Invoker, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
-        let thread = scope.spawn(|| {
+        let thread = thread::Builder::new().spawn_scoped(scope, || {
             become_user(invoker).map_err(|error| {
                 Failure::internal(format!("cannot be user {} for a moment", invoker.uid), error)
             })?;
@@ -83,6 +84,7 @@ fn run_as<T: Send>(invoker: Invoker, work: impl FnOnce() -> Result<T> + Send) ->
             work()
         });
         thread
+            .map_err(|error| resource_limits::not_made("the thread that makes a file", &error))?
             .join()
             .unwrap_or_else(|_| Err(Failure::new(Exit::Internal, "the thread that makes a file panicked")))
     })

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 
 /// CPU numbers as ascending ranges, such as `0-3,8`. Never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,7 +21,7 @@ impl CpuList {
     /// CPUs that can exist while this kernel runs: per-CPU values have as many slots.
     ///
     /// # Errors
-    /// `Internal` where sysfs is not mounted or says something else.
+    /// `KernelUnable` where sysfs is not mounted or says something else.
     pub fn possible() -> Result<Self> {
         Self::read(Path::new("/sys/devices/system/cpu/possible"))
     }
@@ -36,9 +36,9 @@ impl CpuList {
 
     fn read(path: &Path) -> Result<Self> {
         let what = || format!("the list of CPUs cannot be read from {}", path.display());
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::internal(what(), error).advise("mount sysfs on /sys"))?;
-        Self::parse(text.trim_end()).ok_or_else(|| Failure::internal(what(), format!("it says '{text}'")))
+        let text =
+            std::fs::read_to_string(path).map_err(|error| unreadable(&format!("{}: {error}", what())))?;
+        Self::parse(text.trim_end()).ok_or_else(|| unreadable(&format!("{}: it says '{text}'", what())))
     }
 
     /// Reads the kernel's list format (`Documentation/admin-guide/cputopology.rst`):
@@ -71,6 +71,10 @@ impl CpuList {
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.ranges.iter().cloned().flatten()
     }
+}
+
+fn unreadable(what: &str) -> Failure {
+    Failure::new(Exit::KernelUnable, what).advise("mount sysfs on /sys")
 }
 
 fn number(digits: &str) -> Option<u32> {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 
 const PATH: &str = "/proc/sys/kernel/osrelease";
 
@@ -19,11 +19,11 @@ impl Release {
     /// The running kernel's (what `uname -r` prints).
     ///
     /// # Errors
-    /// `Internal` where /proc is not mounted or what it says is no release.
+    /// `KernelUnable` where /proc is not mounted, `Internal` where what it says is no release.
     pub fn running() -> Result<Self> {
         let text = std::fs::read_to_string(PATH).map_err(|error| {
-            Failure::internal(format!("the kernel's release cannot be read from {PATH}"), error)
-                .advise("mount proc on /proc")
+            let what = format!("the kernel's release cannot be read from {PATH}: {error}");
+            Failure::new(Exit::KernelUnable, what).advise("mount proc on /proc")
         })?;
         Self::parse(text.trim_end()).ok_or_else(|| Failure::internal("this is no kernel release", text))
     }

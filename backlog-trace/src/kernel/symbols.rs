@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::ops::Range;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 
 const PATH: &str = "/proc/kallsyms";
 
@@ -30,11 +30,15 @@ impl Symbols {
     /// Looks for `wanted` in the running kernel. Takes some 50 ms: ask once for all.
     ///
     /// # Errors
-    /// `Internal` where /proc/kallsyms cannot be read.
+    /// `KernelUnable` where /proc/kallsyms cannot be read.
     pub fn find(wanted: &[&str]) -> Result<Self> {
         File::open(PATH)
             .and_then(|file| Self::parse(BufReader::with_capacity(1 << 16, file), wanted))
-            .map_err(|error| Failure::internal(format!("symbols cannot be read from {PATH}"), error))
+            .map_err(|error| {
+                let what = format!("symbols cannot be read from {PATH}: {error}");
+                Failure::new(Exit::KernelUnable, what)
+                    .advise("mount proc on /proc, and let this user read its kallsyms")
+            })
     }
 
     /// Looks for `wanted` in lines of the form `address type name [module]`;

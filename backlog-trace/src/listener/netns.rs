@@ -249,6 +249,9 @@ fn inside<T: Send>(door: &Door, work: impl FnOnce() -> io::Result<T> + Send) -> 
                     door.enter()?;
                 }
                 work()
+            })
+            .map_err(|error| {
+                io::Error::other(crate::resource_limits::not_made("the thread inside it", &error).what)
             })?
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the thread inside the namespace panicked")))

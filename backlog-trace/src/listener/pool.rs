@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::Resource;
 
 use super::mountinfo;
 use super::netns::{Namespace, OWN, own};
@@ -25,6 +25,7 @@ use super::process::{links, numbered, pids, read_bounded};
 use super::resolve;
 use super::room::{Room, Shortage};
 use crate::check::{Finding, Grade};
+use crate::resource_limits;
 
 /// Whether it was said that descriptors are short.
 static SAID: AtomicBool = AtomicBool::new(false);
@@ -169,7 +170,7 @@ impl Pool {
     fn room(&mut self) -> Room {
         let others = *self.others.get_or_insert_with(|| links("/proc/self/fd", |_, _| {}).unwrap_or(0));
         // No limit is one that is never reached.
-        Room { limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), others }
+        Room { limit: resource_limits::soft(Resource::Nofile).unwrap_or(u64::MAX), others }
     }
 
     /// Says it, once in the life of the program.

@@ -15,6 +15,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::Facts;
 use crate::listener::{Namespace, Pool};
+use crate::resource_limits;
 
 /// What the programs are called in messages.
 const START: &str = "the program that starts the observation";
@@ -59,7 +60,7 @@ pub(super) fn activate(ebpf: &mut Ebpf, online: &CpuList, slots: &[u32], facts: 
     program.load().map_err(|error| refused(START, &error, facts))?;
     let program = &*program;
     std::thread::scope(|scope| {
-        let runs = scope.spawn(|| {
+        let runs = std::thread::Builder::new().spawn_scoped(scope, || {
             for cpu in online.iter() {
                 if let Some(other) = online.iter().find(|other| *other != cpu) {
                     run_on(other);
@@ -75,6 +76,8 @@ pub(super) fn activate(ebpf: &mut Ebpf, online: &CpuList, slots: &[u32], facts: 
             }
             Ok(())
         });
+        let runs =
+            runs.map_err(|error| resource_limits::not_made("the thread that begins to judge", &error))?;
         runs.join().unwrap_or_else(|_| Err(Failure::new(Exit::Internal, "starting the observation panicked")))
     })
 }

@@ -18,6 +18,7 @@ use super::switch::Switch;
 use crate::check::Outcome;
 use crate::failure::{Exit, Failure};
 use crate::kernel::preflight::{Capability, Facts, Lockdown, privileges};
+use crate::resource_limits::{MORE_DESCRIPTORS, MORE_MEMORY};
 
 /// What the kernel answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,6 +90,9 @@ pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained 
     };
     if is_locked_out(answer, facts) {
         return locked_out();
+    }
+    if let Some(explained) = anywhere(means, answer) {
+        return explained;
     }
     match answer {
         Answer::NoTarget | Answer::Errno(Errno::NOENT, _) | Answer::Probing(Errno::NOENT) => {
@@ -162,6 +166,9 @@ pub(super) fn of_preparation(what: &str, answer: &Answer, facts: &Facts) -> Expl
     if is_locked_out(answer, facts) {
         return locked_out();
     }
+    if let Some(explained) = anywhere(what, answer) {
+        return explained;
+    }
     match answer {
         Answer::Errno(errno, log) if last_words(log).is_none() && no_permission(*errno) => {
             let mut explained = not_permitted(what, *errno, facts);
@@ -173,27 +180,63 @@ pub(super) fn of_preparation(what: &str, answer: &Answer, facts: &Facts) -> Expl
             }
             explained
         }
-        Answer::Errno(Errno::NOMEM, _) => refused(
-            format!("the kernel has no memory for {what} (ENOMEM)"),
-            Some("raise the memory limit of the cgroup (memory.max) that this runs in".to_owned()),
-        ),
         other => refused(format!("the kernel refused {what}: {}", said(other)), Some(report())),
     }
 }
 
+/// What an errno means whatever was asked for.
+fn anywhere(what: &str, answer: &Answer) -> Option<Explained> {
+    let (call, errno) = match answer {
+        Answer::Probing(errno) => ("perf_event_open()", *errno),
+        Answer::Errno(errno, log) if last_words(log).is_none() => ("bpf()", *errno),
+        _ => return None,
+    };
+    let (why, advice) = match errno {
+        Errno::NOMEM => (
+            format!("the kernel has no memory for {what} (ENOMEM)"),
+            format!("{MORE_MEMORY}; before 5.11 also the limit on locked memory (ulimit -l)"),
+        ),
+        Errno::MFILE => (
+            format!("the limit on open files (ulimit -n) leaves no room for {what} (EMFILE)"),
+            MORE_DESCRIPTORS.to_owned(),
+        ),
+        // sys_ni.c where it is not built in; seccomp profiles answer so too.
+        Errno::NOSYS => (
+            format!(
+                "{call} is refused as if this kernel had no such call (ENOSYS), so there are no {what}: a sandbox forbids it, or the kernel was built without"
+            ),
+            format!(
+                "in a container, allow {call}: --privileged, or a seccomp profile that lets it pass; else use a kernel with CONFIG_BPF_SYSCALL and CONFIG_PERF_EVENTS"
+            ),
+        ),
+        _ => return None,
+    };
+    Some(refused(why, Some(advice)))
+}
+
+/// That there is no room for something, where that is what it failed with.
+pub(super) fn shortage(what: &str, error: &(dyn Error + 'static)) -> Option<Failure> {
+    let Explained { why, advice, .. } = anywhere(what, &Answer::of(error, String::new()))?;
+    Some(Failure::new(Exit::NoRoom, why).advise(advice.unwrap_or_else(report)))
+}
+
 /// The same for a program, as what a command ends with.
 pub(super) fn program_failure(what: &str, error: &ProgramError, facts: &Facts) -> Failure {
-    failed(of_preparation(what, &Answer::of_program(error), facts))
+    failed(what, &Answer::of_program(error), facts)
 }
 
 /// The same for anything else.
 pub(super) fn failure(what: &str, error: &(dyn Error + 'static), facts: &Facts) -> Failure {
-    failed(of_preparation(what, &Answer::of(error, String::new()), facts))
+    failed(what, &Answer::of(error, String::new()), facts)
 }
 
-fn failed(explained: Explained) -> Failure {
-    let advice = explained.advice.unwrap_or_else(report);
-    Failure::new(Exit::KernelUnable, explained.why).advise(advice)
+fn failed(what: &str, answer: &Answer, facts: &Facts) -> Failure {
+    let explained = of_preparation(what, answer, facts);
+    let exit = match answer {
+        Answer::Errno(Errno::NOMEM | Errno::MFILE, _) => Exit::NoRoom,
+        _ => Exit::KernelUnable,
+    };
+    Failure::new(exit, explained.why).advise(explained.advice.unwrap_or_else(report))
 }
 
 fn refused(why: String, advice: Option<String>) -> Explained {
@@ -319,6 +362,26 @@ mod tests {
 
     fn errno(errno: Errno) -> Answer {
         Answer::Errno(errno, String::new())
+    }
+
+    #[test]
+    fn what_leaves_no_room_or_forbids_the_call_is_named_with_what_to_do() {
+        for (answer, word, advice) in [
+            (errno(Errno::MFILE), "(ulimit -n)", "ulimit -Hn"),
+            (errno(Errno::NOMEM), "no memory", "memory.max"),
+            (errno(Errno::NOSYS), "bpf()", "seccomp"),
+            (Answer::Probing(Errno::NOSYS), "perf_event_open()", "seccomp"),
+        ] {
+            for explained in
+                [of_part(&PROBED, &answer, &root()), of_preparation("eBPF maps", &answer, &root())]
+            {
+                check(&explained, Outcome::Refused, &[word]);
+                let advised = explained.advice.unwrap();
+                assert!(advised.contains(advice) && !advised.contains("report"), "{advised}");
+            }
+        }
+        assert_eq!(failed("eBPF maps", &errno(Errno::MFILE), &root()).exit, Exit::NoRoom);
+        assert_eq!(failed("eBPF maps", &errno(Errno::NOSYS), &root()).exit, Exit::KernelUnable);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use aya::maps::{MapData, RingBuf};
 use backlog_trace_common::detail::Detail;
 use zerocopy::FromBytes;
 
+use super::refusal;
 use crate::failure::{Exit, Failure, Result};
 
 /// How long a detail waits in the ring at most: what `live` lags behind. The
@@ -31,8 +32,10 @@ impl Details {
         let map = ebpf
             .take_map("DETAILS")
             .ok_or_else(|| Failure::new(Exit::Internal, "the kernel side has no map DETAILS"))?;
-        let ring =
-            RingBuf::try_from(map).map_err(|error| Failure::internal("the details ring buffer", error))?;
+        let ring = RingBuf::try_from(map).map_err(|error| {
+            refusal::shortage("the ring buffer of details", &error)
+                .unwrap_or_else(|| Failure::internal("the details ring buffer", error))
+        })?;
         Ok(Self { ring })
     }
 

@@ -19,6 +19,7 @@ use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::{self, Facts};
 use crate::listener::Book;
+use crate::resource_limits;
 
 /// Loads and attaches each program of these rungs for a moment, as far as a
 /// better one does not do.
@@ -33,7 +34,7 @@ pub fn trial(rungs: &[Rung]) -> Trial {
             (vec![Finding::unable("facts", failure.what.clone(), failure.advice.clone())], Err(failure))
         }
     };
-    let types = Btf::from_sys_fs();
+    let types = resource_limits::memory_for_hooks().and_then(|()| Btf::from_sys_fs());
     let layout = match &types {
         Ok(types) => {
             let layout = Layout::resolve(types).and_then(|layout| layout.check_pairs().map(|()| layout));
@@ -41,7 +42,12 @@ pub fn trial(rungs: &[Rung]) -> Trial {
         }
         Err(failure) => {
             // What does not exist has been found above, what cannot be read has not.
-            if !findings.iter().any(|finding| finding.subject == "types" && finding.grade == Grade::Unable) {
+            if failure.exit == Exit::NoRoom {
+                findings.push(Finding::unable("memory", failure.what.clone(), failure.advice.clone()));
+            } else if !findings
+                .iter()
+                .any(|finding| finding.subject == "types" && finding.grade == Grade::Unable)
+            {
                 findings.push(Finding::unable("types", failure.what.clone(), failure.advice.clone()));
             }
             Err(Failure { what: failure.what.clone(), advice: failure.advice.clone(), ..*failure })

@@ -4,11 +4,12 @@
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::Resource;
 use serde::Deserialize;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::preflight::{Capabilities, Capability};
+use crate::resource_limits::soft;
 
 /// What makes a private network.
 const NEEDED: [Capability; 2] = [Capability::SysAdmin, Capability::NetAdmin];
@@ -29,7 +30,7 @@ pub(super) fn place() -> Result<()> {
     let capabilities = Capabilities::parse(&status).unwrap_or_default();
     privileges(capabilities)?;
     tun(OpenOptions::new().read(true).write(true).open("/dev/net/tun").err())?;
-    descriptors(getrlimit(Resource::Nofile).current)
+    descriptors(soft(Resource::Nofile))
 }
 
 fn privileges(own: Capabilities) -> Result<()> {

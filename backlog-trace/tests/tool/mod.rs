@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use aya::maps::loaded_maps;
 use aya::programs::{loaded_links, loaded_programs};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change, mount_remount};
 use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, configure_capability_in_ambient_set,
@@ -143,6 +143,40 @@ pub(crate) trait Circumstances {
         self.in_child(refuse_sock_diag)
     }
 
+    /// Where this system call answers with an error; only with this first
+    /// argument, where one is given.
+    fn refusing(&mut self, call: libc::c_long, first: Option<u32>, errno: i32) -> &mut Self {
+        self.in_child(move || refuse(call, first, errno))
+    }
+
+    /// With this limit, as the soft and the hard one.
+    fn limited(&mut self, resource: Resource, limit: u64) -> &mut Self {
+        self.in_child(move || {
+            let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+            setrlimit(resource, limit).map_err(io::Error::from)
+        })
+    }
+
+    /// With empty directories in these places, seen by this process alone.
+    fn hiding(&mut self, places: &'static [&'static CStr]) -> &mut Self {
+        self.in_child(move || {
+            own_mounts()?;
+            places.iter().try_for_each(|place| {
+                mount(c"tmpfs", *place, c"tmpfs", MountFlags::empty(), None).map_err(io::Error::from)
+            })
+        })
+    }
+
+    /// Where these mounts can be read only, for this process alone.
+    fn read_only(&mut self, places: &'static [&'static CStr]) -> &mut Self {
+        self.in_child(move || {
+            own_mounts()?;
+            places.iter().try_for_each(|place| {
+                mount_remount(*place, MountFlags::BIND | MountFlags::RDONLY, c"").map_err(io::Error::from)
+            })
+        })
+    }
+
     /// With other files in the places of some, seen by this process alone.
     fn seeing(&mut self, files: &[(&Path, &str)]) -> &mut Self {
         let files: Vec<(PathBuf, PathBuf)> =
@@ -169,23 +203,57 @@ impl Circumstances for Command {
 /// From now on `socket(AF_NETLINK, …, NETLINK_SOCK_DIAG)` fails with
 /// `EPROTONOSUPPORT`, as in a kernel without CONFIG_INET_DIAG and in sandboxes.
 fn refuse_sock_diag() -> io::Result<()> {
-    const NUMBER: u32 = 0;
     const FAMILY: u32 = 16;
     const PROTOCOL: u32 = 32;
-    let step = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
-    let load = |place| step(0x20, place, 0, 0);
-    let unless = |value, skip| step(0x15, value, 0, skip);
-    let mut filter = [
-        load(NUMBER),
+    filter_calls(&mut [
+        load(0),
         unless(u32::try_from(libc::SYS_socket).unwrap_or(u32::MAX), 5),
         load(FAMILY),
         unless(libc::AF_NETLINK.unsigned_abs(), 3),
         load(PROTOCOL),
         unless(libc::NETLINK_SOCK_DIAG.unsigned_abs(), 1),
-        step(0x06, libc::SECCOMP_RET_ERRNO | libc::EPROTONOSUPPORT.unsigned_abs(), 0, 0),
+        answer(libc::EPROTONOSUPPORT),
         step(0x06, libc::SECCOMP_RET_ALLOW, 0, 0),
-    ];
-    let program = libc::sock_fprog { len: 8, filter: filter.as_mut_ptr() };
+    ])
+}
+
+/// From now on this system call fails so, where its first argument is as given
+/// or none is; as the profiles of containers and sandboxes have it.
+fn refuse(call: libc::c_long, first: Option<u32>, errno: i32) -> io::Result<()> {
+    const FIRST: u32 = 16;
+    // Without a condition, a value that is there is compared with itself.
+    let number = u32::try_from(call).unwrap_or(u32::MAX);
+    let (place, value) = first.map_or((0, number), |value| (FIRST, value));
+    filter_calls(&mut [
+        load(0),
+        unless(number, 3),
+        load(place),
+        unless(value, 1),
+        answer(errno),
+        step(0x06, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ])
+}
+
+const fn step(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code, jt, jf, k }
+}
+
+const fn load(place: u32) -> libc::sock_filter {
+    step(0x20, place, 0, 0)
+}
+
+const fn unless(value: u32, skip: u8) -> libc::sock_filter {
+    step(0x15, value, 0, skip)
+}
+
+const fn answer(errno: i32) -> libc::sock_filter {
+    step(0x06, libc::SECCOMP_RET_ERRNO | errno.unsigned_abs(), 0, 0)
+}
+
+/// Restricts this process and what it starts, for good.
+fn filter_calls(filter: &mut [libc::sock_filter]) -> io::Result<()> {
+    let program =
+        libc::sock_fprog { len: u16::try_from(filter.len()).unwrap_or(0), filter: filter.as_mut_ptr() };
     #[expect(unsafe_code, reason = "seccomp has no safe form")]
     // SAFETY: both calls read their arguments alone, of which the program and its
     // steps live until they return.
@@ -194,6 +262,13 @@ fn refuse_sock_diag() -> io::Result<()> {
             && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
     };
     if set { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// From now on mounts are this process's own.
+fn own_mounts() -> io::Result<()> {
+    leave(UnshareFlags::NEWNS)?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    Ok(())
 }
 
 fn leave(namespace: UnshareFlags) -> io::Result<()> {

@@ -1,14 +1,15 @@
 //! The memory lock limit. Before 5.11 maps and programs are charged against
 //! it (64 KiB by default); since then they are charged to the memory cgroup.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::kernel::release::Release;
+use crate::resource_limits::soft;
 
 /// Lifts this process's RLIMIT_MEMLOCK where the kernel still charges against it.
 pub(super) fn raise(release: &Release) -> Result<()> {
-    if release.at_least(5, 11) || getrlimit(Resource::Memlock).current.is_none() {
+    if release.at_least(5, 11) || soft(Resource::Memlock).is_none() {
         return Ok(());
     }
     setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None }).map_err(|error| {
