@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::view::escape::Sanitized;
+use crate::escape::Sanitized;
 
 /// Documented exit codes. They are a contract: add, never renumber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

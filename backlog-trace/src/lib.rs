@@ -9,6 +9,7 @@
 pub mod check;
 pub mod cli;
 pub mod confine;
+pub mod escape;
 pub mod event;
 pub mod failure;
 pub mod kernel;

@@ -106,7 +106,7 @@ fn each_thread_of_an_observation_has_given_up_what_it_does_not_need() {
 /// another file by then: the fence is around the files that were there.
 #[test]
 fn what_reads_recordings_is_fenced_in_before_it_reads_any() {
-    if !matches!(fence_of_this_kernel(), Fence::Whole | Fence::Partial) {
+    if !matches!(fence_of_this_kernel(), Ok(Fence::Whole | Fence::Partial)) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use backlog_trace::event::{Event, Rung, SourceState, sources::SOURCES};
+use backlog_trace::check::sources::SOURCES;
+use backlog_trace::event::{Event, Rung, SourceState};
 use backlog_trace::listener::{Listener, Owner};
 use backlog_trace::trace::{Overwrite, Writer};
 use tool::{Circumstances, is_root, tool};

@@ -28,9 +28,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::escape::Sanitized;
 use crate::failure::{Exit, Failure, Result};
 use crate::resource_limits;
-use crate::view::escape::Sanitized;
 
 /// Which listener refused the connection, at which step of the handshake, why, and what to change.
 #[derive(Parser, Debug)]

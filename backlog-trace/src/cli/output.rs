@@ -15,8 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
 
+use crate::escape::{Sanitized, SanitizedLines};
 use crate::failure::{Exit, Failure};
-use crate::view::escape::{Sanitized, SanitizedLines};
 use crate::view::{Screen, fitted};
 
 /// Where results go: buffered, colours only on a terminal that wants them.

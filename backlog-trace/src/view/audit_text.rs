@@ -6,10 +6,10 @@ use crate::event::{Rung, Session};
 use crate::tally::{NamespaceAudit, Report, SocketDrops};
 
 use super::bars::fold;
-use super::escape::Sanitized;
 use super::names::Namespaces;
 use super::paint::{ALARM, painted};
 use super::sources_text;
+use crate::escape::Sanitized;
 
 /// The audit of a report: one line where every loss that the kernel counted is
 /// accounted for, and one for each namespace where not; what of the details

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::escape::{Sanitized, write_json_line};
 use super::json::VERSION;
 use super::paint::{ALARM, FAINT, HEADING, painted};
 use crate::check::sources::SOURCES;
 use crate::check::{Attempt, Finding, Grade, Outcome, Trial, Tried, Verdict};
+use crate::escape::{Sanitized, write_json_line};
 use crate::event::{Reach, Rung, SourceState};
 
 /// Findings and hooks as lines, the verdict first; a reason that several hooks

@@ -10,13 +10,13 @@ use crate::listener::{Cap, binding};
 use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection, Tally};
 
 use super::View;
-use super::escape::write_json_line;
 use super::intervals::Intervals;
 use super::json::{
     AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, SourcePart,
     VERSION, hooks, rows,
 };
 use super::units::{rfc3339, seconds};
+use crate::escape::write_json_line;
 
 #[derive(Serialize)]
 struct HistogramLine<'a> {

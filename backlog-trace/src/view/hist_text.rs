@@ -10,13 +10,13 @@ use crate::event::{Event, Figure, Totals};
 use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series, Tally};
 
 use super::bars::{Bars, fold, sparkline};
-use super::escape::Sanitized;
 use super::intervals::Intervals;
 use super::names::Namespaces;
 use super::paint::{FAINT, HEADING, class, painted};
 use super::words::{self, counted, midway};
 use super::wrap::{fitted, shortened};
 use super::{Screen, View, audit_text, names, units};
+use crate::escape::Sanitized;
 
 /// Columns of the sparkline's line that are not sparkline.
 const BESIDE_SPARKLINE: usize = 56;

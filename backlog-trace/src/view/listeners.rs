@@ -7,10 +7,10 @@ use anstyle::Style;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::escape::{Sanitized, write_json_line};
 use super::grid::{Column, Grid};
 use super::names;
 use super::wrap::shortened;
+use crate::escape::{Sanitized, write_json_line};
 use crate::listener::{Cap, Listener, Owner, Standing};
 
 /// The columns; each is as wide as the widest that stands in it.

@@ -10,11 +10,11 @@ use crate::event::{Event, HookState};
 use crate::tally::{Attributed, Peer, Report, Selection, Tally};
 
 use super::View;
-use super::escape::write_json_line;
 use super::json::{
     AuditPart, DetailsPart, HostPart, ListenerPart, Packets, PeerPart, SourcePart, VERSION, hooks, sum,
 };
 use super::units::{rfc3339, seconds};
+use crate::escape::write_json_line;
 
 #[derive(Serialize)]
 struct OccurrenceLine<'a> {

@@ -10,12 +10,12 @@ use crate::event::Event;
 use crate::tally::{Attributed, ListenerReport, Peer, Report, Selection, Tally};
 
 use super::bars::fold;
-use super::escape::Sanitized;
 use super::grid::{Column, Grid};
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
 use super::words::{self, counted};
 use super::wrap::fitted;
 use super::{Screen, View, audit_text, names, units};
+use crate::escape::Sanitized;
 
 /// Columns that a row on one line takes, with all six digits of the second's
 /// fraction. On a narrower terminal the fraction is left out, and a row takes

@@ -8,7 +8,6 @@
 mod audit_text;
 mod bars;
 pub mod check;
-pub mod escape;
 mod grid;
 mod hist_json;
 mod hist_text;

@@ -7,7 +7,7 @@ use crate::event::Session;
 use crate::listener::Listener;
 use crate::tally::{Peer, Report, Who};
 
-use super::escape::Sanitized;
+use crate::escape::Sanitized;
 
 /// `0.0.0.0:8080`, `[2001:db8::1]:8080`; `?:8080` where the book does not know it.
 pub(super) fn listener(who: &Who) -> String {

@@ -4,8 +4,8 @@
 use crate::event::SourceState;
 
 use super::bars::fold;
-use super::escape::Sanitized;
 use super::paint::{ALARM, painted};
+use crate::escape::Sanitized;
 
 /// The lines; none where everything could be read.
 pub(super) fn lines(sources: &[SourceState], columns: Option<usize>) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::escape::Sanitized;
+use crate::escape::Sanitized;
 
 /// An instant of Unix time in ns; one that no calendar holds is its first or last.
 pub(super) fn instant(unix_ns: i64) -> Timestamp {

@@ -8,13 +8,13 @@ use std::io::{Result, Write};
 use backlog_trace_common::reason::Reason;
 use serde_json::json;
 
+use crate::escape::{Sanitized, write_json_line};
 use crate::selftest::compare;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::movement::Kernel;
 use crate::selftest::scenario::Scenario;
 use crate::selftest::seen::{Row, Seen};
 use crate::selftest::table;
-use crate::view::escape::{Sanitized, write_json_line};
 
 /// How results are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,7 +23,7 @@ fn refused(key: u64, client: u16) -> Detail {
 /// and is neither back nor away.
 #[test]
 fn a_client_that_is_forgotten_at_the_bound_is_told_as_not_followed() {
-    let connections = Connections::bounded(Bounds { per_port: 2, overall: 9 });
+    let connections = Connections::bounded(Bounds { per_port: 2, overall: 9, ..Bounds::default() });
     let mut tally = Tally { connections, ..Tally::default() };
     tally.take(&Event::Listener(made::listener(3, &[10])));
     tally.take(&Event::Details((1..=5).map(|client| refused(10, client)).collect()));
@@ -40,7 +40,7 @@ fn a_client_that_is_forgotten_at_the_bound_is_told_as_not_followed() {
 /// its counts went.
 #[test]
 fn what_is_known_of_clients_outlives_the_name_of_their_listener() {
-    let connections = Connections::bounded(Bounds { per_port: 1, overall: 9 });
+    let connections = Connections::bounded(Bounds { per_port: 1, overall: 9, ..Bounds::default() });
     let mut tally = Tally { connections, ..Tally::default() };
     tally.take(&Event::Listener(made::listener(0, &[10])));
     let acks = (1..=2).map(|client| Detail {

@@ -2,6 +2,7 @@
 //! them is what was cut, whichever of its lists is the longest.
 
 use crate::event::{ListenerCounts, NamespaceCounts, Snapshot};
+use crate::trace::population::Population;
 use crate::trace::snapshot::{Assembly, MAX_PARTS, PART, Part, PartRef, parts};
 
 /// With so many listeners, namespaces and retired listeners.
@@ -19,6 +20,13 @@ fn of(listeners: usize, namespaces: usize, retired: usize) -> Snapshot {
     }
 }
 
+/// Whom frames have introduced: those of this snapshot.
+fn introduced(snapshot: &Snapshot) -> Population {
+    let mut population = Population::default();
+    snapshot.listeners.iter().for_each(|counts| population.introduce(counts.id));
+    population
+}
+
 fn read(part: &PartRef<'_>) -> Part {
     serde_json::from_slice(&serde_json::to_vec(part).unwrap()).unwrap()
 }
@@ -28,7 +36,7 @@ fn check(listeners: usize, namespaces: usize, retired: usize, expected: usize) {
     let snapshot = of(listeners, namespaces, retired);
     let parts = parts(&snapshot).unwrap();
     assert_eq!(parts.len(), expected);
-    let mut assembly = Assembly::default();
+    let (mut assembly, mut population) = (Assembly::default(), introduced(&snapshot));
     for (at, part) in parts.iter().enumerate() {
         let json: serde_json::Value = serde_json::to_value(part).unwrap();
         assert_eq!((&json["part"], &json["more"]), (&at.into(), &(at + 1 < expected).into()));
@@ -37,7 +45,11 @@ fn check(listeners: usize, namespaces: usize, retired: usize, expected: usize) {
             assert!(json[list].as_array().unwrap().len() <= PART, "{list} of part {at}");
         }
         let is_last = at + 1 == expected;
-        assert_eq!(assembly.add(read(part)).as_ref(), is_last.then_some(&snapshot), "part {at}");
+        assert_eq!(
+            assembly.add(read(part), &mut population).as_ref(),
+            is_last.then_some(&snapshot),
+            "part {at}"
+        );
     }
     assert_eq!(assembly.incomplete, 0);
 }
@@ -64,11 +76,11 @@ fn a_snapshot_that_takes_every_part_there_may_be_comes_back_and_a_longer_one_is_
 fn check_order(order: &[(u64, usize)], whole: usize, incomplete: u64) {
     let snapshots = [0, 1].map(|time| Snapshot { time, ..of(PART + 1, 0, 0) });
     let cut = snapshots.each_ref().map(|snapshot| parts(snapshot).unwrap());
-    let mut assembly = Assembly::default();
+    let (mut assembly, mut population) = (Assembly::default(), introduced(&snapshots[0]));
     let mut found = 0;
     for (time, part) in order {
         let time = usize::try_from(*time).unwrap();
-        if let Some(snapshot) = assembly.add(read(&cut[time][*part])) {
+        if let Some(snapshot) = assembly.add(read(&cut[time][*part]), &mut population) {
             assert_eq!(snapshot, snapshots[time]);
             found += 1;
         }
@@ -102,11 +114,11 @@ fn a_snapshot_that_says_it_goes_on_beyond_the_last_part_is_given_up_there() {
         json["listeners"] = serde_json::json!([]);
         serde_json::from_value::<Part>(json).unwrap()
     };
-    let mut assembly = Assembly::default();
+    let (mut assembly, mut population) = (Assembly::default(), Population::default());
     for at in 0..MAX_PARTS - 1 {
-        assert!(assembly.add(endless(at)).is_none());
+        assert!(assembly.add(endless(at), &mut population).is_none());
         assert_eq!(assembly.incomplete, 0, "part {at}");
     }
-    assert!(assembly.add(endless(MAX_PARTS - 1)).is_none());
+    assert!(assembly.add(endless(MAX_PARTS - 1), &mut population).is_none());
     assert_eq!(assembly.incomplete, 1);
 }
