@@ -169,6 +169,12 @@ fn files_and_commands_that_cannot_be_used() {
     ] {
         check(coloured(&arguments), Said::Somewhere);
     }
+    let fresh = directory.path().join("fresh").join(name());
+    fs::create_dir(fresh.parent().unwrap()).unwrap();
+    check(
+        coloured(args(&["record", "--rung", "counters", "--duration", "100ms", "-o"], &fresh)),
+        Said::Perhaps,
+    );
     let bare: Vec<OsString> = ["hist", "--"].into_iter().map(OsString::from).chain([name()]).collect();
     check(coloured(bare), Said::Somewhere);
 }
