@@ -128,9 +128,9 @@ fn circle(arrows: &Arrows) -> Option<Vec<String>> {
 const ROOMS: &[(&str, &[&str])] = &[
     ("escape", &[]),
     ("failure", &["escape"]),
-    ("out_of_memory", &["failure"]),
     ("step", &[]),
     ("resource_limits", &["failure"]),
+    ("out_of_memory", &["failure", "resource_limits"]),
     ("check", &[]),
     ("listener", &["check", "failure", "resource_limits", "step"]),
     ("event", &["check", "listener"]),
