@@ -20,7 +20,7 @@ use backlog_trace::trace::{Overwrite, Writer};
 use clap::ValueEnum;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::thread::CapabilitySet;
-use tool::{BTF, Circumstances, Loaded, NOBODY, is_root, may_run, tool, types_without};
+use tool::{BTF, Circumstances, Loaded, NOBODY, beside_steps, is_root, may_run, tool, types_without};
 use zerocopy::IntoBytes;
 
 /// An observation that must not fall back to polling.
@@ -36,7 +36,7 @@ const INSIDE: [&str; 9] =
 fn check(command: &mut Command, exit: Exit, words: &[&str]) {
     let before = Loaded::now();
     let Output { status, stdout, stderr } = command.output().unwrap();
-    let said = String::from_utf8(stderr).unwrap();
+    let said = beside_steps(&String::from_utf8(stderr).unwrap());
     let shown = format!("{:?}: {status}\n{said}", command.get_args());
     assert_eq!(status.code(), Some(exit as i32), "{shown}");
     assert_eq!(String::from_utf8(stdout).unwrap(), "", "{shown}");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use backlog_trace::failure::Exit;
 use rustix::thread::CapabilitySet;
 use serde_json::Value;
-use tool::{Circumstances, beside_steps, tool};
+use tool::{Circumstances, tool};
 
 /// Longer than any kernel takes to verify the programs, also an emulated one.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -127,8 +127,9 @@ fn what_is_left_of_roots() {
         let output =
             tool(&["hist", "--format", "json", "--rung", rung, "--", "sh", "-c", SCRIPT]).output().unwrap();
         // With JSON, the child's output goes to standard error.
-        let said = beside_steps(&String::from_utf8(output.stderr.clone()).unwrap());
-        let lines: Vec<&str> = said.lines().collect();
+        // Between its lines the tool may say that the machine is slow.
+        let said = String::from_utf8(output.stderr.clone()).unwrap();
+        let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with("backlog-trace: ")).collect();
         assert!(lines.len() >= 5, "{rung}: {}", shown(&output));
         let (effective, confined, threads) = (lines[0], lines[1], &lines[2..]);
         assert!(effective.contains("ffffffff") && confined.ends_with('0'), "the child: {said}");
