@@ -1,8 +1,12 @@
 //! The way into a network namespace: a descriptor, or where descriptors are
 //! short, the place where it was found.
+//!
+//! The descriptor is one of `O_PATH`, which tells it from those of who uses the
+//! namespace: two observers must not take each other for that, and keep for ever
+//! what nobody else is in.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -14,13 +18,13 @@ use super::nsfs::Found;
 pub(super) struct Door {
     place: PathBuf,
     inode: u32,
-    held: Option<OwnedFd>,
+    held: Option<Found>,
 }
 
 impl Door {
     /// Opens the namespace with this inode number, to which `place` led.
     pub(super) fn open(place: &Path, inode: u32) -> io::Result<Self> {
-        Ok(Self { place: place.to_owned(), inode, held: Some(through(place, inode)?) })
+        Ok(Self { place: place.to_owned(), inode, held: Some(found(place, inode)?) })
     }
 
     /// Keeps no descriptor from now on.
@@ -57,20 +61,15 @@ impl Door {
 
     /// Moves the calling thread inside.
     pub(super) fn enter(&self) -> io::Result<()> {
-        let kind = Some(LinkNameSpaceType::Network);
         let opened = match &self.held {
-            Some(held) => return Ok(move_into_link_name_space(held.as_fd(), kind)?),
-            None => through(&self.place, self.inode)?,
+            Some(held) => held.open()?,
+            None => found(&self.place, self.inode)?.open()?,
         };
-        Ok(move_into_link_name_space(opened.as_fd(), kind)?)
+        Ok(move_into_link_name_space(opened.as_fd(), Some(LinkNameSpaceType::Network))?)
     }
 }
 
-/// Opens the namespace if it is still there.
-fn through(place: &Path, inode: u32) -> io::Result<OwnedFd> {
-    found(place, inode)?.open()
-}
-
+/// The namespace, if it is still there.
 fn found(place: &Path, inode: u32) -> io::Result<Found> {
     let found = Found::at(place)?.filter(|found| found.inode() == inode);
     found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "nothing leads to it any more"))

@@ -9,6 +9,7 @@
 //! An open namespace stays alive, so the pool lets go of one as soon as
 //! nothing else leads to it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -21,7 +22,7 @@ use rustix::process::Resource;
 
 use super::mountinfo;
 use super::netns::{Namespace, OWN, own};
-use super::process::{links, numbered, pids, read_bounded};
+use super::process::{links, numbered, only_leads, pids, read_bounded};
 use super::resolve;
 use super::room::{Room, Shortage};
 use crate::check::{Finding, Grade};
@@ -280,7 +281,8 @@ pub fn room_finding() -> Finding {
 }
 
 /// Namespaces of a process's other threads, and those it holds open. This
-/// process's own descriptors are the pool's.
+/// process's own descriptors are the pool's, and those of `O_PATH` are other
+/// observers' ([`super::door`]).
 fn search_deep(pid: u32, found: &mut BTreeMap<u32, PathBuf>) {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     for thread in threads {
@@ -295,10 +297,12 @@ fn search_deep(pid: u32, found: &mut BTreeMap<u32, PathBuf>) {
     let descriptors = format!("/proc/{pid}/fd");
     // A process whose descriptors cannot be read is counted by the walk for owners.
     let _ = links(&descriptors, |name, target| {
-        if let Some(inode) = numbered(target, "net").and_then(|number| u32::try_from(number).ok()) {
-            found
-                .entry(inode)
-                .or_insert_with(|| PathBuf::from(format!("{descriptors}/{}", name.to_string_lossy())));
+        let Some(inode) = numbered(target, "net").and_then(|number| u32::try_from(number).ok()) else {
+            return;
+        };
+        let (Entry::Vacant(vacant), name) = (found.entry(inode), name.to_string_lossy()) else { return };
+        if !only_leads(pid, &name) {
+            vacant.insert(PathBuf::from(format!("{descriptors}/{name}")));
         }
     });
 }
@@ -311,97 +315,4 @@ fn net_link(path: &str) -> Result<Option<(u32, PathBuf)>, ErrorKind> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::{Child, Command, Stdio};
-
-    use super::*;
-
-    #[test]
-    fn the_own_namespace_is_always_found_and_entered() {
-        let mut pool = Pool::default();
-        assert!(pool.discover(Look::Wide).is_empty());
-        let inode = own().unwrap();
-        let namespace = pool.get(inode).unwrap();
-        assert_eq!(namespace.inode(), inode);
-        assert!(namespace.is_still_there());
-        assert_eq!(namespace.somaxconn(), namespace.sysctls().unwrap().somaxconn);
-        assert!(namespace.counters().is_ok());
-        assert!(pool.exists(inode) && !pool.exists(1));
-    }
-
-    /// A namespace of its own, and a process in it.
-    fn inhabited() -> (fs::File, Child) {
-        let make = || {
-            #[expect(unsafe_code, reason = "unshare has no safe form, though this flag is harmless")]
-            // SAFETY: the file table, about which the function warns, is not touched.
-            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.unwrap();
-            (fs::File::open(OWN).unwrap(), sleep(Stdio::null()))
-        };
-        std::thread::spawn(make).join().unwrap()
-    }
-
-    fn sleep(stdin: Stdio) -> Child {
-        Command::new("/bin/sleep").arg("1000").stdin(stdin).spawn().unwrap()
-    }
-
-    fn end(mut child: Child) {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Looks until it is gone, for as long as the rests take; another test's
-    /// observer may hold it for a moment.
-    fn goes(pool: &mut Pool, inode: u32) -> bool {
-        let deadline = Instant::now() + std::time::Duration::from_secs(20);
-        loop {
-            if pool.discover(Look::Wide).contains(&inode) {
-                return true;
-            }
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-    }
-
-    /// The one by which a namespace was found ends: it is kept. The others end:
-    /// it is gone.
-    #[track_caller]
-    fn check_kept(look: Look, has_process: bool, holders: usize) {
-        if !rustix::process::geteuid().is_root() {
-            return anstream::eprintln!("skipped: making a network namespace needs root");
-        }
-        let (door, process) = inhabited();
-        let inode = u32::try_from(std::os::unix::fs::MetadataExt::ino(&door.metadata().unwrap())).unwrap();
-        let mut leads: Vec<Child> =
-            (0..holders).map(|_| sleep(Stdio::from(door.try_clone().unwrap()))).collect();
-        // Descriptors of this process are the pool's, and lead nowhere.
-        drop(door);
-        let ended = if has_process {
-            leads.push(process);
-            None
-        } else {
-            Some(process)
-        };
-        ended.into_iter().for_each(end);
-        let mut pool = Pool::default();
-        pool.discover(look);
-        let place = pool.get(inode).map(|namespace| namespace.place().to_owned()).unwrap();
-        let by = leads.iter().position(|child| place.starts_with(format!("/proc/{}", child.id()))).unwrap();
-        end(leads.swap_remove(by));
-        let kept = !pool.discover(Look::Wide).contains(&inode) && pool.get(inode).is_some();
-        leads.into_iter().for_each(end);
-        assert!(kept);
-        assert!(goes(&mut pool, inode));
-    }
-
-    #[test]
-    fn root_a_namespace_that_another_descriptor_leads_to_is_kept() {
-        check_kept(Look::Deep, false, 2);
-    }
-
-    #[test]
-    fn root_a_namespace_that_its_process_left_is_kept_while_a_descriptor_leads_to_it() {
-        check_kept(Look::Wide, true, 1);
-    }
-}
+mod tests;

@@ -72,6 +72,20 @@ pub(super) fn links(directory: &str, mut seen: impl FnMut(&CStr, &[u8])) -> io::
     Ok(count)
 }
 
+/// Whether a descriptor of a process is one of `O_PATH`: it leads somewhere, and
+/// nothing is done with what it leads to.
+pub(super) fn only_leads(pid: u32, descriptor: &str) -> bool {
+    let text = read_bounded(&format!("/proc/{pid}/fdinfo/{descriptor}"), 1024).unwrap_or_default();
+    flags(&text).is_some_and(|flags| flags & OFlags::PATH.bits() != 0)
+}
+
+/// The flags in the text of a `fdinfo` (`seq_show()`, fs/proc/fd.c, 5.10 to 7.2).
+fn flags(text: &[u8]) -> Option<u32> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let octal = lines.find_map(|line| line.strip_prefix(b"flags:"))?;
+    u32::from_str_radix(std::str::from_utf8(octal).ok()?.trim(), 8).ok()
+}
+
 /// The number in a magic link's target, such as `socket:[102322]`.
 pub(super) fn numbered(target: &[u8], kind: &str) -> Option<u64> {
     let rest = target.strip_prefix(kind.as_bytes())?.strip_prefix(b":[")?.strip_suffix(b"]")?;
@@ -104,6 +118,21 @@ mod tests {
         check(b"socket:[99999999999999999999999]", "socket", None);
         check(b"/tmp/socket:[1]", "socket", None);
         check(b"", "socket", None);
+    }
+
+    #[test]
+    fn flags_of_descriptors() {
+        for (text, expected) in [
+            (&b"pos:\t0\nflags:\t012000000\nmnt_id:\t4\n"[..], Some(0o12_000_000)),
+            (b"pos:\t0\nflags:\t0100002", Some(0o100_002)),
+            (b"flags:\t9\n", None),
+            (b"flags:\t7777777777777\n", None),
+            (b"flags:\t\xff\n", None),
+            (b"pos:\t0\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(flags(text), expected, "{}", text.escape_ascii());
+        }
     }
 
     proptest! {
