@@ -1,11 +1,9 @@
 //! The book of listeners: what the kernel and /proc say, joined with the keys
 //! of the kernel maps.
 //!
-//! Every method that looks at the host blocks. Owners are looked for when a
-//! listener is new, three times more after that (a prefork server's workers
-//! come later), whenever a known owner is gone or has another name, and where
-//! the result is about to be printed. The walk
-//! over all descriptors is the dear part of a refresh, so it rests in between.
+//! Every method that looks at the host blocks.
+
+mod naming;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -18,30 +16,26 @@ use backlog_trace_common::key::ListenerKey;
 
 use super::cgroup;
 use super::counters::Counters;
-use super::entry::{Listener, Owner};
+use super::entry::Listener;
 use super::half_open::HalfOpen;
 use super::message::States;
-use super::owners::{holders, is_still};
 use super::pool::{Look, Pool, Unseen};
-use super::rows::{Depth, Row, Rows};
+use super::rows::{Depth, Rows};
 use super::sources::{self, Looked, Shape};
 use crate::check::SourceState;
 use crate::failure::{Exit, Failure, Result};
 use crate::step::{Step, Steps};
-
-/// How many refreshes look for the owners of a listener, from its first on.
-const LOOKS: u8 = 4;
 
 /// A walk is followed by a rest of this many times its length, so that a host
 /// where listeners come and go all the time does not pay for more than 5 % of
 /// one CPU; at most [`LONGEST_REST`].
 const REST: u32 = 19;
 
-/// How many looks must have missed a namespace before that is said.
-const STRAY: u8 = 3;
-
 /// The longest rest between two walks.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// How many looks must have missed a namespace before that is said.
+const STRAY: u8 = 3;
 
 /// The book.
 #[derive(Debug, Default)]
@@ -416,82 +410,6 @@ impl Book {
                 changed.extend(open.filter(|id| self.rows.set_somaxconn(*id, now)));
             }
         }
-    }
-
-    /// Looks for owners where that is due.
-    fn name_owners(&mut self, changed: &mut BTreeSet<u32>) {
-        let open = || self.rows.open().filter(|row| row.listener.inode != 0);
-        let young = open().any(|row| row.looks < LOOKS);
-        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
-        let is_due = !rests && (young || !self.are_still_there());
-        if !std::mem::take(&mut self.is_awaited) && !is_due {
-            return;
-        }
-        let wanted: HashSet<u64> = open().map(|row| row.listener.inode).collect();
-        let ids: Vec<u32> = open().map(|row| row.listener.id).collect();
-        self.steps.begin(Step::Owners(ids.len()));
-        let begin = Instant::now();
-        let mut found = holders(&wanted);
-        self.unread = found.unread;
-        let mut of_process = HashMap::new();
-        for id in ids {
-            self.rows.looked(id);
-            let Some(Row { listener, cgroup, .. }) = self.rows.get(id) else { continue };
-            let (listener, recorded) = (listener.clone(), *cgroup);
-            let (owners, cgroup) = match found.by_inode.remove(&listener.inode) {
-                Some(owners) => {
-                    let cgroup = self.cgroup(&owners, recorded, &mut of_process);
-                    (owners, cgroup)
-                }
-                // Nobody that can be seen holds it: who called listen() is
-                // still the best answer.
-                None => {
-                    let owners = listener.owners.clone();
-                    let cgroup = self.cgroup(self.by_hook(&owners), recorded, &mut of_process);
-                    (owners, cgroup)
-                }
-            };
-            if self.rows.set_owners(id, owners, cgroup) {
-                changed.insert(id);
-            }
-        }
-        self.rests_until = Some(Instant::now() + (begin.elapsed() * REST).min(LONGEST_REST));
-    }
-
-    /// Whether every known owner is there under the name it had.
-    fn are_still_there(&self) -> bool {
-        let mut known: HashMap<u32, &Owner> = HashMap::new();
-        let open = self.rows.open().filter(|row| row.listener.inode != 0);
-        for owner in open.flat_map(|row| &row.listener.owners) {
-            // One process has one name.
-            if known.insert(owner.pid, owner).is_some_and(|other| other.comm != owner.comm) {
-                return false;
-            }
-        }
-        known.into_values().all(is_still)
-    }
-
-    /// Owners that a hook has named, as far as /proc may be asked about them:
-    /// their pids are the host's, and in a PID namespace of its own /proc has
-    /// another process under the same number, or none.
-    fn by_hook<'a>(&self, owners: &'a [Owner]) -> &'a [Owner] {
-        let is_below = self.shape.as_ref().is_some_and(|shape| shape.in_pid_namespace);
-        if is_below { &[] } else { owners }
-    }
-
-    /// cgroup of the first owner that has one, else of the socket's creator.
-    fn cgroup(
-        &mut self,
-        owners: &[Owner],
-        recorded: u64,
-        of_process: &mut HashMap<u32, Option<String>>,
-    ) -> Option<String> {
-        owners
-            .iter()
-            .find_map(|owner| {
-                of_process.entry(owner.pid).or_insert_with(|| cgroup::of_process(owner.pid)).clone()
-            })
-            .or_else(|| self.cgroups.path(recorded).filter(|_| recorded != 0))
     }
 
     fn listeners(&self, ids: &BTreeSet<u32>) -> Vec<Arc<Listener>> {

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
+use super::naming::LOOKS;
 use super::*;
 use crate::check::{Reach, Source};
 use crate::listener::{Cap, binding};
