@@ -192,6 +192,7 @@ fn ctrl_c_in_a_pipeline_keeps_the_result() {
             path("out").display()
         );
         let mut shell = Command::new("/bin/sh");
+        shell.with_default_signals();
         // Both shells wait for their pipeline; only what they run is to end of it.
         let mut child =
             shell.args(["-c", &format!("trap : INT; {script}")]).process_group(0).spawn().unwrap();

@@ -33,6 +33,7 @@ pub(crate) fn tool(arguments: &[&str]) -> Command {
     let built = Path::new(env!("CARGO_BIN_EXE_backlog-trace"));
     let mut command = Command::new(if built.exists() { built } else { Path::new("/bin/backlog-trace") });
     command.args(arguments).env("TZ", "UTC").env_remove("BACKLOG_TRACE_LOG").stdin(Stdio::null());
+    command.with_default_signals();
     command
 }
 
@@ -77,6 +78,21 @@ pub(crate) fn may_run(command: &Command) -> bool {
 pub(crate) trait Circumstances {
     /// Runs `change` in the child. It must call nothing that takes locks.
     fn in_child(&mut self, change: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> &mut Self;
+
+    /// With signals as a terminal's shell gives them, whatever has started the
+    /// tests: nohup and a script's `&` have some of them ignored.
+    fn with_default_signals(&mut self) -> &mut Self {
+        self.in_child(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                #[expect(unsafe_code, reason = "signal has no safe form")]
+                // SAFETY: the default disposition runs no code of this process.
+                unsafe {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+            }
+            Ok(())
+        })
+    }
 
     /// Without these capabilities, even as root.
     fn without(&mut self, capabilities: &'static [CapabilitySet]) -> &mut Self {
