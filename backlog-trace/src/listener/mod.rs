@@ -33,9 +33,9 @@ mod room;
 mod rows;
 mod sock_diag;
 mod socket_table;
+mod somaxconn;
 mod sources;
 mod standing;
-mod sysctl;
 
 pub use book::Book;
 pub use cap::{Cap, binding};
@@ -49,4 +49,3 @@ pub use ports::Ports;
 pub use room::Shortage;
 pub use rows::{CLOSED_KEPT, Depth};
 pub use standing::{Standing, SynQueue, survey};
-pub use sysctl::Sysctls;

@@ -19,7 +19,7 @@ use super::door::Door;
 use super::listing::Listing;
 use super::message::{Socket, States};
 use super::process;
-use super::sysctl::{self, Sysctls};
+use super::somaxconn::somaxconn;
 
 /// How long a sysctl that was read stands where no listener comes or changes.
 const SYSCTLS_KEPT: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ impl Namespace {
             // /proc/net is the namespace of the process's main thread; only
             // thread-self is this thread's (proc_net_ns_ops, fs/proc/proc_net.c).
             let netstat = File::open(NETSTAT).map_err(|error| format!("{NETSTAT}: {error}"));
-            Ok((Listing::open(), netstat, sysctl::somaxconn()))
+            Ok((Listing::open(), netstat, somaxconn()))
         })?;
         let unread = RefCell::default();
         let namespace =
@@ -153,16 +153,8 @@ impl Namespace {
         }
         self.read = Instant::now();
         // One that cannot be entered any more is about to be let go of.
-        let Ok(now) = self.run(|| Ok(sysctl::somaxconn())) else { return false };
+        let Ok(now) = self.run(|| Ok(somaxconn())) else { return false };
         std::mem::replace(&mut self.somaxconn, now) != now
-    }
-
-    /// The sysctls that decide about its listeners.
-    ///
-    /// # Errors
-    /// The namespace could not be entered.
-    pub fn sysctls(&self) -> io::Result<Sysctls> {
-        self.run(|| Ok(Sysctls::of_this_thread()))
     }
 
     /// The kernel's own counters, absolute, in the order of

@@ -37,13 +37,6 @@ pub enum Fact {
         /// Members separated by dots.
         path: &'static str,
     },
-    /// Its number of bits, 1 to 8.
-    BitWidth {
-        /// Struct that the path begins in.
-        structure: &'static str,
-        /// Members separated by dots.
-        path: &'static str,
-    },
     /// Value of an enumerator.
     Enumerator(&'static str),
     /// Number of parameters of a function.
@@ -93,9 +86,6 @@ impl Row {
             Fact::BitByte { structure, path } => bits(btf, structure, path).map(|(offset, _)| offset),
             Fact::BitShift { structure, path } => {
                 bits(btf, structure, path).map(|(_, bits)| u32::from(bits.shift))
-            }
-            Fact::BitWidth { structure, path } => {
-                bits(btf, structure, path).map(|(_, bits)| u32::from(bits.width))
             }
             Fact::Enumerator(name) => {
                 let value = btf.enumerator(name).and_then(|value| u32::try_from(value).ok());

@@ -58,9 +58,7 @@ fn each_kind_of_fact_is_resolved_or_refused() {
     check(Fact::Size { structure, path: "four", sizes: &[1, 2] }, Err("it has 4 bytes"));
     check(Fact::BitByte { structure, path: "flag" }, Ok(4));
     check(Fact::BitShift { structure, path: "flag" }, Ok(5));
-    check(Fact::BitWidth { structure, path: "flag" }, Ok(3));
     check(Fact::BitByte { structure, path: "own" }, Ok(7));
-    check(Fact::BitWidth { structure, path: "own" }, Ok(8));
     check(Fact::BitByte { structure, path: "wide" }, Err("does not fit into one byte"));
     check(Fact::BitByte { structure, path: "four" }, Err("does not fit into one byte"));
     check(Fact::Enumerator("TWO"), Ok(2));

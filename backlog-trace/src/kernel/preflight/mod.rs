@@ -19,7 +19,6 @@ pub use facts::Facts;
 pub use finding::findings;
 pub use lockdown::Lockdown;
 
-use crate::check::Finding;
 use crate::failure::Result;
 
 /// Checks what every command that attaches needs, raises RLIMIT_MEMLOCK where
@@ -33,12 +32,4 @@ pub fn require() -> Result<Facts> {
     decide(&facts)?;
     memlock::raise(&facts.release)?;
     Ok(facts)
-}
-
-/// Everything that `check` shows of kernel, user and machine.
-///
-/// # Errors
-/// `KernelUnable` where /proc is not mounted.
-pub fn examine() -> Result<Vec<Finding>> {
-    Ok(findings(&Facts::gather()?))
 }

@@ -259,7 +259,7 @@ fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counter
         assert_eq!(binding(listener.limit, listener.somaxconn), Some(Cap::Somaxconn));
         assert_eq!(listener.owners.first().map(|owner| owner.pid), Some(std::process::id()));
         let namespace = book.namespaces().get(inside).unwrap();
-        assert_eq!(namespace.sysctls().unwrap().somaxconn, Some(77));
+        assert_eq!(namespace.somaxconn(), Some(77));
         // A namespace begins with all counters at 0; this one has lost nothing.
         assert_eq!(book.counters(inside).unwrap(), [0; COUNTERS]);
         (listener.inode, inside)

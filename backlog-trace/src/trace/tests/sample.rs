@@ -46,14 +46,9 @@ pub(in crate::trace) fn seen(events: impl IntoIterator<Item = Event>) -> Vec<See
 
 /// What a replay of `bytes` shows, and what it misses.
 pub(in crate::trace) fn replayed(bytes: &[u8]) -> (Vec<Seen>, Damage) {
-    let mut events = Vec::new();
-    let reader = Reader::from_bytes(bytes).unwrap();
-    let damage = crate::trace::replay(reader, |event| {
-        events.push(event);
-        Ok(())
-    })
-    .unwrap();
-    (seen(events), damage)
+    let mut reader = Reader::from_bytes(bytes).unwrap();
+    let events: Vec<Event> = reader.by_ref().collect();
+    (seen(events), reader.damage().clone())
 }
 
 pub(in crate::trace) fn recorded(events: &[Event]) -> Vec<u8> {
