@@ -52,6 +52,8 @@ pub(super) struct Plane {
     closed_at: HashSet<(u32, u16)>,
     /// What sockets have dropped that no hook has seen, as of the last reading.
     rest: u64,
+    /// How much further than attributed hooks had read the counters at the last reading.
+    behind: u64,
     /// Listeners that may leave half-open requests behind and keep their rows.
     room: usize,
 }
@@ -70,6 +72,7 @@ impl Plane {
             missed: 0,
             closed_at: HashSet::new(),
             rest: 0,
+            behind: 0,
             room: (rows as usize / 4).min(CLOSED_KEPT / 2),
         }
     }
@@ -117,9 +120,9 @@ impl Plane {
         let begin = Instant::now();
         let nothing = Totals::default();
         loop {
-            let before = self.read()?;
+            let before = self.read(&mut news)?;
             news.extend(self.list());
-            let after = self.read()?;
+            let after = self.read(&mut news)?;
             let ids: Vec<u32> = self.queues.ids().collect();
             for id in &ids {
                 let Some(depth) = self.book.depth(*id) else { continue };
@@ -207,21 +210,19 @@ impl Plane {
 
     /// What was counted, the kernel's own figures, and what was counted since.
     fn readings(&mut self, news: &mut Vec<Arc<Listener>>) -> Result<Readings> {
-        let mut before = self.read()?;
+        let mut before = self.read(news)?;
         let mut rounds = 0;
         loop {
             let begin = Instant::now();
             news.extend(self.list());
             let kernel = Kernel::take(&before, &self.book);
-            // Whoever was met by then can be among those that lost something.
-            news.extend(self.learn_new()?);
-            let mut after = self.read()?;
-            if kernel.is_ahead_of(&after) || self.is_ahead_of(&after) {
+            let mut after = self.read(news)?;
+            if kernel.is_ahead_of(&after) || self.is_ahead_of(&after) || self.is_behind_hooks(&after) {
                 // A packet on another CPU had been counted by the kernel and not
                 // yet by its hook: it is handled inside one read section of RCU.
                 // Where a sandbox forbids to wait for that, the next report has it.
                 let _ = membarrier(MembarrierCommand::Global);
-                after = self.read()?;
+                after = self.read(news)?;
             }
             rounds += 1;
             let settled = kernel.agrees_with(&before) && before == after;
@@ -264,8 +265,23 @@ impl Plane {
         grows
     }
 
-    fn read(&self) -> Result<Reading> {
-        Reading::take(&self.maps, &self.queues, &self.snapshots.folded)
+    /// Whether hooks have read counters further than losses are counted, and
+    /// further than by the last reading: one has read and not counted yet.
+    fn is_behind_hooks(&mut self, reading: &Reading) -> bool {
+        let behind = reading.behind_hooks();
+        let grows = behind > self.behind;
+        self.behind = behind;
+        grows
+    }
+
+    /// Reads what the hooks have seen of each namespace, and then the rows. In
+    /// between, listeners that were met are learned: one that lost something by
+    /// the first look is among those whose rows are read, also where its
+    /// namespace is as new.
+    fn read(&mut self, news: &mut Vec<Arc<Listener>>) -> Result<Reading> {
+        let namespaces = self.maps.namespaces()?;
+        news.extend(self.learn_new()?);
+        Reading::take(namespaces, &self.maps, &self.queues, &self.snapshots.folded)
     }
 
     /// Joins what the kernel side recorded of a listener with its row.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
 
 use super::folded::Folded;
-use super::maps::{Maps, merge};
+use super::maps::{Maps, NamespaceStart, merge};
 use super::queues::Queues;
 use crate::event::{Reasons, Totals};
 use crate::failure::Result;
@@ -67,10 +67,16 @@ impl Namespace {
 }
 
 impl Reading {
-    /// Reads the rows of every listener that was met; what was `folded` counts for its namespace.
-    pub(super) fn take(maps: &Maps, queues: &Queues, folded: &Folded) -> Result<Self> {
+    /// Reads the rows of every listener that was met. What was `folded` counts
+    /// for its namespace; the namespaces were read before.
+    pub(super) fn take(
+        namespaces: BTreeMap<u32, NamespaceStart>,
+        maps: &Maps,
+        queues: &Queues,
+        folded: &Folded,
+    ) -> Result<Self> {
         let mut reading = Self::default();
-        for (slot, found) in maps.namespaces()? {
+        for (slot, found) in namespaces {
             let mut sums = attributed(&found.unlisted, found.cookies_wanted, found.cookies_made);
             add(&mut sums, &folded.attributed(slot));
             let read_by_hooks =
@@ -95,6 +101,16 @@ impl Reading {
             merge(reading.listeners.entry(id).or_default(), &totals);
         }
         Ok(reading)
+    }
+
+    /// How much further the hooks have seen counters of namespaces move than
+    /// losses are counted for them.
+    pub(super) fn behind_hooks(&self) -> u64 {
+        let of = |namespace: &Namespace| -> u64 {
+            let own = ALL.into_iter().filter(|counter| !counter.is_shared()).map(Counter::index);
+            own.map(|at| namespace.read_by_hooks[at].saturating_sub(namespace.attributed[at])).sum()
+        };
+        self.namespaces.values().map(of).fold(0, u64::saturating_add)
     }
 
     /// Slots by the inode number that they have now.
@@ -153,6 +169,20 @@ mod tests {
             ..Reading::default()
         };
         assert_eq!(reading.current(), BTreeMap::from([(7, 0), (8, 2)]));
+    }
+
+    #[test]
+    fn a_counter_that_was_read_and_not_counted_yet() {
+        let reading = |read_by_hooks, attributed| Reading {
+            namespaces: BTreeMap::from([(
+                0,
+                Namespace { read_by_hooks, attributed, ..Namespace::default() },
+            )]),
+            ..Reading::default()
+        };
+        assert_eq!(reading([3, 3, 0, 0, 0, 0], [3, 3, 0, 0, 0, 0]).behind_hooks(), 0);
+        assert_eq!(reading([3, 3, 0, 0, 0, 0], [2, 2, 0, 0, 0, 0]).behind_hooks(), 2);
+        assert_eq!(reading([3, 3, 0, 0, 0, 0], [4, 5, 0, 0, 0, 0]).behind_hooks(), 0);
     }
 
     /// Order of the counters: LO, LD, FullDrop, DoCookies, Sent, SynRetrans.
