@@ -45,12 +45,11 @@ impl Child {
         };
         command.stdin(stdin).stdout(stdout).stderr(duplicate(&err)?);
         #[expect(unsafe_code, reason = "the only way to tie a child's life to its parent's")]
-        // SAFETY: between fork and exec only prctl() is called, which
-        // allocates nothing and takes no lock.
+        // SAFETY: between fork and exec only prctl() and getppid() are called,
+        // which allocate nothing and take no lock.
         unsafe {
-            command.pre_exec(|| {
-                rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(Into::into)
-            });
+            let parent = Some(rustix::process::getpid());
+            command.pre_exec(move || tie_to(parent));
         }
         let process = command
             .spawn()
@@ -123,6 +122,13 @@ impl Child {
     }
 }
 
+/// From now on this process ends with its parent, which may have ended before
+/// it came to ask for that.
+fn tie_to(parent: Option<Pid>) -> std::io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    if rustix::process::getppid() == parent { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         // Either fails only where the process has ended and was waited for.
@@ -178,6 +184,18 @@ mod tests {
         let entry = format!("/proc/{}", child.pid());
         drop(child);
         assert!(!std::path::Path::new(&entry).exists());
+    }
+
+    /// Its parent was killed before it had asked to end with it.
+    #[test]
+    fn a_child_whose_parent_is_another_by_then_starts_nothing() {
+        let mut command = Command::new("/bin/true");
+        #[expect(unsafe_code, reason = "the only way to act between fork and exec")]
+        // SAFETY: it makes two system calls.
+        unsafe {
+            command.pre_exec(|| tie_to(Pid::from_raw(1)));
+        }
+        assert!(command.spawn().is_err());
     }
 
     #[test]
