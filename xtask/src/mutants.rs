@@ -39,7 +39,7 @@ const ROOMS: [Room; 7] = [
     Room {
         name: "trace",
         place: "backlog-trace/src/trace",
-        files: &["damage", "format", "frame", "payload", "reader", "replay", "snapshot", "window", "writer"],
+        files: &["damage", "format", "frame", "payload", "reader", "snapshot", "window", "writer"],
         ..TOOL
     },
     Room {
