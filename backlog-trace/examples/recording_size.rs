@@ -11,37 +11,26 @@ use backlog_trace::failure::Result;
 use backlog_trace::trace::Writer;
 use backlog_trace_common::detail::Detail;
 use backlog_trace_common::reason::Reason;
+use fastrand::Rng;
 
 const DETAILS: u64 = 1_000_000;
 
-/// xorshift64: the same numbers on every machine.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
-
 /// One refused SYN among 8 listeners, some microseconds after the one before.
 /// `clients` is how many addresses they come from; 0: a new one each.
-fn refused(numbers: &mut Numbers, time: &mut u64, clients: u64) -> Detail {
-    *time += numbers.next() % 20_000;
-    let [a, b, c, d, e, f, ..] = numbers.next().to_le_bytes();
+fn refused(numbers: &mut Rng, time: &mut u64, clients: u64) -> Detail {
+    *time += numbers.u64(..20_000);
+    let [a, b, c, d, e, f, ..] = numbers.u64(..).to_le_bytes();
     let client = if clients == 0 {
         [a, b, c, d]
     } else {
-        let [low, high, ..] = (numbers.next() % clients).to_le_bytes();
+        let [low, high, ..] = numbers.u64(..clients).to_le_bytes();
         [10, 0, high, low]
     };
     let mut peer = [0; 16];
     for (to, from) in peer.iter_mut().zip(client) {
         *to = from;
     }
-    let listener = numbers.next() % 8;
+    let listener = numbers.u64(..8);
     Detail {
         time: *time,
         listener: 4129 + listener,
@@ -132,7 +121,7 @@ fn main() -> Result<()> {
     for (what, clients) in
         [("a load generator, one address", 1), ("1,000 clients", 1_000), ("a flood, an address each", 0)]
     {
-        let (mut numbers, mut time) = (Numbers(0x2545_f491_4f6c_dd1d), 0);
+        let (mut numbers, mut time) = (Rng::with_seed(1), 0);
         let batches = (0..DETAILS / 1_000)
             .map(|_| Event::Details((0..1_000).map(|_| refused(&mut numbers, &mut time, clients)).collect()));
         row(&format!("1,000,000 details: {what}"), DETAILS * 64, size(batches)?);

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 use super::Site;
 use crate::remap;
 
@@ -14,7 +16,9 @@ const SHOWN: usize = 10;
 /// Directories that no string may hold. What is in the home directory is named
 /// one by one: that of root alone begins strings that speak of a container's root.
 pub(super) fn telling(site: &Site) -> BTreeSet<PathBuf> {
-    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let home = env::var_os("HOME").map(PathBuf::from);
+    // Containers have been seen whose home is /: everything there is in any program.
+    let home = home.filter(|home| home.is_absolute() && home.parent().is_some());
     // A distribution's compiler is in /usr, of which the program speaks too.
     let library = site.sysroot.join("lib/rustlib");
     let ours = [site.root.clone(), site.cargo_home.clone(), library];
@@ -32,16 +36,13 @@ pub(super) fn of(bytes: &[u8], telling: &BTreeSet<PathBuf>) -> Vec<String> {
     let mut found = BTreeSet::new();
     for directory in telling {
         let directory = directory.as_os_str().as_encoded_bytes();
-        let mut from = 0;
-        while let Some(at) = bytes.get(from..).and_then(|rest| position(rest, directory)) {
-            let begin = from + at;
+        for begin in memmem::find_iter(bytes, directory) {
             let string = bytes.get(begin..).unwrap_or_default();
             let end = string.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(string.len());
             let string = string.get(..end.min(120)).unwrap_or_default();
             if matches!(string.get(directory.len()), None | Some(b'/')) {
                 found.insert(String::from_utf8_lossy(string).into_owned());
             }
-            from = begin + directory.len();
         }
     }
     let more = found.len().saturating_sub(SHOWN);
@@ -50,18 +51,6 @@ pub(super) fn of(bytes: &[u8], telling: &BTreeSet<PathBuf>) -> Vec<String> {
         shown.push(format!("and {more} more"));
     }
     shown
-}
-
-fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    while let Some(at) = bytes.get(from..)?.iter().position(|byte| *byte == first) {
-        if bytes.get(from + at..)?.starts_with(wanted) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
 }
 
 #[cfg(test)]
