@@ -8,10 +8,10 @@
 
 use std::time::Duration;
 
-use backlog_trace::tally::Selection;
-use backlog_trace::trace::Reader;
-use backlog_trace::trace::format::{FRAME_MAGIC, FileHeader, FrameHeader, Kind, RecordingId, VERSION};
-use backlog_trace::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
+use backlog_trace_model::tally::Selection;
+use backlog_trace_model::trace::Reader;
+use backlog_trace_model::trace::format::{FRAME_MAGIC, FileHeader, FrameHeader, Kind, RecordingId, VERSION};
+use backlog_trace_model::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
 use jiff::tz::TimeZone;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};

@@ -6,21 +6,15 @@
 //! [`event::Event`]s; `listener` names the sockets; `tally` adds up and audits;
 //! `view` prints. Only `probe` and `kernel` know aya.
 
-pub mod check;
 pub mod cli;
 pub mod confine;
-pub mod escape;
-pub mod event;
-pub mod failure;
 pub mod kernel;
 pub mod listener;
 pub mod out_of_memory;
 pub mod polled;
 pub mod probe;
+pub mod recording_file;
 pub mod resource_limits;
 pub mod selftest;
 pub mod source;
 pub mod step;
-pub mod tally;
-pub mod trace;
-pub mod view;

@@ -9,9 +9,9 @@ use std::fmt::Write;
 use std::io;
 use std::os::fd::AsFd;
 
+use backlog_trace_model::failure::Exit;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::failure::Exit;
 use crate::resource_limits::MORE_MEMORY;
 
 /// The system's allocator, whose refusals end the program with a sentence and

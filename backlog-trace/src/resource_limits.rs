@@ -11,10 +11,9 @@ mod cgroup;
 use std::io;
 use std::path::Path;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, Rlimit};
-
-use crate::failure::{Exit, Failure, Result};
 
 /// Stack that the deepest calls of the main thread fit into, unoptimised too:
 /// clap's, with all that `--help` says, took more than 256 KiB.

@@ -11,11 +11,11 @@ pub(crate) mod queue;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
+use backlog_trace_model::event::{Clock, Event, HookState, Session, SourceState};
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use tokio::sync::{Notify, oneshot};
 
 use crate::confine;
-use crate::event::{Clock, Event, HookState, Session, SourceState};
-use crate::failure::{Exit, Failure, Result};
 use crate::listener::host_netns;
 use crate::resource_limits;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[expect(dead_code, reason = "each test uses a part of the scene")]
+#[path = "../../backlog-trace-model/tests/scene/mod.rs"]
 mod scene;
 #[expect(dead_code, reason = "each test uses a part of the circumstances")]
 mod tool;
@@ -12,12 +13,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use backlog_trace::event::Rung;
-use backlog_trace::failure::Exit;
 use backlog_trace::probe::RUNGS;
-use backlog_trace::trace::format::{FILE_HEADER, FileHeader, RecordingId, VERSION, Version};
-use backlog_trace::trace::{Overwrite, Writer};
-use clap::ValueEnum;
+use backlog_trace::recording_file::{self, Overwrite};
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::Exit;
+use backlog_trace_model::trace::format::{FILE_HEADER, FileHeader, RecordingId, VERSION, Version};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::thread::CapabilitySet;
 use tool::{BTF, Circumstances, Loaded, NOBODY, beside_steps, is_root, may_run, tool, types_without};
@@ -97,7 +97,7 @@ fn the_command_line() {
 #[test]
 fn a_rung_that_this_build_lacks() {
     let lacks = |rung: &&Rung| !RUNGS.contains(rung) && **rung != Rung::Counters;
-    for rung in Rung::value_variants().iter().filter(lacks) {
+    for rung in Rung::ALL.iter().filter(lacks) {
         let words = [rung.name(), "it has: fentry, kprobe, tracepoint"];
         check(&mut tool(&["hist", "--rung", rung.name()]), Exit::KernelUnable, &words);
     }
@@ -152,7 +152,7 @@ fn a_recording_that_cannot_be_made() {
 /// A recording that lasted ten seconds.
 fn recording(directory: &Path) -> PathBuf {
     let path = directory.join("overload.trace");
-    let mut writer = Writer::create(&path, Overwrite::Refuse).unwrap();
+    let mut writer = recording_file::begin(&path, Overwrite::Refuse).unwrap();
     scene::overload().iter().for_each(|event| writer.write(event).unwrap());
     writer.finish().unwrap();
     path

@@ -21,7 +21,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use circumstance::{Make, Row, Then, limits, places, sandbox, surroundings};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket_with};
 use rustix::process::{Pid, Signal, kill_process};

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[expect(dead_code, reason = "each test uses a part of the scene")]
+#[path = "../../backlog-trace-model/tests/scene/mod.rs"]
 mod scene;
 
 use std::fs::File;
@@ -10,8 +11,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use backlog_trace::event::Event;
-use backlog_trace::trace::{Overwrite, Writer};
+use backlog_trace::recording_file::{self, Overwrite};
+use backlog_trace_model::event::Event;
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backlog-trace"));
@@ -24,13 +25,16 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 fn record(path: &Path, events: &[Event]) {
-    let mut writer = Writer::create(path, Overwrite::Refuse).unwrap();
+    let mut writer = recording_file::begin(path, Overwrite::Refuse).unwrap();
     events.iter().for_each(|event| writer.write(event).unwrap());
     writer.finish().unwrap();
 }
 
 fn golden(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
+    std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../backlog-trace-model/tests/golden").join(name),
+    )
+    .unwrap()
 }
 
 #[test]

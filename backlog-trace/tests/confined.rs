@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[expect(dead_code, reason = "each test uses a part of the scene")]
+#[path = "../../backlog-trace-model/tests/scene/mod.rs"]
 mod scene;
 #[expect(dead_code, reason = "each test uses a part of the circumstances")]
 mod tool;
@@ -15,7 +16,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use backlog_trace::confine::{Fence, fence_of_this_kernel};
-use backlog_trace::trace::{Overwrite, Writer};
+use backlog_trace::recording_file::{self, Overwrite};
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CapabilitySet;
@@ -112,7 +113,7 @@ fn what_reads_recordings_is_fenced_in_before_it_reads_any() {
     let directory = tempfile::tempdir().unwrap();
     let [named, other] = ["named", "other"].map(|name| directory.path().join(name));
     for path in [&named, &other] {
-        let mut writer = Writer::create(path, Overwrite::Refuse).unwrap();
+        let mut writer = recording_file::begin(path, Overwrite::Refuse).unwrap();
         scene::overload().iter().for_each(|event| writer.write(event).unwrap());
         writer.finish().unwrap();
     }

@@ -12,8 +12,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Output};
 use std::thread;
 
-use backlog_trace::event::Event;
-use backlog_trace::trace::Reader;
+use backlog_trace::recording_file;
+use backlog_trace_model::event::Event;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use tool::{Circumstances, is_root, tool};
@@ -72,7 +72,7 @@ fn record(rung: &str, inhabited: &[Inhabited], soft: u64, hard: u64) -> (usize, 
     let Output { status, stderr, .. } = with_limits(tool(&arguments), soft, hard).output().unwrap();
     let said = String::from_utf8(stderr).unwrap();
     assert!(status.success(), "{rung}, {soft} of {hard}: {status} {said}");
-    let reader = Reader::open(&path).unwrap();
+    let reader = recording_file::open(&path).unwrap();
     assert_eq!(reader.session().is_polled(), rung == "counters", "{said}");
     let seen: BTreeSet<u32> = reader
         .filter_map(|event| if let Event::Listener(listener) = event { Some(listener.netns) } else { None })

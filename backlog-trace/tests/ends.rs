@@ -14,8 +14,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use backlog_trace::failure::Exit;
-use backlog_trace::trace::Reader;
+use backlog_trace::recording_file;
+use backlog_trace_model::failure::Exit;
+use backlog_trace_model::trace::Reader;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, kill_process_group, setrlimit};
 use serde_json::Value;
@@ -105,7 +106,7 @@ impl Ended {
     /// The recording can be read and lacks nothing.
     #[track_caller]
     fn check_recording(&self) {
-        let mut reader = Reader::open(&self.directory.path().join("FILE")).unwrap();
+        let mut reader = recording_file::open(&self.directory.path().join("FILE")).unwrap();
         assert!(reader.by_ref().count() > 2);
         assert!(reader.damage().is_none(), "{:?}", reader.damage());
     }
@@ -334,7 +335,7 @@ fn a_recording_that_meets_the_limit_on_file_sizes_holds_whole_frames() {
             output.status
         );
         assert!(said.contains("File too large") && said.contains("ulimit -f"), "{said}");
-        if let Ok(mut reader) = Reader::open(&path) {
+        if let Ok(mut reader) = recording_file::open(&path) {
             assert!(reader.by_ref().count() > 0);
             let damage = reader.damage();
             assert_eq!((damage.cut_bytes, damage.damaged_bytes), (0, 0), "{bytes}: {damage:?}");

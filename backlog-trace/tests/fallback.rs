@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use rustix::thread::CapabilitySet;
 use serde_json::Value;
 use tool::{BTF, Circumstances, Loaded, NOBODY, is_root, tool};

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use rustix::process::{Pid, Signal, kill_process};
 use tool::{BTF, Circumstances, Loaded, beside_steps, tool, types_without};
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use rustix::thread::CapabilitySet;
 use serde_json::Value;
 use tool::{Circumstances, tool};

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use serde_json::Value;
 use tool::tool;
 

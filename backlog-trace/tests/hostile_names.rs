@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[expect(dead_code, reason = "each test uses a part of the scene")]
+#[path = "../../backlog-trace-model/tests/scene/mod.rs"]
 mod scene;
 #[expect(dead_code, reason = "each test uses a part of the circumstances")]
 mod tool;
@@ -19,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use backlog_trace::check::sources::SOURCES;
-use backlog_trace::event::{Event, Rung, SourceState};
-use backlog_trace::listener::{Listener, Owner};
-use backlog_trace::trace::{Overwrite, Writer};
+use backlog_trace::recording_file::{self, Overwrite};
+use backlog_trace_model::check::sources::SOURCES;
+use backlog_trace_model::event::{Event, Rung, SourceState};
+use backlog_trace_model::listener::{Listener, Owner};
 use tool::{Circumstances, is_root, tool};
 
 /// A window's title, blinking text, a line of its own, text turned around, a
@@ -224,7 +225,7 @@ fn utc_file() -> Vec<u8> {
 }
 
 fn record(path: &Path, events: &[Event]) {
-    let mut writer = Writer::create(path, Overwrite::Refuse).unwrap();
+    let mut writer = recording_file::begin(path, Overwrite::Refuse).unwrap();
     events.iter().for_each(|event| writer.write(event).unwrap());
     writer.finish().unwrap();
 }

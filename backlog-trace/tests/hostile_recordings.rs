@@ -10,9 +10,11 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use backlog_trace::failure::Exit;
-use backlog_trace::trace::format::{Codec, FRAME_MAGIC, FileHeader, FrameHeader, Kind, RecordingId, VERSION};
 use backlog_trace_common::detail::Detail;
+use backlog_trace_model::failure::Exit;
+use backlog_trace_model::trace::format::{
+    Codec, FRAME_MAGIC, FileHeader, FrameHeader, Kind, RecordingId, VERSION,
+};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 

@@ -10,8 +10,8 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use backlog_trace::event::Event;
-use backlog_trace::trace::Reader;
+use backlog_trace::recording_file;
+use backlog_trace_model::event::Event;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tool::{is_root, tool};
 
@@ -47,7 +47,7 @@ fn check(rung: &str) {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{LISTENERS} listeners by {rung}: {} {said}", output.status);
-    let recorded: BTreeSet<u16> = Reader::open(path.as_ref())
+    let recorded: BTreeSet<u16> = recording_file::open(path.as_ref())
         .unwrap()
         .filter_map(|event| if let Event::Listener(listener) = event { Some(listener.port) } else { None })
         .collect();

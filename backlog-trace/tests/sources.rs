@@ -10,8 +10,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 
-use backlog_trace::check::sources::SOURCES;
-use backlog_trace::failure::Exit;
+use backlog_trace_model::check::sources::SOURCES;
+use backlog_trace_model::failure::Exit;
 use rustix::thread::CapabilitySet;
 use serde_json::Value;
 use tool::{Circumstances, NOBODY, is_root, may_run, tool};

@@ -10,7 +10,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Output;
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use serde_json::Value;
 use tool::tool;
 

@@ -31,38 +31,26 @@ struct Room {
 const TOOL: Room =
     Room { name: "", package: "backlog-trace", place: "backlog-trace/src", files: &[], beside: &[] };
 
-const ROOMS: [Room; 7] = [
+const MODEL: Room = Room { package: "backlog-trace-model", place: "backlog-trace-model/src", ..TOOL };
+
+const ROOMS: [Room; 9] = [
     Room { name: "common", package: "backlog-trace-common", place: "backlog-trace-common/src", ..TOOL },
-    Room { name: "event", place: "backlog-trace/src/event", ..TOOL },
-    Room { name: "tally", place: "backlog-trace/src/tally", ..TOOL },
-    // Not the medium, whose tests offer it files of this machine that it must not remove.
-    Room {
-        name: "trace",
-        place: "backlog-trace/src/trace",
-        files: &["damage", "format", "frame", "payload", "reader", "snapshot", "window", "writer"],
-        ..TOOL
-    },
+    Room { name: "check", place: "backlog-trace-model/src/check", ..MODEL },
+    Room { name: "event", place: "backlog-trace-model/src/event", ..MODEL },
+    Room { name: "listener", place: "backlog-trace-model/src/listener", ..MODEL },
+    Room { name: "tally", place: "backlog-trace-model/src/tally", ..MODEL },
+    Room { name: "trace", place: "backlog-trace-model/src/trace", ..MODEL },
     Room {
         name: "view",
-        place: "backlog-trace/src/view",
+        place: "backlog-trace-model/src/view",
         beside: &["golden", "json_contract", "intervals", "clients"],
-        ..TOOL
+        ..MODEL
     },
+    // What decodes and joins, of the room that asks the kernel.
     Room {
-        name: "listener",
+        name: "book",
         place: "backlog-trace/src/listener",
-        files: &[
-            "cap",
-            "cgroup_pattern",
-            "entry",
-            "filter",
-            "half_open",
-            "message",
-            "mountinfo",
-            "ports",
-            "rows",
-            "sources",
-        ],
+        files: &["half_open", "message", "mountinfo", "rows", "sources"],
         ..TOOL
     },
     Room {
@@ -74,7 +62,8 @@ const ROOMS: [Room; 7] = [
 ];
 
 /// Their names.
-const NAMES: [&str; ROOMS.len()] = ["common", "event", "tally", "trace", "view", "listener", "polled"];
+const NAMES: [&str; ROOMS.len()] =
+    ["common", "check", "event", "listener", "tally", "trace", "view", "book", "polled"];
 
 /// How long the tests of one mutant may take, in seconds: what loops for ever
 /// is noticed by that. Ten times what they take on two cores.
@@ -168,9 +157,9 @@ fn jobs(arguments: &Arguments) -> Result<Vec<Job>> {
 /// Where a file lies: by that it is known which tests judge it.
 fn room_of(file: &str) -> Result<&'static Room> {
     let lies_in = |room: &&Room| Path::new(file).starts_with(room.place);
-    ROOMS.iter().chain([&TOOL]).find(lies_in).with_context(|| {
+    ROOMS.iter().chain([&MODEL, &TOOL]).find(lies_in).with_context(|| {
         format!(
-            "{file} is not below backlog-trace/src or backlog-trace-common/src, whose tests judge mutants"
+            "{file} is not below the src of backlog-trace, backlog-trace-common or backlog-trace-model, whose tests judge mutants"
         )
     })
 }
@@ -231,7 +220,8 @@ mod tests {
         for Room { place, files, beside, .. } in &ROOMS {
             assert!(workspace::root().join(place).is_dir(), "{place}");
             let files = files.iter().map(|file| format!("{place}/{file}.rs"));
-            for path in files.chain(beside.iter().map(|test| format!("backlog-trace/tests/{test}.rs"))) {
+            for path in files.chain(beside.iter().map(|test| format!("backlog-trace-model/tests/{test}.rs")))
+            {
                 assert!(workspace::root().join(&path).is_file(), "{path}");
             }
         }
@@ -239,23 +229,24 @@ mod tests {
 
     #[test]
     fn what_cargo_is_called_with() {
-        let [common, tool, view] = lines(&arguments(&[], &[])).try_into().unwrap();
+        let [common, model, view, tool] = lines(&arguments(&[], &[])).try_into().unwrap();
         let options = "--output=out --timeout=120 --jobs=1";
         let of_common = format!(
             "mutants --package=backlog-trace-common {options} --file=backlog-trace-common/src/** -- --lib"
         );
         assert_eq!(common, of_common);
-        assert!(
-            tool.contains("/tally/** ") && tool.contains("/polled/account.rs ") && !tool.contains("/view/")
-        );
-        assert!(!tool.contains("medium") && tool.ends_with(" -- --lib"), "{tool}");
+        assert!(model.contains("/tally/** ") && !model.contains("/view/"), "{model}");
+        assert!(tool.contains("/polled/account.rs ") && tool.ends_with(" -- --lib"), "{tool}");
         assert!(view.contains("/view/** -- --lib --test=golden"), "{view}");
-        let file = lines(&arguments(&[], &["backlog-trace/src/view/wrap.rs"]));
-        assert!(file[0].contains("--file=backlog-trace/src/view/wrap.rs -- --lib --test=golden"), "{file:?}");
+        let file = lines(&arguments(&[], &["backlog-trace-model/src/view/wrap.rs"]));
+        assert!(
+            file[0].contains("--file=backlog-trace-model/src/view/wrap.rs -- --lib --test=golden"),
+            "{file:?}"
+        );
         let changed =
             Arguments { in_diff: Some("main".to_owned()), list: true, ..arguments(&["event"], &[]) };
         let changed = lines(&changed);
-        let expected = "--list --in-diff=diff --file=backlog-trace/src/event/** -- --lib";
+        let expected = "--list --in-diff=diff --file=backlog-trace-model/src/event/** -- --lib";
         assert!(changed.len() == 1 && changed[0].ends_with(expected), "{changed:?}");
         let elsewhere = jobs(&arguments(&[], &["xtask/src/main.rs"])).unwrap_err().to_string();
         assert!(elsewhere.contains("xtask/src/main.rs is not below"), "{elsewhere}");

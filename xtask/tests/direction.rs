@@ -123,60 +123,82 @@ fn circle(arrows: &Arrows) -> Option<Vec<String>> {
     })
 }
 
-/// Which room of `backlog-trace/src` may use which: the table of ARCHITECTURE.md.
-/// A room stands below those that it uses; `cli` joins them all.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("escape", &[]),
-    ("failure", &["escape"]),
-    ("step", &[]),
-    ("resource_limits", &["failure"]),
-    ("out_of_memory", &["failure", "resource_limits"]),
-    ("check", &[]),
-    ("listener", &["check", "failure", "resource_limits", "step"]),
-    ("event", &["check", "listener"]),
-    ("kernel", &["check", "failure", "resource_limits"]),
-    ("confine", &["check", "failure", "resource_limits"]),
-    ("trace", &["event", "failure", "listener"]),
-    ("tally", &["event", "failure", "listener"]),
-    ("view", &["check", "escape", "event", "listener", "tally"]),
-    ("source", &["confine", "event", "failure", "listener", "resource_limits"]),
-    ("polled", &["check", "event", "failure", "kernel", "listener", "source", "step"]),
-    ("probe", &["check", "event", "failure", "kernel", "listener", "resource_limits", "source", "step"]),
-    ("selftest", &["escape", "failure", "kernel", "resource_limits"]),
-    (
-        "cli",
-        &[
-            "check",
-            "confine",
-            "escape",
-            "event",
-            "failure",
-            "listener",
-            "polled",
-            "probe",
-            "resource_limits",
-            "selftest",
-            "source",
-            "step",
-            "tally",
-            "trace",
-            "view",
+/// A crate of user space and its rooms.
+struct House {
+    /// Its folder, which is its name too.
+    name: &'static str,
+    /// Crates of this workspace that it uses.
+    uses: &'static [&'static str],
+    /// Which room of it may use which other: a room stands below those that it uses.
+    rooms: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// The tables of ARCHITECTURE.md.
+const HOUSES: [House; 2] = [
+    House {
+        name: "backlog-trace-model",
+        uses: &["backlog-trace-common"],
+        rooms: &[
+            ("escape", &[]),
+            ("failure", &["escape"]),
+            ("check", &[]),
+            ("listener", &[]),
+            ("event", &["check", "listener"]),
+            ("trace", &["event", "failure", "listener"]),
+            ("tally", &["event", "failure", "listener"]),
+            ("view", &["check", "escape", "event", "listener", "tally"]),
         ],
-    ),
+    },
+    House {
+        name: "backlog-trace",
+        uses: &["backlog-trace-common", "backlog-trace-model"],
+        rooms: &[
+            ("step", &[]),
+            ("recording_file", &[]),
+            ("resource_limits", &[]),
+            ("out_of_memory", &["resource_limits"]),
+            ("listener", &["resource_limits", "step"]),
+            ("kernel", &["resource_limits"]),
+            ("confine", &["resource_limits"]),
+            ("source", &["confine", "listener", "resource_limits"]),
+            ("polled", &["kernel", "listener", "source", "step"]),
+            ("probe", &["kernel", "listener", "resource_limits", "source", "step"]),
+            ("selftest", &["kernel", "resource_limits"]),
+            (
+                "cli",
+                &[
+                    "confine",
+                    "listener",
+                    "polled",
+                    "probe",
+                    "recording_file",
+                    "resource_limits",
+                    "selftest",
+                    "source",
+                    "step",
+                ],
+            ),
+        ],
+    },
 ];
+
+/// What a pure crate must not depend on, by the beginning of its name: all that
+/// reaches for a kernel, a clock of its own or a command line.
+const OF_THE_HOST: [&str; 8] =
+    ["aya", "clap", "env_logger", "landlock", "libc", "netlink", "rustix", "tokio"];
 
 /// The room of a module path.
 fn room(path: &str) -> &str {
     path.split("::").next().unwrap_or_default()
 }
 
-#[test]
-fn a_room_uses_only_those_below_it() {
-    let modules = modules(&root().join("backlog-trace/src"));
+/// What of a crate's table does not hold in its sources.
+fn faults(house: &House) -> Vec<String> {
+    let modules = modules(&root().join(house.name).join("src"));
     let mut faults = Vec::new();
-    for (place, (room, may)) in ROOMS.iter().enumerate() {
+    for (place, (room, may)) in house.rooms.iter().enumerate() {
         for used in *may {
-            let below = ROOMS[..place].iter().any(|(other, _)| other == used);
+            let below = house.rooms[..place].iter().any(|(other, _)| other == used);
             if !below {
                 faults.push(format!("the table lets {room} use {used}, which does not stand before it"));
             }
@@ -189,43 +211,80 @@ fn a_room_uses_only_those_below_it() {
         if is_test || matches!(own, "lib" | "main") {
             continue;
         }
-        let Some((_, may)) = ROOMS.iter().find(|(room, _)| *room == own) else {
-            faults.push(format!("{name} is in no room of the table"));
+        let Some((_, may)) = house.rooms.iter().find(|(room, _)| *room == own) else {
+            faults.push(format!("{}: {name} is in no room of the table", house.name));
             continue;
         };
         for path in text.split("crate::").skip(1) {
             let used: String =
                 path.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '_').collect();
-            if used != own && ROOMS.iter().any(|(room, _)| *room == used) && !may.contains(&used.as_str()) {
-                faults.push(format!("{name} uses {used}"));
+            let is_room = house.rooms.iter().any(|(room, _)| *room == used);
+            if used != own && is_room && !may.contains(&used.as_str()) {
+                faults.push(format!("{}: {name} uses {used}", house.name));
             }
         }
     }
     faults.dedup();
+    faults
+}
+
+#[test]
+fn a_room_uses_only_those_below_it() {
+    let faults: Vec<String> = HOUSES.iter().flat_map(faults).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The names in a section of a crate's Cargo.toml.
+fn dependencies(house: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(house).join("Cargo.toml")).unwrap();
+    let (_, rest) = text.split_once("\n[dependencies]\n").unwrap();
+    let section = rest.split("\n[").next().unwrap_or_default();
+    let name = |line: &str| line.split(['.', ' ', '=']).next().unwrap_or_default().to_owned();
+    section.lines().map(name).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn a_crate_uses_what_the_table_says_and_a_pure_one_nothing_of_the_host() {
+    for house in &HOUSES {
+        let names = dependencies(house.name);
+        let ours: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| name.starts_with("backlog-trace")).collect();
+        assert_eq!(ours, house.uses, "{}", house.name);
+    }
+    let pure = dependencies("backlog-trace-model");
+    let of_the_host: Vec<&String> =
+        pure.iter().filter(|name| OF_THE_HOST.iter().any(|begin| name.starts_with(begin))).collect();
+    assert!(pure.len() > 5 && of_the_host.is_empty(), "{of_the_host:?}");
 }
 
 const BEGIN: &str = "<!-- rooms -->\n";
 const END: &str = "<!-- end of rooms -->\n";
 
-/// `UPDATE=1 cargo test -p xtask --test direction` writes the table anew.
+/// `UPDATE=1 cargo test -p xtask --test direction` writes the tables anew.
 #[test]
-fn the_document_shows_the_table() {
-    let mut table = "| room | uses |\n|---|---|\n".to_owned();
-    for (room, may) in ROOMS {
-        let names: Vec<String> = may.iter().map(|name| format!("`{name}`")).collect();
-        let uses = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        writeln!(table, "| `{room}` | {uses} |").unwrap();
+fn the_document_shows_the_tables() {
+    let quoted = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    };
+    let mut tables = String::new();
+    for house in &HOUSES {
+        let uses = quoted(house.uses);
+        writeln!(tables, "| room of `{}` (uses {uses}) | uses |\n|---|---|", house.name).unwrap();
+        for (room, may) in house.rooms {
+            writeln!(tables, "| `{room}` | {} |", quoted(may)).unwrap();
+        }
+        tables.push('\n');
     }
     let path = root().join("ARCHITECTURE.md");
     let document = fs::read_to_string(&path).unwrap();
     let (before, rest) = document.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
-    let renewed = format!("{before}{BEGIN}{table}{END}{after}");
+    let renewed = format!("{before}{BEGIN}{tables}{END}{after}");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &renewed).unwrap();
     }
-    assert!(renewed == fs::read_to_string(&path).unwrap(), "ARCHITECTURE.md lacks:\n{table}");
+    assert!(renewed == fs::read_to_string(&path).unwrap(), "ARCHITECTURE.md lacks:\n{tables}");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::future::Future;
 
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use tokio::sync::{oneshot, watch};
 
 use super::output::talk;
-use crate::event::Rung;
-use crate::failure::{Exit, Failure, Result};
 use crate::resource_limits;
 use crate::source::Begun;
 use crate::{polled, probe};

@@ -2,15 +2,17 @@
 
 use std::io::{self, Write};
 
+use backlog_trace_model::check::{Trial, Verdict};
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::{Exit, Result};
+use backlog_trace_model::view;
 use clap::Args;
 
+use super::rung::rung;
 use super::{Format, descriptors, output};
-use crate::check::{Trial, Verdict};
 use crate::confine;
-use crate::event::Rung;
-use crate::failure::{Exit, Result};
 use crate::probe;
-use crate::{listener, polled, resource_limits, view};
+use crate::{listener, polled, resource_limits};
 
 const EXAMPLES: &str = "\
 Every program is attached for a moment and taken back; nothing stays.
@@ -31,7 +33,7 @@ pub struct Check {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// Try only this attach method for each hook (default: each one until one holds).
-    #[arg(long, value_enum, value_name = "RUNG")]
+    #[arg(long, value_name = "RUNG", value_parser = rung())]
     pub rung: Option<Rung>,
 }
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::descriptors::Inherited;
-use crate::failure::{Exit, Failure, Result};
 
 /// How long a command has to end by itself after Ctrl-C or SIGHUP, which it got too.
 const AFTER_INT: Duration = Duration::from_secs(2);

@@ -6,6 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backlog_trace_model::check::Hook;
+use backlog_trace_model::event::{Event, Rung, Session};
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::listener::Filter;
+use backlog_trace_model::tally::Selection;
+use backlog_trace_model::trace::{Medium, Writer};
+use backlog_trace_model::view::View;
 use tokio::process::Child;
 use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
@@ -22,18 +29,12 @@ use super::output::{self, hint, talk};
 use super::printed::{Printed, is_unread};
 use super::ready;
 use super::waiting;
-use crate::check::Hook;
 use crate::confine::{self, as_invoker};
-use crate::event::{Event, Rung, Session};
-use crate::failure::{Exit, Failure, Result};
-use crate::listener::{Book, Filter};
+use crate::listener::{self, Book};
 use crate::probe;
 use crate::resource_limits;
 use crate::source::{Begun, Received};
 use crate::step::Steps;
-use crate::tally::Selection;
-use crate::trace::{Medium, Writer};
-use crate::view::View;
 
 /// How often a run without losses looks whether anybody still reads them.
 const READER_CHECK: Duration = Duration::from_millis(500);
@@ -93,7 +94,7 @@ fn check_names(named: &Filter, steps: Steps) -> Result<()> {
     }
     let mut book = Book::telling(steps);
     book.refresh();
-    named.check(&book)?.iter().for_each(talk);
+    listener::check(named, &book)?.iter().for_each(talk);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The exit codes in words: for `--help` and for docs/exit-codes.md.
 
-use crate::failure::Exit;
+use backlog_trace_model::failure::Exit;
 
 /// Every code, in order.
 pub const CODES: [Exit; 13] = [

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::failure::{Failure, Result};
+use backlog_trace_model::failure::{Failure, Result};
 
 /// Catches SIGXFSZ, so that write() fails with EFBIG instead
 /// (`generic_write_check_limits()`, fs/read_write.c, 5.10 to 7.2).

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Exit, Result};
+use backlog_trace_model::tally::Selection;
+use backlog_trace_model::view::{HistJson, HistText, View};
 use clap::Args;
 
 use super::Format;
@@ -9,9 +12,6 @@ use super::drive::{self, Sink};
 use super::observe::{Observe, parse_duration};
 use super::output;
 use super::printed::Printed;
-use crate::failure::{Exit, Result};
-use crate::tally::Selection;
-use crate::view::{HistJson, HistText, View};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
+use backlog_trace_model::failure::{Failure, Result};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::confine;
-use crate::failure::{Failure, Result};
 use crate::resource_limits;
 
 /// A signal that asks to end.

@@ -3,17 +3,18 @@
 
 use std::io::Write;
 
+use backlog_trace_model::event::{Reach, SourceState};
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::listener::Filter;
+use backlog_trace_model::view;
 use clap::Args;
 
 use super::missing::Missing;
 use super::observe::Filters;
 use super::output::talk;
 use super::{Format, descriptors, output};
-use crate::event::{Reach, SourceState};
-use crate::failure::{Exit, Failure, Result};
-use crate::listener::{Book, Filter, survey};
+use crate::listener::{Book, check, survey};
 use crate::resource_limits;
-use crate::view;
 
 /// Every listener: both queues, limits and who sets them, owner, losses so far.
 #[derive(Args, Clone, Debug)]
@@ -47,7 +48,7 @@ pub fn run(listeners: &Listeners) -> Result<Exit> {
     if let Some(failure) = unable(&book, &sources) {
         return Err(failure);
     }
-    for warning in filter.check(&book)? {
+    for warning in check(&filter, &book)? {
         talk(&warning);
     }
     let standings = survey(&mut book, &filter);

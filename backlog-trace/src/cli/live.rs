@@ -1,5 +1,7 @@
 //! `backlog-trace live`: one line per loss as it happens.
 
+use backlog_trace_model::failure::{Exit, Result};
+use backlog_trace_model::view::{LiveJson, LiveText, View};
 use clap::Args;
 
 use super::Format;
@@ -7,8 +9,6 @@ use super::drive::{self, Sink};
 use super::observe::Observe;
 use super::output;
 use super::printed::Printed;
-use crate::failure::{Exit, Result};
-use crate::view::{LiveJson, LiveText, View};
 
 const EXAMPLES: &str = "\
 Examples:

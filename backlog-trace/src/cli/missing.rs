@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use backlog_trace_model::event::{Event, Reach, Source, SourceState};
+
 use super::output::{talk, talk_with_advice};
-use crate::event::{Event, Reach, Source, SourceState};
 
 /// What was said so far.
 #[derive(Debug, Default)]

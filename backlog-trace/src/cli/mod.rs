@@ -18,6 +18,7 @@ mod printed;
 mod ready;
 pub mod record;
 pub mod report;
+mod rung;
 pub mod selftest;
 mod waiting;
 
@@ -26,10 +27,10 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use backlog_trace_model::escape::Sanitized;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::escape::Sanitized;
-use crate::failure::{Exit, Failure, Result};
 use crate::resource_limits;
 
 /// Which listener refused the connection, at which step of the handshake, why, and what to change.

@@ -6,20 +6,22 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::Result as Outcome;
+use backlog_trace_model::listener::{CgroupPattern, Filter, Ports, SERVICES};
+use backlog_trace_model::tally::{ReasonFilter, Selection};
 use clap::Args;
 
 use super::Format;
-use crate::event::Rung;
-use crate::failure::Result as Outcome;
-use crate::listener::{CgroupPattern, Filter, Ports, Wanted};
-use crate::tally::{ReasonFilter, Selection};
+use super::rung::rung;
+use crate::listener::netns;
 
 /// Which listeners are shown. Counts and audit always cover the whole host.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
     /// Only listeners on these ports, e.g. 80,443 or 8000-8100 or http (repeatable).
-    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', value_parser = parse_ports)]
     pub port: Vec<Ports>,
     /// Only listeners bound to this address (repeatable).
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_address)]
@@ -45,10 +47,10 @@ impl Filters {
     /// # Errors
     /// A namespace that does not exist.
     pub fn listeners(&self) -> Outcome<Filter> {
-        Filter::new(Wanted {
+        Ok(Filter {
             ports: self.port.clone(),
             addresses: self.address.clone(),
-            namespaces: self.netns.clone(),
+            namespaces: self.netns.iter().map(|named| netns(named)).collect::<Outcome<_>>()?,
             pids: self.pid.clone(),
             cgroups: self.cgroup.clone(),
         })
@@ -73,7 +75,7 @@ pub struct Observe {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
     /// Attach every hook by this method (default: the best that this kernel has for each).
-    #[arg(long, value_enum, value_name = "RUNG")]
+    #[arg(long, value_name = "RUNG", value_parser = rung())]
     pub rung: Option<Rung>,
     /// Tell why other SYNs were refused (no memory, no route, a security module), and
     /// which were lost to an identical one. Every SYN pays for it: see the README.
@@ -110,6 +112,11 @@ fn parse_address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| {
         format!("'{text}' is no address; write one such as 10.0.0.7 or ::1 (names are not looked up)")
     })
+}
+
+/// /etc/services is read only where a port is named by a word.
+fn parse_ports(text: &str) -> Result<Ports, String> {
+    Ports::parse(text, || std::fs::read_to_string(SERVICES).ok())
 }
 
 fn parse_pid(text: &str) -> Result<u32, String> {

@@ -10,14 +10,13 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::AutoStream;
+use backlog_trace_model::escape::{Sanitized, SanitizedLines};
+use backlog_trace_model::failure::{Exit, Failure};
+use backlog_trace_model::view::{Screen, fitted};
 use jiff::tz::TimeZone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
-
-use crate::escape::{Sanitized, SanitizedLines};
-use crate::failure::{Exit, Failure};
-use crate::view::{Screen, fitted};
 
 /// Where results go: buffered, colours only on a terminal that wants them.
 pub(super) fn stdout() -> io::BufWriter<AutoStream<io::Stdout>> {

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anstream::AutoStream;
+use backlog_trace_model::trace::Medium;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 
@@ -24,7 +25,6 @@ use super::interrupt::asked;
 use super::output::hint;
 use crate::confine;
 use crate::resource_limits;
-use crate::trace::Medium;
 
 /// How long a reader may take nothing, once the end was asked for.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,10 +9,9 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, open, openat};
 use rustix::process::geteuid;
-
-use crate::failure::{Exit, Failure, Result};
 
 /// Says that everything is attached.
 ///

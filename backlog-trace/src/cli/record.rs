@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::trace::format::FILE_HEADER;
+use backlog_trace_model::trace::{Medium, Writer};
 use clap::Args;
 
 use super::drive::{self, Sink};
@@ -12,9 +15,7 @@ use super::hist;
 use super::observe::Observe;
 use super::printed::Printed;
 use crate::confine::as_invoker;
-use crate::failure::{Exit, Failure, Result};
-use crate::trace::format::FILE_HEADER;
-use crate::trace::{self, Medium, Overwrite, Writer};
+use crate::recording_file::{Overwrite, RecordingFile};
 
 const EXAMPLES: &str = "\
 The recording holds the whole host; filters choose what is printed at the end.
@@ -78,8 +79,8 @@ fn identity(metadata: &Metadata) -> Identity {
 /// The recording as a file, and which one it is.
 fn file(arguments: &Record) -> Result<(Recording, Option<Identity>)> {
     let path = &arguments.output;
-    let file = as_invoker(|| trace::create(path, overwrite(arguments)))?;
-    let made = file.metadata().ok().as_ref().map(identity);
+    let file = as_invoker(|| RecordingFile::create(path, overwrite(arguments)))?;
+    let made = file.file().metadata().ok().as_ref().map(identity);
     let medium: Box<dyn Medium> = Box::new(file);
     Ok((Writer::begin(medium, path.display().to_string())?, made))
 }

@@ -4,16 +4,16 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::tally::Selection;
+use backlog_trace_model::trace::Reader;
+use backlog_trace_model::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
 use clap::Args;
 
 use super::missing::Missing;
 use super::observe::{Filters, parse_duration};
 use super::{Format, output};
-use crate::confine;
-use crate::failure::{Exit, Failure, Result};
-use crate::tally::Selection;
-use crate::trace::Reader;
-use crate::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
+use crate::{confine, recording_file};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +56,7 @@ pub fn run(arguments: &Report) -> Result<Exit> {
         let replayed = if file == Path::new("-") {
             replay(&mut piped()?, view(file), file)?
         } else {
-            replay(&mut Reader::open(file)?, view(file), file)?
+            replay(&mut recording_file::open(file)?, view(file), file)?
         };
         if let Err(error) = replayed {
             return output::failure(&error).map_or(Ok(Exit::Success), Err);

@@ -1,10 +1,11 @@
 //! `backlog-trace selftest`: arguments and nothing else.
 
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::{Exit, Result};
 use clap::Args;
 
 use super::Format;
-use crate::event::Rung;
-use crate::failure::{Exit, Result};
+use super::rung::rung;
 use crate::selftest::{self, Settings};
 
 /// Make each kind of loss in a private network namespace and confirm that it is seen and counted exactly.
@@ -20,7 +21,7 @@ pub struct Selftest {
     #[arg(long, value_name = "NAME", conflicts_with = "names")]
     play: Option<String>,
     /// Attach every hook by this method (default: the best that this kernel has for each).
-    #[arg(long, value_enum, value_name = "RUNG")]
+    #[arg(long, value_name = "RUNG", value_parser = rung())]
     rung: Option<Rung>,
     /// Where a program is that a scenario starts, e.g. nginx=/opt/sbin/nginx (repeatable).
     #[arg(long, value_name = "NAME=PATH")]

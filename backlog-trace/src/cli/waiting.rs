@@ -6,11 +6,11 @@ use std::convert::Infallible;
 use std::thread;
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use super::output::talk;
-use crate::failure::{Exit, Failure, Result};
 use crate::resource_limits;
 use crate::step::Step;
 

@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 use std::thread;
 
+use backlog_trace_model::check::{Finding, Grade};
+use backlog_trace_model::failure::{Failure, Result};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd,
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 
-use crate::check::{Finding, Grade};
-use crate::failure::{Failure, Result};
 use crate::resource_limits;
 
 /// What is fenced off where the kernel knows of it.

@@ -5,10 +5,10 @@
 use std::ffi::OsStr;
 use std::thread;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use crate::failure::{Exit, Failure, Result};
 use crate::resource_limits;
 
 /// The user who called sudo.

@@ -22,7 +22,7 @@ use rustix::thread::{CapabilitySet, set_no_new_privs};
 pub use fence::{Fence, fence_of_this_kernel, finding};
 pub use invoker::{Invoker, as_invoker};
 
-use crate::failure::{Failure, Result};
+use backlog_trace_model::failure::{Failure, Result};
 
 /// What naming sockets takes for as long as it goes on: entering network
 /// namespaces, and looking at other users' processes.

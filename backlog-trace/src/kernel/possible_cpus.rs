@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::failure::{Exit, Failure, Result};
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 /// CPU numbers as ascending ranges, such as `0-3,8`. Never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::failure::{Exit, Failure, Result};
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 const PATH: &str = "/proc/sys/kernel/osrelease";
 

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::ops::Range;
 
-use crate::failure::{Exit, Failure, Result};
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 const PATH: &str = "/proc/kallsyms";
 

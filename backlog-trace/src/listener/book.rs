@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 use backlog_trace_common::counter::COUNTERS;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
+use backlog_trace_model::check::SourceState;
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::listener::Listener;
 
 use super::cgroup;
 use super::counters::Counters;
-use super::entry::Listener;
 use super::half_open::HalfOpen;
 use super::message::States;
 use super::pool::{Look, Pool, Unseen};
 use super::rows::{Depth, Rows};
 use super::sources::{self, Looked, Shape};
-use crate::check::SourceState;
-use crate::failure::{Exit, Failure, Result};
 use crate::step::{Step, Steps};
 
 /// A walk is followed by a rest of this many times its length, so that a host

@@ -9,24 +9,20 @@
 //! for it; nothing else changes.
 
 mod book;
-mod cap;
 mod cgroup;
-mod cgroup_pattern;
 mod counters;
 mod door;
-mod entry;
-mod filter;
 mod half_open;
 #[cfg(fuzzing)]
 pub mod hostile;
 mod listing;
 mod message;
 mod mountinfo;
+mod named;
 mod netns;
 mod nsfs;
 mod owners;
 mod pool;
-mod ports;
 mod process;
 mod resolve;
 mod room;
@@ -38,14 +34,11 @@ mod sources;
 mod standing;
 
 pub use book::Book;
-pub use cap::{Cap, binding};
-pub use cgroup_pattern::CgroupPattern;
 pub use counters::Counters;
-pub use entry::{Listener, Owner};
-pub use filter::{Filter, Wanted};
+pub use named::check;
 pub use netns::{Namespace, host as host_netns};
 pub use pool::{Pool, Unseen, room_finding};
-pub use ports::Ports;
+pub use resolve::netns;
 pub use room::Shortage;
 pub use rows::{CLOSED_KEPT, Depth};
-pub use standing::{Standing, SynQueue, survey};
+pub use standing::survey;

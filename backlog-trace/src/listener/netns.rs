@@ -82,7 +82,7 @@ impl Namespace {
         self.door.place()
     }
 
-    /// What a person calls it: see [`super::entry::Listener::netns_name`].
+    /// What a person calls it: see [`backlog_trace_model::listener::Listener::netns_name`].
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }

@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 
-use super::entry::Owner;
+use backlog_trace_model::listener::Owner;
+
 use super::process::{comm, links, numbered, pids};
 
 /// Descriptors that one walk looks at, at most: about four seconds' work.

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use backlog_trace_model::check::{Finding, Grade};
 use rustix::process::Resource;
 
 use super::mountinfo;
@@ -25,7 +26,6 @@ use super::netns::{Namespace, OWN, own};
 use super::process::{links, numbered, only_leads, pids, read_bounded};
 use super::resolve;
 use super::room::{Room, Shortage};
-use crate::check::{Finding, Grade};
 use crate::resource_limits;
 
 /// Whether it was said that descriptors are short.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
+
 use super::nsfs::Found;
-use crate::failure::{Exit, Failure, Result};
 
 /// Where `ip netns` and container engines mount namespaces.
 const DIRECTORIES: [&str; 3] = ["/run/netns", "/run/docker/netns", "/var/run/docker/netns"];
@@ -29,7 +30,7 @@ pub(super) fn names() -> HashMap<u32, String> {
 /// # Errors
 /// `NotFound` for a name or path that leads to no namespace, `NotPermitted`
 /// for one that may not be looked at.
-pub(super) fn netns(text: &str) -> Result<u32> {
+pub fn netns(text: &str) -> Result<u32> {
     if let Ok(inode) = text.parse() {
         return Ok(inode);
     }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
+use backlog_trace_model::listener::{Listener, Owner};
 
-use super::entry::{Listener, Owner};
 use super::message::Socket;
 
 /// Closed listeners that are kept where nobody has them forgotten; beyond it

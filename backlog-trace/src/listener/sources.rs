@@ -6,10 +6,11 @@
 
 use std::path::Path;
 
+use backlog_trace_model::check::sources::{Row, SOURCES};
+use backlog_trace_model::check::{Reach, Source, SourceState};
+
 use super::cgroup;
 use super::process::{comm, read_bounded};
-use crate::check::sources::{Row, SOURCES};
-use crate::check::{Reach, Source, SourceState};
 
 /// `PROC_PID_INIT_INO` (include/linux/proc_ns.h): the initial PID namespace.
 const INITIAL_PIDS: &str = "pid:[4026531836]";

@@ -1,46 +1,12 @@
-//! How listeners stand right now: both queues against their limit, what limits
-//! them, what they have lost so far.
+//! How listeners stand right now: the book's last look at them, and a look at
+//! the half-open requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use backlog_trace_model::listener::{Filter, Listener, Standing, SynQueue, binding};
+
 use super::book::Book;
-use super::cap::{Cap, binding};
-use super::entry::Listener;
-use super::filter::Filter;
-
-/// A SYN queue's length.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SynQueue {
-    /// Half-open requests.
-    pub length: u32,
-    /// Listeners that share them, 1 unless they are a reuseport group: the
-    /// kernel does not report which member holds a request.
-    pub shared_by: u32,
-}
-
-impl SynQueue {
-    /// Whether the length is this listener's own; otherwise it is the most that
-    /// it can be.
-    pub const fn is_exact(self) -> bool {
-        self.shared_by <= 1 || self.length == 0
-    }
-}
-
-/// How one listener stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Standing {
-    /// The listener.
-    pub listener: Arc<Listener>,
-    /// Accept queue length.
-    pub accept_queue: u32,
-    /// SYN queue length, where the half-open requests could be listed.
-    pub syn_queue: Option<SynQueue>,
-    /// Which cap made the limit, where that can be told.
-    pub limited_by: Option<Cap>,
-    /// `sk_drops` since the socket was made.
-    pub drops: Option<u32>,
-}
 
 /// How the open listeners that match stand, by port, address and namespace:
 /// from the book's last refresh and a look at the half-open requests now.

@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::event::{NamespaceCounts, Reasons};
 
 use super::reading::{Reading, losses, of};
 use super::share::{Moved, share};
-use crate::event::{NamespaceCounts, Reasons};
 use crate::listener::Counters;
 
 /// How long an account waits for a calm look: 1 s, in ns.

@@ -3,10 +3,11 @@
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::key::ListenerKey;
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::listener::Listener;
 use zerocopy::FromZeros;
 
 use super::account::Given;
-use crate::listener::{Depth, Listener};
+use crate::listener::Depth;
 
 /// The listener with the key that details carry: its cookie, which every
 /// listing makes.

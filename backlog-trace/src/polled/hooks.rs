@@ -1,9 +1,8 @@
 //! What stands in the place of the hooks. Pure.
 
 use backlog_trace_common::reason::Reason;
-
-use crate::check::Hook;
-use crate::event::{HookState, Rung};
+use backlog_trace_model::check::Hook;
+use backlog_trace_model::event::{HookState, Rung};
 
 /// Why a hook has nothing in its place.
 pub(super) const NO_COUNTER: &str = "no counter shows this";

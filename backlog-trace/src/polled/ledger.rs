@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
 use backlog_trace_common::counter::Counter;
+use backlog_trace_model::event::{ListenerCounts, Totals};
 
 use super::account::Given;
-use crate::event::{ListenerCounts, Totals};
 use crate::listener::Depth;
 
 /// One listener's entry.

@@ -3,7 +3,7 @@
 //! `sk_drops` and queue by `sock_diag`, each namespace's counters by
 //! `/proc/net/netstat`.
 //!
-//! It produces the same [`crate::event::Event`]s as [`crate::probe`], so that
+//! It produces the same [`backlog_trace_model::event::Event`]s as [`crate::probe`], so that
 //! whoever reads them needs to know nothing else, and it refuses to guess:
 //! a loss is given to a listener, and a reason to a loss, only where the
 //! counters leave no choice ([`share`]). The rest stays in the audit.

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backlog_trace_common::detail::{Detail, Kind};
+use backlog_trace_model::check::sources::news_of;
+use backlog_trace_model::event::{Event, NamespaceCounts, Session, Snapshot, SourceState};
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::listener::Listener;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{MissedTickBehavior, sleep, sleep_until};
 
@@ -15,11 +19,8 @@ use super::hooks;
 use super::ledger::Ledger;
 use super::pace::Pace;
 use super::reading::{Reading, losses};
-use crate::check::sources::news_of;
-use crate::event::{Event, NamespaceCounts, Session, Snapshot, SourceState};
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
-use crate::listener::{Book, Counters, Depth, Listener};
+use crate::listener::{Book, Counters, Depth};
 use crate::source::{self, Begun, Events, monotonic, session};
 use crate::step::{Step, Steps};
 

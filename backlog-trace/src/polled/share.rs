@@ -20,8 +20,7 @@
 //! A listener that opens and closes between two looks is seen by nobody.
 
 use backlog_trace_common::reason::Reason;
-
-use crate::event::Reasons;
+use backlog_trace_model::event::Reasons;
 
 /// What moved in one namespace between two looks.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

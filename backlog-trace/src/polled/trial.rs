@@ -1,8 +1,9 @@
 //! Whether this machine can be polled: for `check`.
 
+use backlog_trace_model::check::{Attempt, Finding, Grade, Hook, Outcome, Trial, Tried};
+use backlog_trace_model::event::Rung;
+
 use super::hooks::{NO_COUNTER, is_polled};
-use crate::check::{Attempt, Finding, Grade, Hook, Outcome, Trial, Tried};
-use crate::event::Rung;
 use crate::listener::Book;
 
 /// The last rung as `check` shows it beside the others.
@@ -52,7 +53,7 @@ pub fn trial() -> Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Verdict;
+    use backlog_trace_model::check::Verdict;
 
     #[test]
     fn this_machine_can_be_polled_and_what_no_counter_shows_is_missing() {

@@ -3,15 +3,15 @@
 
 use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError};
 use aya::{Btf, Ebpf};
+use backlog_trace_model::check::{Attempt, Hook, Outcome, Tried, join};
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 use super::extents::Extents;
 use super::needs;
 use super::programs::{Carried, Kind, Part, Programs};
 use super::refusal::{self, Answer, Explained};
 use super::switch;
-use crate::check::{Attempt, Hook, Outcome, Tried, join};
-use crate::event::Rung;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf;
 use crate::kernel::layout::Layout;
 use crate::kernel::preflight::Facts;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
+use backlog_trace_model::event::NamespaceCounts;
 
 use super::reading::{Namespace, Reading};
-use crate::event::NamespaceCounts;
 use crate::listener::Book;
 
 /// The kernel's own counters since the observation began, by slot.

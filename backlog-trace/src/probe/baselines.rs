@@ -8,10 +8,10 @@ use aya::programs::raw_trace_point::RawTracePoint;
 use aya::programs::{Iter, ProgramError, RawTracePointRunOptions, TestRun};
 use aya::{Btf, Ebpf};
 use backlog_trace_common::identity::Identity;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use zerocopy::FromBytes;
 
 use super::refusal;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::Facts;
 use crate::listener::{Namespace, Pool};

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use crate::failure::Result;
+use backlog_trace_model::failure::Result;
+
 use crate::kernel::symbols::Symbols;
 
 /// Global of the kernel side, and the function.

@@ -9,8 +9,9 @@
 
 use std::collections::BTreeMap;
 
+use backlog_trace_model::event::Totals;
+
 use super::queues::Counted;
-use crate::event::Totals;
 
 /// An accept queue, as far as its length tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use backlog_trace_common::counter::COUNTERS;
+use backlog_trace_model::event::{ListenerCounts, NamespaceCounts, Totals};
 
 use super::reading::attributed_to;
-use crate::event::{ListenerCounts, NamespaceCounts, Totals};
 
 /// What is gone from the kernel's maps and still counts.
 #[derive(Debug, Default)]

@@ -4,10 +4,10 @@ use aya::Ebpf;
 use aya::programs::raw_trace_point::RawTracePoint;
 use aya::programs::{RawTracePointRunOptions, TestRun};
 use backlog_trace_common::limits::FORGOTTEN_AT_ONCE;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 use super::maps::Maps;
 use super::refusal;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::Facts;
 

@@ -5,10 +5,9 @@
 
 use aya::Ebpf;
 use aya_log::EbpfLogger;
+use backlog_trace_model::failure::{Failure, Result};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-use crate::failure::{Failure, Result};
 
 /// Forwards them to the `log` crate. Needs a running tokio runtime.
 ///

@@ -1,7 +1,7 @@
 //! The rungs of this build, and which of them are tried.
 
-use crate::event::Rung;
-use crate::failure::{Exit, Failure, Result};
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 /// The rungs that this build has, best first.
 pub const RUNGS: &[Rung] = &[Rung::Fentry, Rung::Kprobe, Rung::Tracepoint];

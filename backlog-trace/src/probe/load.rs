@@ -4,11 +4,11 @@ use aya::{Ebpf, EbpfLoader};
 use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::limits::MAX_CPUS;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 use super::extents::Extents;
 use super::refusal;
 use super::settings::Settings;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::Facts;

@@ -11,11 +11,11 @@ use backlog_trace_common::counts::Counts;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::limits::FORGOTTEN_AT_ONCE;
 use backlog_trace_common::progress::{CARRIED, SETTLING, WALKED};
+use backlog_trace_model::event::{Reasons, Totals};
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use zerocopy::FromZeros;
 
 use super::load::chain;
-use crate::event::{Reasons, Totals};
-use crate::failure::{Exit, Failure, Result};
 
 /// Lends aya's marker to a record of the shared crate.
 macro_rules! record {
@@ -297,7 +297,7 @@ fn totals(counts: &Counts) -> Totals {
         accept_queue_max: counts.accept_queue_max.max(counts.accept_queue_max_at_accept),
         syn_queue_max: counts.syn_queue_max,
         limit: counts.limit,
-        unknown: crate::event::Unknown::default(),
+        unknown: backlog_trace_model::event::Unknown::default(),
         reasons: Reasons(counts.reasons),
         accept_depth: counts.accept_depth,
         syn_depth: counts.syn_depth,

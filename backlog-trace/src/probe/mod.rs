@@ -1,10 +1,10 @@
 //! Hooks, maps and the session that owns them: the only part besides
-//! `kernel` that knows aya. It produces [`crate::event::Event`]s and refuses
+//! `kernel` that knows aya. It produces [`backlog_trace_model::event::Event`]s and refuses
 //! to know who reads them.
 //!
 //! Fallback policy, once for all hooks: the object must load, or nothing is
 //! observed. Each hook takes the best rung ([`RUNGS`]) that the kernel allows it;
-//! a rung that is absent or refused is data ([`crate::check::Attempt`]), shown in every
+//! a rung that is absent or refused is data ([`backlog_trace_model::check::Attempt`]), shown in every
 //! output. Without listen(), the SYN or the final ACK there is nothing worth
 //! observing and the command fails with the reason.
 

@@ -58,8 +58,8 @@ pub(super) fn lack(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Rung;
     use crate::probe::programs::{PROGRAMS, Part};
+    use backlog_trace_model::event::Rung;
 
     fn kernel(name: &str) -> (Btf, Layout) {
         let path = format!("{}/tests/data/btf/{name}.btf", env!("CARGO_MANIFEST_DIR"));

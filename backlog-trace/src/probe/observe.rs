@@ -4,6 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backlog_trace_model::check::Hook;
+use backlog_trace_model::check::sources::news_of;
+use backlog_trace_model::event::{Event, HookState, Rung, Session, SourceState};
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::listener::Listener;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::MissedTickBehavior;
 
@@ -17,15 +22,11 @@ use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
 use super::{attach, baselines, forget, kernel_log, load, search};
-use crate::check::Hook;
-use crate::check::sources::news_of;
-use crate::event::{Event, HookState, Rung, Session, SourceState};
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight;
-use crate::listener::{Book, Listener};
+use crate::listener::Book;
 use crate::source::{self, Begun, Events};
 use crate::step::Step;
 

@@ -10,6 +10,9 @@ use aya::Ebpf;
 use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
+use backlog_trace_model::event::{Snapshot, Totals};
+use backlog_trace_model::failure::Result;
+use backlog_trace_model::listener::Listener;
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::balance::Kernel;
@@ -19,9 +22,7 @@ use super::queues::Queues;
 use super::reading::Reading;
 use super::snapshot::{Readings, Snapshots};
 use super::{baselines, forget, slots};
-use crate::event::{Snapshot, Totals};
-use crate::failure::Result;
-use crate::listener::{Book, CLOSED_KEPT, Depth, Listener};
+use crate::listener::{Book, CLOSED_KEPT, Depth};
 use crate::source;
 
 /// How often everything is read again while packets arrive between the

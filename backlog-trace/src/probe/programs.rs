@@ -1,10 +1,10 @@
 //! How each hook is attached: which programs where, on each rung.
 
 use backlog_trace_common::progress::{CARRIES_COOKIE, CARRIES_REQUEST};
+use backlog_trace_model::check::{Hook, TABLE};
+use backlog_trace_model::event::Rung;
 
 use super::needs::Needs;
-use crate::check::{Hook, TABLE};
-use crate::event::Rung;
 
 /// How one program is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

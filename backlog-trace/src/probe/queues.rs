@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::check::{Hook, Tried};
+use backlog_trace_model::event::{Figure, ListenerCounts, Rung, Totals, Unknown};
 
 use super::begun::Begun;
 use super::flow::{AcceptQueue, Flow};
-use crate::check::{Hook, Tried};
-use crate::event::{Figure, ListenerCounts, Rung, Totals, Unknown};
 use crate::listener::{Book, Depth};
 
 /// Where a listener stood.

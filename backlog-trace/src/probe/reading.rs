@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use backlog_trace_common::counter::{ALL, COUNTERS, Counter};
+use backlog_trace_model::event::{Reasons, Totals};
+use backlog_trace_model::failure::Result;
 
 use super::folded::Folded;
 use super::maps::{Maps, NamespaceStart, merge};
 use super::queues::Queues;
-use crate::event::{Reasons, Totals};
-use crate::failure::Result;
 
 /// What is attributed, by kernel counter, as the table of reasons says.
 ///

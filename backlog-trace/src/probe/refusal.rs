@@ -9,14 +9,14 @@ use std::error::Error;
 use std::io;
 
 use aya::programs::ProgramError;
+use backlog_trace_model::check::Outcome;
+use backlog_trace_model::failure::{Exit, Failure};
 use rustix::io::Errno;
 
 use super::load::chain;
 use super::needs::Lack;
 use super::programs::{Kind, Part};
 use super::switch::Switch;
-use crate::check::Outcome;
-use crate::failure::{Exit, Failure};
 use crate::kernel::preflight::{Capability, Facts, Lockdown, privileges};
 use crate::resource_limits::{MORE_DESCRIPTORS, MORE_MEMORY};
 

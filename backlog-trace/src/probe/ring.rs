@@ -8,10 +8,10 @@ use std::time::Duration;
 use aya::Ebpf;
 use aya::maps::{MapData, RingBuf};
 use backlog_trace_common::detail::Detail;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use zerocopy::FromBytes;
 
 use super::refusal;
-use crate::failure::{Exit, Failure, Result};
 
 /// How long a detail waits in the ring at most: what `live` lags behind. The
 /// ring of 8 MiB holds what 5 million records a second leave in this time.

@@ -5,11 +5,11 @@
 use aya::maps::{Array, MapData};
 use aya::{Btf, Ebpf};
 use backlog_trace_common::progress::NOT_FOUND;
+use backlog_trace_model::check::{Hook, Tried};
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 use super::baselines;
-use crate::check::{Hook, Tried};
-use crate::event::Rung;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::preflight::Facts;
 use crate::listener::Pool;
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::event::Rung;
+use backlog_trace_model::event::Rung;
+
 use crate::step::Steps;
 
 /// What a command asks of an observation.

@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use backlog_trace_model::event::{ListenerCounts, NamespaceCounts, Snapshot, Totals};
+
 use super::balance::{self, Kernel, Known};
 use super::folded::Folded;
 use super::queues::Queues;
 use super::reading::Reading;
-use crate::event::{ListenerCounts, NamespaceCounts, Snapshot, Totals};
 use crate::listener::Book;
 
 /// Three readings, one after the other.

@@ -3,6 +3,10 @@
 //! tried is part of the answer.
 
 use aya::Ebpf;
+use backlog_trace_model::check::Grade;
+use backlog_trace_model::check::{Attempt, Finding, Hook, Outcome, Trial, Tried};
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 use super::attach::Kernel;
 use super::extents::Extents;
@@ -10,10 +14,6 @@ use super::load::Sizes;
 use super::programs::{Kind, Part, Programs};
 use super::settings::Settings;
 use super::{attach, baselines, load, search};
-use crate::check::Grade;
-use crate::check::{Attempt, Finding, Hook, Outcome, Trial, Tried};
-use crate::event::Rung;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf::{self, Btf};
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;

@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use backlog_trace_model::failure::{Failure, Result};
+
 use super::child::Child;
 use super::client::Client;
 use super::counters::Counters;
@@ -22,7 +24,6 @@ use super::patience;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::tun::Wire;
-use crate::failure::{Failure, Result};
 
 /// How long to wait for a namespace's inode number to be free again: the tool
 /// holds a namespace until it looks the next time.

@@ -9,10 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Signal};
-
-use crate::failure::{Exit, Failure, Result};
 
 /// How often a child is looked at while it is waited for.
 const GLANCE: Duration = Duration::from_millis(10);

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Failure, Result};
+
 use super::patience::PATIENCE;
 use super::segment::Segment;
 use super::tun::Tun;
-use crate::failure::{Failure, Result};
 
 /// A connection attempt from the client's side.
 pub(super) struct Client {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::failure::{Failure, Result};
+use backlog_trace_model::failure::{Failure, Result};
 
 /// The counters that the audit balances.
 pub(super) const AUDITED: [&str; 5] =

@@ -8,10 +8,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 
+use backlog_trace_model::failure::{Failure, Result};
 use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-
-use crate::failure::{Failure, Result};
 
 /// Name of the loopback interface.
 pub(super) const LOOPBACK: &str = "lo";

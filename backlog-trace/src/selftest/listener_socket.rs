@@ -8,10 +8,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use backlog_trace_model::failure::{Failure, Result};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::network::SERVER_V4;
-use crate::failure::{Failure, Result};
 
 /// Which clients a listener takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

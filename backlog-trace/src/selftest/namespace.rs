@@ -7,9 +7,8 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
-
-use crate::failure::{Exit, Failure, Result};
 
 /// A network namespace.
 pub(super) struct Namespace {

@@ -7,12 +7,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
+use backlog_trace_model::failure::{Failure, Result};
+
 use super::counters::Counters;
 use super::interface;
 use super::namespace::Namespace;
 use super::patience;
 use super::tun::Tun;
-use crate::failure::{Failure, Result};
 
 /// The server's side: networks set apart for tests of network devices (RFC 2544) and unique local.
 pub(super) const SERVER_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);

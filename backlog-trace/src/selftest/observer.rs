@@ -6,12 +6,12 @@ use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::process::Signal;
 
 use super::child::{self, Child};
 use super::seen::{self, Histogram, Seen};
 use super::settings::Settings;
-use crate::failure::{Exit, Failure, Result};
 
 /// How long the tool may take to attach, to answer or to end. An emulated
 /// kernel takes seconds to verify the programs.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Result};
+use backlog_trace_model::failure::{Failure, Result};
 
 /// How long anything that must happen may take. Long, because an emulated
 /// machine may need a second for what takes a microsecond here.

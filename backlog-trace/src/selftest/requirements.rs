@@ -4,10 +4,10 @@
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::process::Resource;
 use serde::Deserialize;
 
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::preflight::{Capabilities, Capability};
 use crate::resource_limits::soft;
 

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
+
 use super::arena::{Arena, Watch};
 use super::compare;
 use super::expectation::Expectation;
@@ -13,7 +15,6 @@ use super::scenario::Scenario;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::table;
-use crate::failure::{Exit, Failure, Result};
 
 /// Lists every scenario.
 ///

@@ -1,10 +1,11 @@
 //! What a scenario is: a name, a sentence, what it needs, and how it is played.
 
+use backlog_trace_model::failure::Result;
+
 use super::arena::Arena;
 use super::expectation::Expectation;
 use super::network;
 use super::settings::Settings;
-use crate::failure::Result;
 use crate::kernel::btf::{Btf, Function};
 
 /// Queues a request, unless an identical one is there already.

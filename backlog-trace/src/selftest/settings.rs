@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Exit, Failure, Result};
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
 /// How scenarios are played.
 #[derive(Clone, Debug, Default)]

@@ -10,12 +10,12 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+use backlog_trace_model::failure::{Failure, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::icmp;
 use super::interface;
 use super::segment::Segment;
-use crate::failure::{Failure, Result};
 
 /// Largest packet that is read; more than the device's MTU of 1500.
 const PACKET_BYTES: usize = 2048;

@@ -9,10 +9,10 @@
 use std::sync::Arc;
 
 use backlog_trace_common::detail::Detail;
+use backlog_trace_model::event::{Event, ListenerCounts, NamespaceCounts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Sent;
-use crate::event::{Event, ListenerCounts, NamespaceCounts};
 
 /// Events that may wait for a slow consumer; beyond it the observation waits,
 /// and what overflows is the ring buffer, where it is counted.

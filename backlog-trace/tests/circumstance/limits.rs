@@ -1,6 +1,6 @@
 //! Limits on the process and on its cgroup.
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 

@@ -11,7 +11,7 @@ mod control_group;
 use std::path::Path;
 use std::process::Command;
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 
 use crate::tool::tool;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::process::{chdir, chroot};
 use rustix::thread::{UnshareFlags, unshare_unsafe};

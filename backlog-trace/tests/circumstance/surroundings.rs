@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use backlog_trace::failure::Exit;
+use backlog_trace_model::failure::Exit;
 use rustix::fs::Mode;
 use rustix::process::{Resource, umask};
 

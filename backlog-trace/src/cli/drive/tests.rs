@@ -6,10 +6,10 @@ use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use backlog_trace_model::event::Snapshot;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::event::Snapshot;
 use crate::source::queue::queue;
 
 /// Keeps what it was given; fails as it is told to.

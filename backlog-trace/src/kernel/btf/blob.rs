@@ -3,9 +3,10 @@
 use std::io;
 use std::ops::Range;
 
+use backlog_trace_model::failure::{Exit, Failure};
+
 use super::error::BtfError;
 use super::record::{Kind, Record, word};
-use crate::failure::{Exit, Failure};
 
 /// Where the running kernel publishes its BTF.
 pub const PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -47,7 +48,7 @@ impl Btf {
     /// # Errors
     /// `KernelUnable` where the kernel publishes none or one that cannot be
     /// read, `NotPermitted` where this user may not read it.
-    pub fn from_sys_fs() -> crate::failure::Result<Self> {
+    pub fn from_sys_fs() -> backlog_trace_model::failure::Result<Self> {
         let data = std::fs::read(PATH).map_err(|error| unreadable(&error))?;
         Ok(Self::parse(data)?)
     }

@@ -1,6 +1,6 @@
 //! What can be wrong with BTF, or with a question asked of it.
 
-use crate::failure::{Exit, Failure};
+use backlog_trace_model::failure::{Exit, Failure};
 
 /// Why BTF could not be read or had no answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

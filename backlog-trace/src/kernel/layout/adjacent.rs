@@ -1,7 +1,8 @@
 //! Counters that the kernel side reads by one load because they are neighbours.
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
+
 use super::ABSENT;
-use crate::failure::{Exit, Failure, Result};
 
 /// ListenDrops must be the slot after ListenOverflows (so since 2.6, up to 7.2).
 ///

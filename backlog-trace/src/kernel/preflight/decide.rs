@@ -1,8 +1,9 @@
 //! Whether it makes sense to go on, from facts alone.
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
+
 use super::capability::Capability;
 use super::facts::Facts;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf;
 
 /// What tracing itself needs, with what is impossible without it.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
+
 use super::capability::Capabilities;
 use super::lockdown::Lockdown;
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::btf;
 use crate::kernel::release::Release;
 

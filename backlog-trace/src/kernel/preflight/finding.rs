@@ -1,11 +1,12 @@
 //! The same facts as `check` shows them: all of them, good or bad.
 
+use backlog_trace_model::check::{Finding, Grade};
+use backlog_trace_model::failure::Result;
+
 use super::capability::Capability;
 use super::decide;
 use super::facts::Facts;
 use super::lockdown::Lockdown;
-use crate::check::{Finding, Grade};
-use crate::failure::Result;
 
 /// What a user can do without, with what is lost.
 const OPTIONAL: [(Capability, &str); 6] = [

@@ -1,9 +1,9 @@
 //! The memory lock limit. Before 5.11 maps and programs are charged against
 //! it (64 KiB by default); since then they are charged to the memory cgroup.
 
+use backlog_trace_model::failure::{Exit, Failure, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::failure::{Exit, Failure, Result};
 use crate::kernel::release::Release;
 use crate::resource_limits::soft;
 

@@ -19,7 +19,7 @@ pub use facts::Facts;
 pub use finding::findings;
 pub use lockdown::Lockdown;
 
-use crate::failure::Result;
+use backlog_trace_model::failure::Result;
 
 /// Checks what every command that attaches needs, raises RLIMIT_MEMLOCK where
 /// that matters, and returns what was found. In this order: kernel version, privileges, BTF.

@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use super::{Book, LONGEST_REST, REST};
 use crate::listener::cgroup;
-use crate::listener::entry::Owner;
 use crate::listener::owners::{holders, is_still};
 use crate::listener::rows::Row;
 use crate::step::Step;
+use backlog_trace_model::listener::Owner;
 
 /// How many refreshes look for the owners of a listener, from its first on.
 pub(super) const LOOKS: u8 = 4;

@@ -1,10 +1,10 @@
 //! Looks at listeners that open, lose and close, and what is told of them.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::event::Reasons;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Reasons;
 
 const ID: u32 = 3;
 

@@ -1,7 +1,8 @@
 //! What follows from queues and identities, and what is unknown without them.
 
+use backlog_trace_model::check::{Attempt, Outcome};
+
 use super::*;
-use crate::check::{Attempt, Outcome};
 
 fn identity(time: u64, drops: u32, closed: Option<u32>) -> Identity {
     Identity {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Result, Write};
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::escape::{Sanitized, write_json_line};
 use serde_json::json;
 
-use crate::escape::{Sanitized, write_json_line};
 use crate::selftest::compare;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::movement::Kernel;

@@ -1,9 +1,9 @@
 //! Final ACKs that find the accept queue full.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::{accept_all, connect, half_open, refused};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, Stack};

@@ -1,9 +1,9 @@
 //! Final ACKs whose handshake was kept in a cookie.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::{half_open, refused};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::counters::COOKIES_FAILED;
 use crate::selftest::expectation::{Expectation, Expected};

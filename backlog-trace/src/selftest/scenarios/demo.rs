@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::{Failure, Result};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::moves::{accept_all, half_open};
-use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::client::Client;
 use crate::selftest::expectation::{Expectation, Expected};

@@ -2,9 +2,9 @@
 //! the accept queue while its handshake is not finished.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::refused;
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::Listen;

@@ -1,9 +1,9 @@
 //! Half-open requests that end without a connection.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::{connect, half_open, refused};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::counters::{RESETS, TIMEOUTS};
 use crate::selftest::expectation::{Expectation, Expected};

@@ -1,9 +1,9 @@
 //! Which listener a loss is charged to.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::{Failure, Result};
 
 use super::moves::{accept_all, connect, refused};
-use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, ListenerSocket, Stack};

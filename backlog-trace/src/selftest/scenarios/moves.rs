@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::failure::Result;
+use backlog_trace_model::failure::Result;
+
 use crate::selftest::arena::Arena;
 use crate::selftest::client::Client;
 use crate::selftest::listener_socket::ListenerSocket;

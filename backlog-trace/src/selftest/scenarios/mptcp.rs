@@ -2,9 +2,9 @@
 //! and `subflow_v6_conn_request()`, their final ACKs by `subflow_syn_recv_sock()`.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::{accept_all, connect, half_open, refused};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, Stack};

@@ -6,11 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Failure, Result};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
 
-use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::child::{self, Child};
 use crate::selftest::expectation::{Expectation, Expected};

@@ -1,9 +1,9 @@
 //! Half-open requests that the network ends.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::{half_open, refused};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::counters::STRAY_ICMP;
 use crate::selftest::expectation::{Expectation, Expected};

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::{Failure, Result};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
-use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::Listen;

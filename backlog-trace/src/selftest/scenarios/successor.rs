@@ -2,9 +2,9 @@
 //! next one at the same address and port.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::{accept_all, connect, refused};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::Listen;

@@ -1,9 +1,9 @@
 //! SYN+ACKs that are sent again, and why.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::{connect, half_open, refused};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::counters::SYN_RETRANSMITS;
 use crate::selftest::expectation::{Expectation, Expected};

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::{Exit, Failure, Result};
 
-use crate::failure::{Exit, Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::{Listen, ListenerSocket};

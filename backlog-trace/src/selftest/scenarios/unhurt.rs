@@ -1,9 +1,9 @@
 //! Packets that `sk_drops` counts although no connection is lost by them.
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::Result;
 
 use super::moves::half_open;
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::counters::RESETS;
 use crate::selftest::expectation::{Expectation, Expected};

@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Failure, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
 use super::Clock;
 use super::plan::Call;
-use crate::failure::{Failure, Result};
 use crate::selftest::namespace::Namespace;
 
 /// How often they are looked after.

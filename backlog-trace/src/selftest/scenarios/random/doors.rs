@@ -7,9 +7,10 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use backlog_trace_model::failure::Result;
+
 use super::plan::{Closing, Door, Plan, Turn};
 use super::{Clock, Gates};
-use crate::failure::Result;
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::Expected;
 use crate::selftest::listener_socket::{Listen, ListenerSocket};

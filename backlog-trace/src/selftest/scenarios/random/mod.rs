@@ -28,11 +28,11 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::time::{Duration, Instant};
 
 use backlog_trace_common::reason::Reason;
+use backlog_trace_model::failure::{Failure, Result};
 
 use self::doors::Doors;
 use self::plan::{GATES, NETWORKS, Plan};
 use self::players::Players;
-use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::expectation::{Expectation, Expected};
 use crate::selftest::listener_socket::Listen;

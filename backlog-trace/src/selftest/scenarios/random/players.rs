@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use backlog_trace_model::failure::{Failure, Result};
+
 use super::plan::{NETWORKS, Plan};
 use super::visit::{Act, Visit};
 use super::{Clock, Gates, PLAYERS};
-use crate::failure::{Failure, Result};
 use crate::selftest::arena::Arena;
 use crate::selftest::segment::Segment;
 use crate::selftest::tun::Wire;

@@ -1,0 +1,17 @@
+//! A listener as data: which socket it is, who owns it, what limits it, how it
+//! stands, and whether a filter asks for it. Where that is read from, the
+//! host's side knows; nothing here looks.
+
+mod cap;
+mod cgroup_pattern;
+mod entry;
+mod filter;
+mod ports;
+mod standing;
+
+pub use cap::{Cap, binding};
+pub use cgroup_pattern::CgroupPattern;
+pub use entry::{Listener, Owner};
+pub use filter::Filter;
+pub use ports::{Ports, SERVICES};
+pub use standing::{Standing, SynQueue};
