@@ -96,7 +96,7 @@ fn check_whole_steps(path: &Path) -> (u64, u64, Damage) {
             }
             Event::Started(session) => assert_eq!(*session, self::session()),
             Event::Finished => {}
-            other => assert!(false, "{other:?} was never written"),
+            other => unreachable!("{other:?} was never written"),
         }
     }
     let damage = reader.damage().clone();
