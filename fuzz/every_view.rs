@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use backlog_trace_model::output::{Output, Reporter};
 use backlog_trace_model::tally::Selection;
 use backlog_trace_model::trace::Reader;
 use backlog_trace_model::trace::format::{FRAME_MAGIC, FileHeader, FrameHeader, Kind, RecordingId, VERSION};
@@ -30,38 +31,48 @@ pub(crate) fn replay(input: &[u8]) -> bool {
     }
 }
 
-fn views() -> Vec<Box<dyn View>> {
-    let (all, second) = (Selection::default, Some(Duration::from_secs(1)));
+/// The views of a run in intervals, and those of one in one piece.
+fn views(in_intervals: bool) -> Vec<Box<dyn View>> {
+    let all = Selection::default;
     let paper = || Screen::paper(TimeZone::UTC);
     let narrow = || Screen { columns: Some(40), ..paper() };
     let out = std::io::sink;
+    if in_intervals {
+        return vec![Box::new(HistText::new(out(), paper(), &all())), Box::new(HistJson::new(out(), all()))];
+    }
     vec![
-        Box::new(HistText::new(out(), paper(), all(), second)),
-        Box::new(HistText::new(out(), narrow(), all(), None).of_recording(Some("x".to_owned()))),
-        Box::new(HistJson::new(out(), all(), second)),
-        Box::new(HistJson::new(out(), all(), None)),
-        Box::new(LiveText::new(out(), paper(), all())),
-        Box::new(LiveText::new(out(), narrow(), all())),
+        Box::new(HistText::new(out(), narrow(), &all()).of_recording(Some("x".to_owned()))),
+        Box::new(HistJson::new(out(), all())),
+        Box::new(LiveText::new(out(), paper())),
+        Box::new(LiveText::new(out(), narrow())),
         Box::new(LiveJson::new(out(), all())),
     ]
 }
 
 fn show(bytes: &[u8]) -> bool {
     let Ok(mut reader) = Reader::from_bytes(bytes) else { return false };
-    let mut views = views();
+    let run = |interval: Option<Duration>| {
+        (Reporter::new(Selection::default(), interval), views(interval.is_some()))
+    };
+    let mut runs = [run(None), run(Some(Duration::from_secs(1)))];
+    let give = |views: &mut Vec<Box<dyn View>>, output: &Output<'_>| {
+        for view in views {
+            view.take(output).expect("nothing is refused");
+        }
+    };
     let mut events = 0;
     for event in reader.by_ref() {
         events += 1;
-        for view in &mut views {
-            view.take(&event).expect("nothing is refused");
+        for (reporter, views) in &mut runs {
+            reporter.take(&event, &mut |output| give(views, output));
         }
     }
     assert!(events >= 2, "from the first to the last event");
     let gaps = reader.damage().sentences();
-    assert_eq!(gaps.is_empty(), reader.damage().is_none() && reader.damage().newer_frames == 0);
-    for view in &mut views {
-        view.lacks(gaps.clone());
-        view.end().expect("nothing is refused");
+    let newer = reader.damage().newer_frames + reader.damage().newer_details;
+    assert_eq!(gaps.is_empty(), reader.damage().is_none() && newer == 0);
+    for (reporter, mut views) in runs {
+        reporter.end(&gaps, &mut |output| give(&mut views, output));
     }
     true
 }

@@ -108,24 +108,43 @@ impl Kind {
 }
 
 impl Outcome {
-    /// As printed and as in JSON; `None` where it does not apply.
-    pub const fn name(number: u8) -> Option<&'static str> {
+    /// The outcome of a number found in a record; [`Self::None`] where nobody knows it.
+    pub const fn from_number(number: u8) -> Self {
         match number {
-            1 => Some("silent"),
-            2 => Some("reset"),
-            _ => None,
+            1 => Self::Silent,
+            2 => Self::Reset,
+            _ => Self::None,
+        }
+    }
+
+    /// As printed and as in JSON; `None` where it does not apply.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Silent => Some("silent"),
+            Self::Reset => Some("reset"),
+            Self::None => None,
         }
     }
 }
 
 impl Cause {
-    /// As printed and as in JSON; `None` where it does not apply.
-    pub const fn name(number: u8) -> Option<&'static str> {
+    /// The cause of a number found in a record; [`Self::None`] where nobody knows it.
+    pub const fn from_number(number: u8) -> Self {
         match number {
-            1 => Some("client_silent"),
-            2 => Some("ack_refused"),
-            3 => Some("duplicate_syn"),
-            _ => None,
+            1 => Self::ClientSilent,
+            2 => Self::AckRefused,
+            3 => Self::DuplicateSyn,
+            _ => Self::None,
+        }
+    }
+
+    /// As printed and as in JSON; `None` where it does not apply.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::ClientSilent => Some("client_silent"),
+            Self::AckRefused => Some("ack_refused"),
+            Self::DuplicateSyn => Some("duplicate_syn"),
+            Self::None => None,
         }
     }
 }

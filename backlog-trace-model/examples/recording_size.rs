@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use backlog_trace_common::detail::Detail;
+use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
-use backlog_trace_model::event::{Clock, Event, ListenerCounts, NamespaceCounts, Session, Snapshot, Totals};
+use backlog_trace_model::event::{
+    Clock, Event, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Session, Snapshot, Totals, What,
+};
 use backlog_trace_model::failure::Result;
 use backlog_trace_model::trace::Writer;
 use fastrand::Rng;
@@ -17,7 +19,7 @@ const DETAILS: u64 = 1_000_000;
 
 /// One refused SYN among 8 listeners, some microseconds after the one before.
 /// `clients` is how many addresses they come from; 0: a new one each.
-fn refused(numbers: &mut Rng, time: &mut u64, clients: u64) -> Detail {
+fn refused(numbers: &mut Rng, time: &mut u64, clients: u64) -> Occurrence {
     *time += numbers.u64(..20_000);
     let [a, b, c, d, e, f, ..] = numbers.u64(..).to_le_bytes();
     let client = if clients == 0 {
@@ -26,30 +28,18 @@ fn refused(numbers: &mut Rng, time: &mut u64, clients: u64) -> Detail {
         let [low, high, ..] = numbers.u64(..clients).to_le_bytes();
         [10, 0, high, low]
     };
-    let mut peer = [0; 16];
-    for (to, from) in peer.iter_mut().zip(client) {
-        *to = from;
-    }
-    let listener = numbers.u64(..8);
-    Detail {
+    let met = Met { outcome: Outcome::Silent, ..Met::only(Reason::SynAcceptQueueFull) };
+    Occurrence {
         time: *time,
-        listener: 4129 + listener,
-        peer,
+        listener: 4129 + numbers.u64(..8),
         netns: 4_026_531_840,
+        port: 8080,
+        peer: Some(Peer { address: client.into(), port: 32_768 | u16::from_le_bytes([e, f]) }),
         accept_queue: 129,
         syn_queue: u32::from(e % 16),
         limit: 128,
-        peer_port: 32_768 | u16::from_le_bytes([e, f]),
-        port: 8080,
-        kind: 0,
-        reason: Reason::SynAcceptQueueFull as u8,
-        outcome: 1,
-        cause: 0,
-        attempt: 0,
-        family: 2,
         cpu: u16::from(a % 4),
-        payload: 0,
-        more: 0,
+        what: What::Met(met),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod escape;
 pub mod event;
 pub mod failure;
 pub mod listener;
+pub mod output;
 pub mod tally;
 pub mod trace;
 pub mod view;

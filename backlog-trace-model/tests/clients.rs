@@ -7,12 +7,12 @@ mod scene;
 
 use std::sync::Arc;
 
-use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::reason::Reason;
-use backlog_trace_model::event::{Event, Snapshot};
+use backlog_trace_model::event::{Event, Occurrence, Snapshot, What};
 use backlog_trace_model::listener::{Filter, Listener, Owner};
 use backlog_trace_model::tally::Selection;
-use backlog_trace_model::view::{HistJson, View};
+use backlog_trace_model::view::HistJson;
+use scene::shown::{Asked, shown};
 use serde_json::Value;
 
 const SECOND_US: u64 = 1_000_000;
@@ -28,23 +28,24 @@ fn restarted(id: u32, key: u64) -> Listener {
 /// third is refused by its successor too, and all but the last ten get in there.
 fn restart() -> Vec<Event> {
     let successor = restarted(1, 5000);
-    let met = |us, kind, client: u16, key| {
-        let detail = scene::detail(us, kind, Reason::SynAcceptQueueFull, ("10.0.0.7", 40_000 + client));
-        Detail { listener: key, ..detail }
+    let refused = What::Met(scene::told(Reason::SynAcceptQueueFull));
+    let met = |us, what, client: u16, key| Occurrence {
+        listener: key,
+        ..scene::happened(us, what, ("10.0.0.7", 40_000 + client))
     };
-    let event = |us, kind, key| Detail { family: 0, ..met(us, kind, 0, key) };
-    let mut details: Vec<Detail> =
-        (0..CLIENTS).map(|client| met(1000 + u64::from(client), Kind::Reason, client, 4129)).collect();
-    details.push(event(SECOND_US / 2, Kind::Closed, 4129));
-    details.push(event(SECOND_US / 2 + 1, Kind::Opened, 5000));
+    let life = |us, what, key| Occurrence { peer: None, ..met(us, what, 0, key) };
+    let mut details: Vec<Occurrence> =
+        (0..CLIENTS).map(|client| met(1000 + u64::from(client), refused, client, 4129)).collect();
+    details.push(life(SECOND_US / 2, What::Closed, 4129));
+    details.push(life(SECOND_US / 2 + 1, What::Opened, 5000));
     for client in 0..CLIENTS {
         let first_retry = SECOND_US + u64::from(client);
         if client % 3 == 0 {
-            details.push(met(first_retry, Kind::Reason, client, 5000));
+            details.push(met(first_retry, refused, client, 5000));
         }
         if client < CLIENTS - 10 {
             let us = first_retry + if client % 3 == 0 { 2 * SECOND_US } else { 0 };
-            details.push(met(us, Kind::Established, client, 5000));
+            details.push(met(us, What::Established, client, 5000));
         }
     }
     details.sort_by_key(|detail| detail.time);
@@ -63,12 +64,9 @@ fn restart() -> Vec<Event> {
 
 /// What `hist` says of the listeners' connections by this name, added up.
 fn sum(events: &[Event], selection: Selection, name: &str) -> u64 {
-    let mut out = Vec::new();
-    let mut view = HistJson::new(&mut out, selection, None);
-    events.iter().for_each(|event| view.take(event).unwrap());
-    view.end().unwrap();
-    drop(view);
-    let report: Value = serde_json::from_slice(&out).unwrap();
+    let asked = Asked::only(selection.clone());
+    let printed = shown(events, &asked, |out| Box::new(HistJson::new(out, selection)));
+    let report: Value = serde_json::from_str(&printed).unwrap();
     let listeners = report["listeners"].as_array().unwrap();
     listeners.iter().map(|listener| listener["connections"][name].as_u64().unwrap()).sum()
 }
@@ -96,7 +94,7 @@ fn who_let_the_client_in_need_not_be_asked_for() {
 fn check_midway(seconds: u64, lost_before: bool, expected: u64) {
     let listener = Listener { lost_before, ..scene::nginx() };
     let peer = ("10.0.0.7", 40_000);
-    let refused = |us| scene::detail(us, Kind::Reason, Reason::SynAcceptQueueFull, peer);
+    let refused = |us| scene::met(us, Reason::SynAcceptQueueFull, peer);
     let first = seconds * SECOND_US;
     let events = [
         Event::Started(Arc::new(scene::session())),

@@ -12,11 +12,12 @@ use std::time::Duration;
 use anstream::adapter::strip_str;
 use backlog_trace_model::event::Event;
 use backlog_trace_model::tally::{ReasonFilter, Selection};
-use backlog_trace_model::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
+use backlog_trace_model::view::{HistJson, HistText, LiveJson, LiveText, Screen};
 use jiff::tz::TimeZone;
+use scene::shown::{Asked, shown};
 use unicode_width::UnicodeWidthStr;
 
-const EVERY: Option<Duration> = Some(Duration::from_secs(5));
+const EVERY: Duration = Duration::from_secs(5);
 
 /// A pane beside another one, a terminal as it opens, a screen.
 const WIDTHS: [usize; 3] = [40, 80, 140];
@@ -45,62 +46,48 @@ fn check_fits(name: &str, printed: &str, columns: usize) {
     }
 }
 
-fn play(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> String {
-    let mut out = Vec::new();
-    let mut view = make(&mut out);
-    events.iter().for_each(|event| view.take(event).unwrap());
-    view.end().unwrap();
-    drop(view);
-    String::from_utf8(out).unwrap()
-}
-
 fn screen(columns: Option<usize>) -> Screen {
     Screen { columns, zone: TimeZone::UTC }
 }
 
-fn hist_text(
-    events: &[Event],
-    columns: Option<usize>,
-    selection: Selection,
-    every: Option<Duration>,
-) -> String {
-    play(events, |out| Box::new(HistText::new(out, screen(columns), selection, every)))
+fn hist_text(events: &[Event], columns: Option<usize>, asked: &Asked) -> String {
+    shown(events, asked, |out| Box::new(HistText::new(out, screen(columns), &asked.selection)))
 }
 
-fn hist_json(events: &[Event], selection: Selection, every: Option<Duration>) -> String {
-    play(events, |out| Box::new(HistJson::new(out, selection, every)))
+fn hist_json(events: &[Event], asked: &Asked) -> String {
+    shown(events, asked, |out| Box::new(HistJson::new(out, asked.selection.clone())))
 }
 
 fn live_text(events: &[Event], columns: Option<usize>) -> String {
-    play(events, |out| Box::new(LiveText::new(out, screen(columns), Selection::default())))
+    shown(events, &Asked::default(), |out| Box::new(LiveText::new(out, screen(columns))))
 }
 
 fn live_json(events: &[Event]) -> String {
-    play(events, |out| Box::new(LiveJson::new(out, Selection::default())))
+    shown(events, &Asked::default(), |out| Box::new(LiveJson::new(out, Selection::default())))
 }
 
-fn only(reason: &str) -> Selection {
-    Selection { reasons: ReasonFilter::parse(&[reason.to_owned()]).unwrap(), ..Selection::default() }
+fn only(reason: &str) -> Asked {
+    Asked::only(Selection {
+        reasons: ReasonFilter::parse(&[reason.to_owned()]).unwrap(),
+        ..Selection::default()
+    })
 }
 
 #[test]
 fn hist_of_an_overload() {
     let events = scene::overload();
-    let text = hist_text(&events, None, Selection::default(), None);
+    let text = hist_text(&events, None, &Asked::default());
     check("hist.txt", &strip_str(&text).to_string());
     check("hist.ansi", &text);
     for columns in WIDTHS {
-        let text = hist_text(&events, Some(columns), Selection::default(), None);
+        let text = hist_text(&events, Some(columns), &Asked::default());
         check_fits(&format!("hist_{columns}.txt"), &text, columns);
     }
-    check(
-        "hist_intervals.txt",
-        &strip_str(&hist_text(&events, None, Selection::default(), EVERY)).to_string(),
-    );
-    check("hist_only_ack.txt", &strip_str(&hist_text(&events, None, only("ack"), None)).to_string());
-    check("hist.json", &hist_json(&events, Selection::default(), None));
-    check("hist_intervals.json", &hist_json(&events, Selection::default(), EVERY));
-    check("hist_only_ack.json", &hist_json(&events, only("ack"), None));
+    check("hist_intervals.txt", &strip_str(&hist_text(&events, None, &Asked::every(EVERY))).to_string());
+    check("hist_only_ack.txt", &strip_str(&hist_text(&events, None, &only("ack"))).to_string());
+    check("hist.json", &hist_json(&events, &Asked::default()));
+    check("hist_intervals.json", &hist_json(&events, &Asked::every(EVERY)));
+    check("hist_only_ack.json", &hist_json(&events, &only("ack")));
 }
 
 /// Times of day are told with their day and zone, by every view.
@@ -108,7 +95,8 @@ fn hist_of_an_overload() {
 fn days_and_zones_are_told() {
     let events = scene::overload();
     let tokyo = || Screen { columns: None, zone: TimeZone::get("Asia/Tokyo").unwrap() };
-    let hist = play(&events, |out| Box::new(HistText::new(out, tokyo(), Selection::default(), EVERY)));
+    let every = Asked::every(EVERY);
+    let hist = shown(&events, &every, |out| Box::new(HistText::new(out, tokyo(), &every.selection)));
     let titles = strip_str(&hist).to_string();
     for title in [
         "2026-11-20 19:00:00 to 19:00:05 Asia/Tokyo (+09:00) (5.0 s)",
@@ -121,7 +109,7 @@ fn days_and_zones_are_told() {
     let zone =
         TimeZone::fixed(jiff::tz::offset(13).saturating_add(jiff::Span::new().minutes(59).seconds(55)));
     let screen = Screen { columns: None, zone };
-    let live = play(&events, |out| Box::new(LiveText::new(out, screen, Selection::default())));
+    let live = shown(&events, &Asked::default(), |out| Box::new(LiveText::new(out, screen)));
     let days: Vec<&str> = live.lines().filter(|line| line.contains(", times in ")).collect();
     assert_eq!(days.len(), 2, "{live}");
     assert!(days[0].contains("2026-11-20, ") && days[1].contains("2026-11-21, "), "{days:?}");
@@ -130,14 +118,14 @@ fn days_and_zones_are_told() {
 #[test]
 fn hist_of_oddities() {
     let events = scene::oddities(scene::evil());
-    check("hist_oddities.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
-    check("hist_oddities.json", &hist_json(&events, Selection::default(), None));
+    check("hist_oddities.txt", &strip_str(&hist_text(&events, None, &Asked::default())).to_string());
+    check("hist_oddities.json", &hist_json(&events, &Asked::default()));
 }
 
 #[test]
 fn one_address_in_three_namespaces() {
     let events = scene::namespaces::three();
-    let text = hist_text(&events, None, Selection::default(), None);
+    let text = hist_text(&events, None, &Asked::default());
     check("namespaces.txt", &strip_str(&text).to_string());
     check("namespaces_live.txt", &strip_str(&live_text(&events, None)).to_string());
 }
@@ -157,8 +145,8 @@ fn live_of_oddities() {
 #[test]
 fn an_overload_that_was_polled() {
     let events = scene::polled::overload();
-    check("polled.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
-    check("polled.json", &hist_json(&events, Selection::default(), None));
+    check("polled.txt", &strip_str(&hist_text(&events, None, &Asked::default())).to_string());
+    check("polled.json", &hist_json(&events, &Asked::default()));
     check("polled_live.txt", &strip_str(&live_text(&events, None)).to_string());
     check("polled_live.json", &live_json(&events));
 }
@@ -167,12 +155,9 @@ fn an_overload_that_was_polled() {
 #[test]
 fn an_observation_that_could_not_read_everything() {
     let events = scene::sightless::sightless();
-    check("sightless.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
-    check(
-        "sightless_80.txt",
-        &strip_str(&hist_text(&events, Some(80), Selection::default(), None)).to_string(),
-    );
-    check("sightless.json", &hist_json(&events, Selection::default(), None));
+    check("sightless.txt", &strip_str(&hist_text(&events, None, &Asked::default())).to_string());
+    check("sightless_80.txt", &strip_str(&hist_text(&events, Some(80), &Asked::default())).to_string());
+    check("sightless.json", &hist_json(&events, &Asked::default()));
     check("sightless_live.txt", &strip_str(&live_text(&events, Some(80))).to_string());
     check("sightless_live.json", &live_json(&events));
 }
@@ -180,8 +165,8 @@ fn an_observation_that_could_not_read_everything() {
 #[test]
 fn nothing_observed() {
     let events = [scene::overload().swap_remove(0), Event::Finished];
-    check("hist_nothing.txt", &strip_str(&hist_text(&events, None, Selection::default(), None)).to_string());
-    check("hist_nothing.json", &hist_json(&events, Selection::default(), None));
+    check("hist_nothing.txt", &strip_str(&hist_text(&events, None, &Asked::default())).to_string());
+    check("hist_nothing.json", &hist_json(&events, &Asked::default()));
     check("live_nothing.txt", &strip_str(&live_text(&events, None)).to_string());
     check("live_nothing.json", &live_json(&events));
 }
@@ -192,18 +177,15 @@ fn what_a_recording_lacks_is_said() {
     let events = scene::overload();
     let (_, cut) = events.split_last().unwrap();
     let gaps = vec!["it ends within a frame, of which 12 bytes are left out".to_owned()];
-    let text = play(cut, |out| {
-        let view = HistText::new(out, screen(None), only("ack"), None);
-        let mut view = Box::new(view.of_recording(Some("monday\u{1b}.trace".to_owned())));
-        view.lacks(gaps.clone());
-        view
+    let asked = Asked { gaps, ..only("ack") };
+    let text = shown(cut, &asked, |out| {
+        let view = HistText::new(out, screen(None), &asked.selection);
+        Box::new(view.of_recording(Some("monday\u{1b}.trace".to_owned())))
     });
     check("hist_cut.txt", &strip_str(&text).to_string());
-    let json = play(cut, |out| {
-        let mut view =
-            Box::new(HistJson::new(out, only("ack"), None).of_recording(Some("monday.trace".to_owned())));
-        view.lacks(gaps.clone());
-        view
+    let json = shown(cut, &asked, |out| {
+        let view = HistJson::new(out, asked.selection.clone());
+        Box::new(view.of_recording(Some("monday.trace".to_owned())))
     });
     check("hist_cut.json", &json);
 }
@@ -214,9 +196,9 @@ fn nothing_printed_steers_a_terminal() {
     let events = scene::oddities(scene::evil());
     let steers = |text: &str| text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}'));
     for text in [
-        strip_str(&hist_text(&events, None, Selection::default(), None)).to_string(),
+        strip_str(&hist_text(&events, None, &Asked::default())).to_string(),
         strip_str(&live_text(&events, None)).to_string(),
-        hist_json(&events, Selection::default(), None),
+        hist_json(&events, &Asked::default()),
         live_json(&events),
     ] {
         assert!(!steers(&text), "{text:?}");
@@ -231,12 +213,11 @@ fn asked(events: &[Event]) -> Vec<Event> {
 
 #[test]
 fn a_histogram_that_is_asked_for_ends_an_interval() {
-    let (events, always) = (scene::overload(), Some(Duration::from_nanos(1)));
-    let all = Selection::default;
-    let json = hist_json(&events, all(), always);
+    let (events, always) = (scene::overload(), Asked::every(Duration::from_nanos(1)));
+    let json = hist_json(&events, &always);
     assert!(json.lines().count() > 2, "{json}");
-    assert_eq!(hist_json(&asked(&events), all(), None), json);
-    assert_eq!(hist_text(&asked(&events), None, all(), None), hist_text(&events, None, all(), always));
+    assert_eq!(hist_json(&asked(&events), &Asked::default()), json);
+    assert_eq!(hist_text(&asked(&events), None, &Asked::default()), hist_text(&events, None, &always));
 }
 
 #[test]

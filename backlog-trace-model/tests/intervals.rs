@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backlog_trace_common::detail::Kind;
 use backlog_trace_common::reason::{Reason, TABLE};
-use backlog_trace_model::event::{Event, ListenerCounts, Reasons, Snapshot, Totals};
+use backlog_trace_model::event::{Event, ListenerCounts, Reasons, Snapshot, Totals, What};
 use backlog_trace_model::tally::Selection;
-use backlog_trace_model::view::{HistJson, View};
+use backlog_trace_model::view::HistJson;
 use proptest::prelude::*;
+use scene::shown::{Asked, shown};
 use serde_json::Value;
 
 /// What happens between two snapshots.
@@ -53,13 +53,9 @@ fn events(steps: &[Step]) -> Vec<Event> {
     let mut all = Reasons::default();
     for step in steps {
         let us = (snapshot.time - scene::START) / 1000 + 1;
-        let kind = if step.syns % 3 == 0 { Kind::Established } else { Kind::Reason };
-        events.push(Event::Details(vec![scene::detail(
-            us,
-            kind,
-            Reason::SynAcceptQueueFull,
-            ("10.0.0.7", step.peer),
-        )]));
+        let refused = What::Met(scene::told(Reason::SynAcceptQueueFull));
+        let what = if step.syns % 3 == 0 { What::Established } else { refused };
+        events.push(Event::Details(vec![scene::happened(us, what, ("10.0.0.7", step.peer))]));
         snapshot.time += step.gap_ms * 1_000_000;
         snapshot.details_seen += 1;
         snapshot.details_missed += step.extra_drops;
@@ -141,13 +137,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn intervals_add_up_to_the_whole(steps in proptest::collection::vec(step(), 1..12), every_ms in 1u64..4000) {
-        let mut out = Vec::new();
-        let mut view = HistJson::new(&mut out, Selection::default(), Some(Duration::from_millis(every_ms)));
-        events(&steps).iter().for_each(|event| view.take(event).unwrap());
-        view.end().unwrap();
-        drop(view);
+        let asked = Asked::every(Duration::from_millis(every_ms));
+        let printed = shown(&events(&steps), &asked, |out| Box::new(HistJson::new(out, Selection::default())));
         let reports: Vec<Value> =
-            String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let (whole, intervals) = reports.split_last().unwrap();
         prop_assert_eq!(&whole["final"], &Value::Bool(true));
         prop_assert!(intervals.iter().all(|interval| interval["final"] == Value::Bool(false)));

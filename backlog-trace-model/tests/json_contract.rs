@@ -10,30 +10,25 @@ use std::fs;
 use std::path::Path;
 
 use backlog_trace_model::check::{Attempt, Finding, Grade, Hook, Outcome, Trial, Tried};
-use backlog_trace_model::event::{Event, Rung, Source, SourceState};
+use backlog_trace_model::event::{Rung, Source, SourceState};
 use backlog_trace_model::listener::Filter;
 use backlog_trace_model::tally::Selection;
-use backlog_trace_model::view::{self, HistJson, LiveJson, View};
+use backlog_trace_model::view::{self, HistJson, LiveJson};
+use scene::shown::{Asked, shown};
 use serde_json::Value;
-
-fn lines(events: &[Event], make: impl FnOnce(&mut Vec<u8>) -> Box<dyn View + '_>) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut view = make(&mut out);
-    events.iter().for_each(|event| view.take(event).unwrap());
-    view.end().unwrap();
-    drop(view);
-    String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
-}
 
 fn hist_line() -> String {
     let listeners = Filter { ports: vec![8080.into()], ..Filter::default() };
-    let selection = Selection { listeners, ..Selection::default() };
-    lines(&scene::overload(), |out| Box::new(HistJson::new(out, selection, None))).remove(0)
+    let asked = Asked::only(Selection { listeners, ..Selection::default() });
+    let selection = asked.selection.clone();
+    shown(&scene::overload(), &asked, |out| Box::new(HistJson::new(out, selection))).trim_end().to_owned()
 }
 
 fn live_lines() -> Vec<String> {
     let events = scene::oddities(scene::nginx());
-    lines(&events, |out| Box::new(LiveJson::new(out, Selection::default())))
+    let asked = Asked::default();
+    let printed = shown(&events, &asked, |out| Box::new(LiveJson::new(out, Selection::default())));
+    printed.lines().map(str::to_owned).collect()
 }
 
 fn live_line(kind: &str) -> String {

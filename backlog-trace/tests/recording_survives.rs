@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use backlog_trace::recording_file::{self, Overwrite, RecordingFile};
-use backlog_trace_common::detail::Detail;
-use backlog_trace_model::event::{Clock, Event, Session, Snapshot};
+use backlog_trace_common::detail::Outcome;
+use backlog_trace_common::reason::Reason;
+use backlog_trace_model::event::{Clock, Event, Met, Occurrence, Peer, Session, Snapshot, What};
 use backlog_trace_model::failure::{Exit, Result};
 use backlog_trace_model::trace::{Damage, Writer};
 
@@ -38,25 +39,18 @@ fn step(time: u64) -> [Event; 2] {
     let mut client = fastrand::Rng::with_seed(time);
     let mut peer = [0; 16];
     client.fill(&mut peer);
-    let refused = Detail {
+    let met = Met { outcome: Outcome::Silent, ..Met::only(Reason::SynAcceptQueueFull) };
+    let refused = Occurrence {
         time,
         listener: 4129,
-        peer,
         netns: 1,
+        port: 8080,
+        peer: Some(Peer { address: peer.into(), port: client.u16(..) }),
         accept_queue: 129,
         syn_queue: 3,
         limit: 128,
-        peer_port: client.u16(..),
-        port: 8080,
-        kind: 0,
-        reason: 0,
-        outcome: 1,
-        cause: 0,
-        attempt: 0,
-        family: 10,
         cpu: 0,
-        payload: 0,
-        more: 0,
+        what: What::Met(met),
     };
     let snapshot = Snapshot { time, details_seen: time, ..Snapshot::default() };
     [Event::Details(vec![refused; DETAILS]), Event::Snapshot(Arc::new(snapshot))]

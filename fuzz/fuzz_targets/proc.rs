@@ -7,7 +7,7 @@ use backlog_trace::kernel::preflight::{Capabilities, Lockdown};
 use backlog_trace::kernel::release::Release;
 use backlog_trace::kernel::symbols::Symbols;
 use backlog_trace::listener::hostile;
-use backlog_trace::escape::Sanitized;
+use backlog_trace_model::escape::Sanitized;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

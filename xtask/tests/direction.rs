@@ -146,7 +146,8 @@ const HOUSES: [House; 2] = [
             ("event", &["check", "listener"]),
             ("trace", &["event", "failure", "listener"]),
             ("tally", &["event", "failure", "listener"]),
-            ("view", &["check", "escape", "event", "listener", "tally"]),
+            ("output", &["event", "failure", "tally"]),
+            ("view", &["check", "escape", "event", "listener", "output", "tally"]),
         ],
     },
     House {

@@ -2,15 +2,17 @@
 //!
 //! Nothing behind this module knows which of the two it was.
 
-pub mod counts;
-pub mod session;
-pub mod unknown;
+mod counts;
+mod occurrence;
+mod peer;
+mod session;
+mod unknown;
 
 use std::sync::Arc;
 
-use backlog_trace_common::detail::Detail;
-
 pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
+pub use occurrence::{Met, Occurrence, What};
+pub use peer::Peer;
 pub use session::{Clock, Session};
 pub use unknown::{Figure, Unknown};
 
@@ -26,8 +28,9 @@ pub enum Event {
     /// before the first snapshot that carries its key, and as early as
     /// possible before the details that do.
     Listener(Arc<Listener>),
-    /// Details of single packets, as they left the ring buffer.
-    Details(Vec<Detail>),
+    /// What happened to single packets and to listeners, in the order in which
+    /// it left the ring buffer.
+    Details(Vec<Occurrence>),
     /// What figures are read from came or went: the state of every source, in
     /// the place of [`Session::sources`]. Comes before the snapshot it concerns.
     Sources(Arc<Vec<SourceState>>),

@@ -43,6 +43,15 @@ pub struct Session {
 }
 
 impl Session {
+    /// Unix time in ns of a `CLOCK_MONOTONIC` stamp; the stamp itself where a
+    /// recording lost its session.
+    pub fn unix_ns(session: Option<&Self>, monotonic: u64) -> i64 {
+        session.map_or_else(
+            || i64::try_from(monotonic).unwrap_or(i64::MAX),
+            |session| session.clock.unix_ns(monotonic),
+        )
+    }
+
     /// Whether it polls: nothing is seen packet by packet.
     pub fn is_polled(&self) -> bool {
         self.hooks.iter().any(|hook| hook.rung == Some(Rung::Counters))

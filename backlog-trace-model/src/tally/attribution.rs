@@ -9,8 +9,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use backlog_trace_common::detail::Detail;
-
+use crate::event::Occurrence;
 use crate::listener::Listener;
 
 use super::Who;
@@ -24,7 +23,7 @@ pub struct Attributed {
     /// The listener.
     pub who: Who,
     /// What happened.
-    pub detail: Detail,
+    pub occurrence: Occurrence,
 }
 
 /// The listeners met so far, and the details that wait for theirs.
@@ -33,7 +32,7 @@ pub struct Attribution {
     listeners: HashMap<u32, Arc<Listener>>,
     by_key: HashMap<u64, u32>,
     /// Details that wait, by the order in which they came.
-    held: BTreeMap<u64, Detail>,
+    held: BTreeMap<u64, Occurrence>,
     /// Their places in that order, by key: whoever is introduced takes its own
     /// and asks no other.
     waiting: HashMap<u64, VecDeque<u64>>,
@@ -55,13 +54,13 @@ impl Attribution {
         own.sort_unstable();
         for place in own {
             if let Some(detail) = self.held.remove(&place) {
-                out.push(Attributed { who: Who::Known(Arc::clone(listener)), detail });
+                out.push(Attributed { who: Who::Known(Arc::clone(listener)), occurrence: detail });
             }
         }
     }
 
     /// Details arrived: those whose listener is known go to `out`, in order.
-    pub fn place(&mut self, details: &[Detail], out: &mut Vec<Attributed>) {
+    pub fn place(&mut self, details: &[Occurrence], out: &mut Vec<Attributed>) {
         for detail in details {
             self.place_one(*detail, out);
         }
@@ -71,7 +70,7 @@ impl Attribution {
     pub fn release(&mut self, out: &mut Vec<Attributed>) {
         let held = std::mem::take(&mut self.held).into_values();
         self.waiting = HashMap::new();
-        out.extend(held.map(|detail| Attributed { who: Who::unknown(&detail), detail }));
+        out.extend(held.map(|detail| Attributed { who: Who::unknown(&detail), occurrence: detail }));
     }
 
     /// Nothing comes of this listener any more.
@@ -93,17 +92,17 @@ impl Attribution {
         self.listeners.get(&id)
     }
 
-    fn place_one(&mut self, detail: Detail, out: &mut Vec<Attributed>) {
+    fn place_one(&mut self, detail: Occurrence, out: &mut Vec<Attributed>) {
         let listener = self.by_key.get(&detail.listener).and_then(|id| self.listeners.get(id));
         if let Some(listener) = listener {
-            out.push(Attributed { who: Who::Known(Arc::clone(listener)), detail });
+            out.push(Attributed { who: Who::Known(Arc::clone(listener)), occurrence: detail });
             return;
         }
         if self.held.len() >= HELD_DETAILS
             && let Some((_, oldest)) = self.held.pop_first()
         {
             self.no_longer_waits(oldest.listener);
-            out.push(Attributed { who: Who::unknown(&oldest), detail: oldest });
+            out.push(Attributed { who: Who::unknown(&oldest), occurrence: oldest });
         }
         self.waiting.entry(detail.listener).or_default().push_back(self.arrived);
         self.held.insert(self.arrived, detail);
@@ -122,13 +121,27 @@ impl Attribution {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use zerocopy::FromZeros;
+    use backlog_trace_common::detail::Outcome;
+    use backlog_trace_common::reason::Reason;
 
     use super::*;
+    use crate::event::{Met, What};
 
     /// A refused SYN of a listener's key.
-    pub(crate) fn detail(key: u64) -> Detail {
-        Detail { listener: key, netns: 5, port: 8080, outcome: 1, ..Detail::new_zeroed() }
+    pub(crate) fn detail(key: u64) -> Occurrence {
+        let refused = Met { outcome: Outcome::Silent, ..Met::only(Reason::SynAcceptQueueFull) };
+        Occurrence {
+            time: 0,
+            listener: key,
+            netns: 5,
+            port: 8080,
+            peer: None,
+            accept_queue: 0,
+            syn_queue: 0,
+            limit: 0,
+            cpu: 0,
+            what: What::Met(refused),
+        }
     }
 
     /// A listener with these keys.
@@ -154,7 +167,9 @@ pub(super) mod tests {
     }
 
     fn names(out: &[Attributed]) -> Vec<(u64, Option<u32>)> {
-        out.iter().map(|item| (item.detail.listener, item.who.known().map(|listener| listener.id))).collect()
+        out.iter()
+            .map(|item| (item.occurrence.listener, item.who.known().map(|listener| listener.id)))
+            .collect()
     }
 
     #[test]
@@ -196,7 +211,7 @@ pub(super) mod tests {
     fn who_waits_is_found_by_its_key() {
         let (mut attribution, mut out) = (Attribution::default(), Vec::new());
         let count = u32::try_from(HELD_DETAILS).unwrap();
-        let details: Vec<Detail> = (0..u64::from(count)).map(detail).collect();
+        let details: Vec<Occurrence> = (0..u64::from(count)).map(detail).collect();
         attribution.place(&details, &mut out);
         let begin = std::time::Instant::now();
         for id in (0..count).rev() {

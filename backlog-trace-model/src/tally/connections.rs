@@ -12,8 +12,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::Peer;
 use super::endpoint::{Endpoint, Port};
+use crate::event::Peer;
 
 /// How long a client is silent between two tries at most: what comes later
 /// from its address and port is another connection. Linux waits 64 s between

@@ -19,6 +19,8 @@ pub struct Report {
     pub is_final: bool,
     /// The observation ended by itself: a cut recording does not.
     pub complete: bool,
+    /// What a recording lacks, one sentence without a full stop each.
+    pub gaps: Vec<String>,
     /// Begin (`CLOCK_MONOTONIC`, ns).
     pub from: u64,
     /// End (`CLOCK_MONOTONIC`, ns).
@@ -100,6 +102,17 @@ impl Report {
     /// Nothing was seen packet by packet: what only packets tell is not known.
     pub fn is_polled(&self) -> bool {
         self.session.as_deref().is_some_and(Session::is_polled)
+    }
+
+    /// Unix time in ns of a `CLOCK_MONOTONIC` stamp; the stamp itself where a
+    /// recording lost its start.
+    pub fn unix_ns(&self, monotonic: u64) -> i64 {
+        Session::unix_ns(self.session.as_deref(), monotonic)
+    }
+
+    /// Whether nothing of the observation is missing.
+    pub fn is_whole(&self) -> bool {
+        self.complete && self.gaps.is_empty()
     }
 
     /// Listeners that it tells of, those that are not named among them.

@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use backlog_trace_common::detail::{Detail, Kind, Outcome};
-use backlog_trace_common::reason::{Class, Reason, Stage};
+use backlog_trace_common::detail::Outcome;
+use backlog_trace_common::reason::{Class, Stage};
 
-use crate::event::{Event, Session, SourceState};
+use crate::event::{Event, Met, Session, SourceState, What};
 
 use super::plane::{Moved, Plane, Stretch};
 use super::{
-    Attributed, Attribution, ConnectionCounts, Connections, Encounter, Endpoint, Knock, ListenerReport, Peer,
+    Attributed, Attribution, ConnectionCounts, Connections, Encounter, Endpoint, Knock, ListenerReport,
     Report, Selection, Series, Who,
 };
 
@@ -77,11 +77,6 @@ impl Tally {
         details
     }
 
-    /// Who observes; `None` before the first event.
-    pub const fn session(&self) -> Option<&Arc<Session>> {
-        self.session.as_ref()
-    }
-
     /// When the counts were last seen (`CLOCK_MONOTONIC`, ns).
     pub const fn time(&self) -> u64 {
         self.plane.time()
@@ -90,14 +85,6 @@ impl Tally {
     /// Details that found no room in the ring buffer so far.
     pub const fn missed(&self) -> u64 {
         self.plane.details(Stretch::Whole).missed
-    }
-
-    /// Unix time in ns of a `CLOCK_MONOTONIC` stamp.
-    pub fn unix_ns(&self, monotonic: u64) -> i64 {
-        self.session.as_ref().map_or_else(
-            || i64::try_from(monotonic).unwrap_or(i64::MAX),
-            |session| session.clock.unix_ns(monotonic),
-        )
     }
 
     /// Whether a snapshot was taken since the interval began.
@@ -151,35 +138,35 @@ impl Tally {
     }
 
     fn selects(&self, item: &Attributed) -> bool {
-        reason_of(&item.detail).is_none_or(|reason| self.selection.wants_reason(reason))
+        item.occurrence.met().is_none_or(|met| self.selection.wants_reason(met.reason))
             && self.selection.wants_listener(&item.who)
     }
 
-    /// What a detail tells of a connection. What lets a client in may be a
+    /// What an occurrence tells of a connection. What lets a client in may be a
     /// listener that the filters hide: the process that succeeds the one asked for.
     fn follow(&mut self, item: &Attributed) {
         let Some(listener) = item.who.known() else { return };
-        let (id, at, time) = (listener.id, Endpoint::of(listener), item.detail.time);
-        let knock = Peer::of(&item.detail).map(|peer| Knock { listener: id, at, peer, time });
-        match (Kind::from_number(item.detail.kind), reason_of(&item.detail)) {
-            (Some(Kind::Reason), Some(reason)) if reason.row().class == Class::Loss && self.selects(item) => {
-                self.count_loss(id, &item.detail);
+        let (id, at, time) = (listener.id, Endpoint::of(listener), item.occurrence.time);
+        let knock = item.occurrence.peer.map(|peer| Knock { listener: id, at, peer, time });
+        match item.occurrence.what {
+            What::Met(met) if met.reason.row().class == Class::Loss && self.selects(item) => {
+                self.count_loss(id, time, met.packets());
                 if let Some(knock) = knock {
                     self.count_lost(&knock, listener.lost_before);
-                    if dropped_in_silence(reason, &item.detail) {
-                        self.count_belief(&knock, item.detail.payload > 0);
+                    if dropped_in_silence(met) {
+                        self.count_belief(&knock, met.payload > 0);
                     }
                 }
             }
-            (Some(Kind::Established), _) => {
+            What::Met(_) => {}
+            What::Established => {
                 if let Some(recovered) = knock.and_then(|knock| self.connections.established(&knock)) {
                     let us = recovered.took / 1000;
                     self.count(recovered.refused_by, |counts| counts.recovered.add(us));
                 }
             }
-            (Some(Kind::Opened), _) => self.connections.closed(id, at, false),
-            (Some(Kind::Closed), _) => self.connections.closed(id, at, true),
-            _ => {}
+            What::Opened => self.connections.closed(id, at, false),
+            What::Closed => self.connections.closed(id, at, true),
         }
     }
 
@@ -190,9 +177,9 @@ impl Tally {
         add(&mut account.interval);
     }
 
-    fn count_loss(&mut self, listener: u32, detail: &Detail) {
-        let second = self.unix_ns(detail.time).div_euclid(1_000_000_000);
-        self.account(listener).series.add(second, 1 + u64::from(detail.more));
+    fn count_loss(&mut self, listener: u32, time: u64, packets: u64) {
+        let second = Session::unix_ns(self.session.as_deref(), time).div_euclid(1_000_000_000);
+        self.account(listener).series.add(second, packets);
     }
 
     fn count_lost(&mut self, knock: &Knock, lost_before: bool) {
@@ -238,6 +225,7 @@ impl Tally {
             sources: Arc::clone(&self.sources),
             is_final: stretch == Stretch::Whole,
             complete: self.finished,
+            gaps: Vec::new(),
             from: self.plane.began(stretch),
             to: self.plane.time(),
             listeners,
@@ -301,16 +289,9 @@ impl Tally {
     }
 }
 
-fn reason_of(detail: &Detail) -> Option<Reason> {
-    match Kind::from_number(detail.kind) {
-        Some(Kind::Reason) => Reason::from_number(detail.reason),
-        _ => None,
-    }
-}
-
 /// Whether the client had its SYN+ACK, and was not told that its answer is lost.
-fn dropped_in_silence(reason: Reason, detail: &Detail) -> bool {
-    matches!(reason.row().stage, Stage::Ack | Stage::CookieAck) && detail.outcome == Outcome::Silent as u8
+fn dropped_in_silence(met: Met) -> bool {
+    matches!(met.reason.row().stage, Stage::Ack | Stage::CookieAck) && met.outcome == Outcome::Silent
 }
 
 #[cfg(test)]

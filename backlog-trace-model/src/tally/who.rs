@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use backlog_trace_common::detail::Detail;
 use backlog_trace_common::key::ListenerKey;
 
+use crate::event::Occurrence;
 use crate::listener::Listener;
 
 /// A listener as far as it is known.
@@ -29,12 +29,12 @@ pub enum Who {
 }
 
 impl Who {
-    /// What a detail alone tells of its listener.
-    pub fn unknown(detail: &Detail) -> Self {
+    /// What an occurrence alone tells of its listener.
+    pub fn unknown(occurrence: &Occurrence) -> Self {
         Self::Unknown {
-            netns: detail.netns,
-            port: detail.port,
-            cookie: ListenerKey(detail.listener).cookie(),
+            netns: occurrence.netns,
+            port: occurrence.port,
+            cookie: ListenerKey(occurrence.listener).cookie(),
         }
     }
 

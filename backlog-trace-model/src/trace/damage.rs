@@ -44,6 +44,8 @@ pub struct Damage {
     pub unnamed_counts: u64,
     /// Frames left out because only a newer version knows what they are: no damage.
     pub newer_frames: u64,
+    /// Details left out because only a newer version knows what they tell: no damage.
+    pub newer_details: u64,
     /// The header of the file is damaged: the version was taken from the frames.
     pub header: bool,
     /// Something follows the last frame, or another recording begins; it was not read.
@@ -74,6 +76,7 @@ impl Damage {
             foreign_frames: 0,
             unnamed_counts: 0,
             newer_frames: 0,
+            newer_details: 0,
             header: false,
             trailing: false,
             trailing_bytes: 0,
@@ -94,7 +97,8 @@ impl Damage {
 
     /// Whether everything that was written was read.
     pub fn is_none(&self) -> bool {
-        let read = Self { newer_frames: self.newer_frames, ..Self::none(self.format) };
+        let (newer_frames, newer_details) = (self.newer_frames, self.newer_details);
+        let read = Self { newer_frames, newer_details, ..Self::none(self.format) };
         let counted = |lost| if lost == Some(0) { None } else { lost };
         Self {
             lost_details: counted(self.lost_details),
@@ -150,14 +154,16 @@ impl Damage {
         tell(self.unnamed_counts > 0, &|| {
             format!("{} left out of listeners that no frame introduces", are(self.unnamed_counts, "count"))
         });
-        tell(self.newer_frames > 0, &|| {
+        let newer = |count, noun| {
+            let left_out = are(count, noun);
+            let format = self.format;
             format!(
-                "{} left out that only a newer version knows: its format is {}, and this backlog-trace reads \
-                 {VERSION}",
-                are(self.newer_frames, "frame"),
-                self.format
+                "{left_out} left out that only a newer version knows: its format is {format}, and this \
+                 backlog-trace reads {VERSION}"
             )
-        });
+        };
+        tell(self.newer_frames > 0, &|| newer(self.newer_frames, "frame"));
+        tell(self.newer_details > 0, &|| newer(self.newer_details, "detail"));
         tell(self.trailing, &|| {
             let what = match self.trailing_bytes {
                 0 => "another recording follows its end and is".to_owned(),
@@ -286,9 +292,11 @@ mod tests {
     #[test]
     fn frames_of_a_newer_minor_version_are_told_but_are_no_damage() {
         let mut damage = Damage::none(Version { major: 1, minor: 7 });
-        damage.newer_frames = 2;
+        (damage.newer_frames, damage.newer_details) = (2, 5);
         assert!(damage.is_none());
-        assert!(damage.sentences()[0].contains("format is 1.7"));
+        let [frames, details] = damage.sentences().try_into().unwrap();
+        assert!(frames.starts_with("2 frames are left out") && frames.contains("format is 1.7"), "{frames}");
+        assert!(details.starts_with("5 details are left out"), "{details}");
     }
 
     #[test]
@@ -300,7 +308,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "cut_bytes damaged_bytes foreign_frames format header incomplete_snapshots lost_detail_frames lost_details \
-             lost_frames lost_listener_frames lost_snapshot_frames lost_snapshots newer_frames repeated_frames \
+             lost_frames lost_listener_frames lost_snapshot_frames lost_snapshots newer_details newer_frames repeated_frames \
              trailing trailing_bytes unfinished unnamed_counts unreadable"
         );
     }

@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::format::MAX_PAYLOAD;
 use super::limits::MOST_OWNERS;
+use crate::event::Occurrence;
 use crate::listener::Listener;
 
 /// Most details of one frame: 256 KiB, some milliseconds of a flood.
@@ -28,19 +29,27 @@ pub(super) struct End {
 }
 
 /// The bytes of details, as the ring buffer gave them.
-pub(super) fn details_as_bytes(details: &[Detail]) -> &[u8] {
-    details.as_bytes()
+pub(super) fn details_as_bytes(details: &[Occurrence]) -> Vec<u8> {
+    let records: Vec<Detail> = details.iter().map(Occurrence::record).collect();
+    records.as_bytes().to_vec()
 }
 
 /// The details in a payload; `None` where it does not consist of whole ones.
-/// Numbers of reasons or kinds that this version does not know pass: views
-/// name them as unknown.
-pub(super) fn details_from_bytes(payload: &[u8]) -> Option<Vec<Detail>> {
+fn records(payload: &[u8]) -> Option<Vec<Detail>> {
     let records = payload.chunks_exact(size_of::<Detail>());
     if !records.remainder().is_empty() {
         return None;
     }
     records.map(|record| Detail::read_from_bytes(record).ok()).collect()
+}
+
+/// What the details of a payload tell, and how many of them only a newer
+/// version can read; `None` where it does not consist of whole ones.
+pub(super) fn details_from_bytes(payload: &[u8]) -> Option<(Vec<Occurrence>, u64)> {
+    let records = records(payload)?;
+    let known: Vec<Occurrence> = records.iter().filter_map(Occurrence::of).collect();
+    let newer = records.len() - known.len();
+    Some((known, newer as u64))
 }
 
 /// The JSON of a listener. Where a socket has more owners than a recording
@@ -86,10 +95,11 @@ mod tests {
         };
         let mut bytes: Vec<u8> = (1..=0x40).collect();
         bytes[0x10..0x20].fill(0x11);
-        assert_eq!(details_as_bytes(&[detail]), bytes);
-        assert_eq!(details_from_bytes(&bytes), Some(vec![detail]));
+        assert_eq!(records(&bytes), Some(vec![detail]));
+        // It is of no kind that this version knows.
+        assert_eq!(details_from_bytes(&bytes), Some((Vec::new(), 1)));
         assert_eq!(details_from_bytes(&bytes[1..]), None);
-        assert_eq!(details_from_bytes(&[]), Some(Vec::new()));
+        assert_eq!(details_from_bytes(&[]), Some((Vec::new(), 0)));
     }
 
     #[test]

@@ -129,7 +129,11 @@ impl<R: Read> Reader<R> {
                 Kind::Sources => json(&payload)
                     .filter(|sources: &Vec<_>| sources.len() <= MOST_STATES)
                     .map(|sources| Event::Sources(Arc::new(sources))),
-                Kind::Details => payload::details_from_bytes(&payload).map(Event::Details),
+                Kind::Details => payload::details_from_bytes(&payload).map(|(details, newer)| {
+                    self.details += newer;
+                    self.frames.damage.newer_details += newer;
+                    Event::Details(details)
+                }),
                 Kind::Snapshot => {
                     match json(&payload).map(|part| self.assembly.add(part, &mut self.population)) {
                         Some(Some(snapshot)) => Some(Event::Snapshot(Arc::new(snapshot))),

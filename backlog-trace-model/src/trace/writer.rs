@@ -11,7 +11,6 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use backlog_trace_common::detail::Detail;
 use bytes::BytesMut;
 use serde::Serialize;
 use zerocopy::IntoBytes;
@@ -19,7 +18,7 @@ use zerocopy::IntoBytes;
 use super::format::{FILE_HEADER, FileHeader, Kind, RecordingId, VERSION};
 use super::payload::{self, BATCH, End};
 use super::{Medium, frame, medium, snapshot};
-use crate::event::{Event, Snapshot};
+use crate::event::{Event, Occurrence, Snapshot};
 use crate::failure::{Exit, Failure, Result};
 
 /// How long a recording may go without being forced to the disk, at snapshots.
@@ -52,7 +51,7 @@ pub struct Writer<M: Medium> {
     recording: RecordingId,
     sequence: u64,
     saved: Saved,
-    pending: Vec<Detail>,
+    pending: Vec<Occurrence>,
     frame: BytesMut,
     synced: Instant,
     stopped: bool,
@@ -148,7 +147,7 @@ impl<M: Medium> Writer<M> {
         self.medium
     }
 
-    fn collect(&mut self, mut details: &[Detail]) -> Result<()> {
+    fn collect(&mut self, mut details: &[Occurrence]) -> Result<()> {
         while !details.is_empty() && !self.stopped {
             let room = BATCH - self.pending.len().min(BATCH);
             let (now, later) = details.split_at_checked(room).unwrap_or((details, &[]));
@@ -166,7 +165,7 @@ impl<M: Medium> Writer<M> {
             return Ok(());
         }
         let pending = std::mem::take(&mut self.pending);
-        let result = self.put(Kind::Details, payload::details_as_bytes(&pending));
+        let result = self.put(Kind::Details, &payload::details_as_bytes(&pending));
         if result.is_ok() && !self.stopped {
             self.saved.details += pending.len() as u64;
         }

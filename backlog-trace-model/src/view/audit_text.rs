@@ -14,7 +14,7 @@ use crate::escape::Sanitized;
 /// The audit of a report: one line where every loss that the kernel counted is
 /// accounted for, and one for each namespace where not; what of the details
 /// was missed, and hooks that are not attached in the best way.
-pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) -> Vec<String> {
+pub(super) fn lines(report: &Report, columns: Option<usize>) -> Vec<String> {
     let namespaces = Namespaces::of(report);
     let (whole, unbalanced): (Vec<&NamespaceAudit>, Vec<_>) =
         report.audit.iter().partition(|audit| audit.balances());
@@ -27,7 +27,7 @@ pub(super) fn lines(report: &Report, gaps: &[String], columns: Option<usize>) ->
     if report.is_final {
         lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
         lines.extend(sources_text::lines(&report.sources, columns));
-        lines.extend(incomplete(report, gaps));
+        lines.extend(incomplete(report));
     }
     lines
 }
@@ -64,11 +64,15 @@ fn missed(count: u64) -> Option<String> {
 }
 
 /// What is not in a replay.
-fn incomplete(report: &Report, gaps: &[String]) -> Vec<String> {
-    if gaps.is_empty() && !report.complete {
+fn incomplete(report: &Report) -> Vec<String> {
+    if report.gaps.is_empty() && !report.complete {
         return vec![painted(ALARM, "incomplete: the events stop before the observation ended")];
     }
-    gaps.iter().map(|gap| painted(ALARM, &format!("incomplete recording: {}", Sanitized(gap)))).collect()
+    report
+        .gaps
+        .iter()
+        .map(|gap| painted(ALARM, &format!("incomplete recording: {}", Sanitized(gap))))
+        .collect()
 }
 
 /// `ListenDrops 3 of 6 (3 unattributed)` for each counter that does not balance.

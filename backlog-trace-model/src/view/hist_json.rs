@@ -1,16 +1,15 @@
 //! `hist --format json`: one object per interval and a last one for the run.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::{Event, Figure, HookState};
+use crate::event::{Figure, HookState};
 use crate::listener::{Cap, binding};
-use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection, Tally};
+use crate::output::Output;
+use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection};
 
 use super::View;
-use super::intervals::Intervals;
 use super::json::{
     AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, SourcePart,
     VERSION, hooks, rows,
@@ -104,25 +103,14 @@ struct SynQueue {
 /// Prints histograms as JSON.
 pub struct HistJson<W> {
     out: W,
-    tally: Tally,
     selection: Selection,
-    intervals: Intervals,
     recording: Option<String>,
-    gaps: Vec<String>,
 }
 
 impl<W: Write> HistJson<W> {
-    /// Prints to `out`, each `interval` if there is one, and at the end.
-    pub fn new(out: W, selection: Selection, interval: Option<Duration>) -> Self {
-        let tally = Tally::new(selection.clone());
-        Self {
-            out,
-            tally,
-            selection,
-            intervals: Intervals::every(interval),
-            recording: None,
-            gaps: Vec::new(),
-        }
+    /// Prints to `out` what is selected.
+    pub fn new(out: W, selection: Selection) -> Self {
+        Self { out, selection, recording: None }
     }
 
     /// Names the recording that is replayed, if one is.
@@ -137,10 +125,10 @@ impl<W: Write> HistJson<W> {
             v: VERSION,
             r#type: "histogram",
             r#final: report.is_final,
-            complete: report.complete && self.gaps.is_empty(),
-            gaps: &self.gaps,
-            start: rfc3339(self.tally.unix_ns(report.from)),
-            end: rfc3339(self.tally.unix_ns(report.to)),
+            complete: report.is_whole(),
+            gaps: &report.gaps,
+            start: rfc3339(report.unix_ns(report.from)),
+            end: rfc3339(report.unix_ns(report.to)),
             seconds: seconds(report.from, report.to),
             polled: report.is_polled(),
             recording: self.recording.as_deref(),
@@ -151,8 +139,7 @@ impl<W: Write> HistJson<W> {
             sources: SourcePart::of(&report.sources),
             details: report.details.into(),
         };
-        write_json_line(&mut self.out, &line)?;
-        self.out.flush()
+        write_json_line(&mut self.out, &line)
     }
 
     fn listener<'a>(&self, report: &'a ListenerReport, of: &Report) -> ListenerLine<'a> {
@@ -192,18 +179,17 @@ impl<W: Write> HistJson<W> {
 }
 
 impl<W: Write> View for HistJson<W> {
-    fn take(&mut self, event: &Event) -> io::Result<()> {
-        match self.intervals.take(&mut self.tally, event) {
-            Some(report) => self.print(&report),
-            None => Ok(()),
+    fn take(&mut self, output: &Output<'_>) -> io::Result<()> {
+        match output {
+            Output::Interval(report) => self.print(report),
+            Output::Ended { rest, whole } => {
+                rest.iter().chain([whole]).try_for_each(|report| self.print(report))
+            }
+            Output::Began(_) | Output::Occurred(_) | Output::Missed { .. } | Output::SoFar(_) => Ok(()),
         }
     }
 
-    fn lacks(&mut self, gaps: Vec<String>) {
-        self.gaps = gaps;
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.intervals.rest(&mut self.tally).iter().try_for_each(|report| self.print(report))
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

@@ -1,16 +1,15 @@
 //! `hist`: per listener what was lost and how deep its queues were, as text.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::reason::Class;
 
-use crate::event::{Event, Figure, Totals};
-use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series, Tally};
+use crate::event::{Figure, Totals};
+use crate::output::Output;
+use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series};
 
 use super::bars::{Bars, fold, sparkline};
-use super::intervals::Intervals;
 use super::names::Namespaces;
 use super::paint::{FAINT, HEADING, class, painted};
 use super::words::{self, counted, midway};
@@ -27,22 +26,18 @@ const BESIDE_CLOCKS: usize = 4 + 8 + 1 + 1 + 8;
 /// Prints histograms as text.
 pub struct HistText<W> {
     out: W,
-    tally: Tally,
     screen: Screen,
-    intervals: Intervals,
     recording: Option<String>,
-    gaps: Vec<String>,
     /// Filters hide listeners.
     is_selective: bool,
+    /// An interval was printed: the last report is told apart from those.
+    in_intervals: bool,
 }
 
 impl<W: Write> HistText<W> {
-    /// Prints to `out`, each `interval` if there is one, and at the end.
-    pub fn new(out: W, screen: Screen, selection: Selection, interval: Option<Duration>) -> Self {
-        let intervals = Intervals::every(interval);
-        let is_selective = !selection.is_all();
-        let tally = Tally::new(selection);
-        Self { out, tally, screen, intervals, recording: None, gaps: Vec::new(), is_selective }
+    /// Prints to `out` what is selected.
+    pub fn new(out: W, screen: Screen, selection: &Selection) -> Self {
+        Self { out, screen, recording: None, is_selective: !selection.is_all(), in_intervals: false }
     }
 
     /// Names the recording that is replayed, if one is.
@@ -64,13 +59,14 @@ impl<W: Write> HistText<W> {
             let among = if self.is_selective { " that the filters let through" } else { "" };
             self.print_line(&format!("no listener{among} saw a connection"))?;
         }
-        for line in audit_text::lines(report, &self.gaps, self.screen.columns) {
+        for line in audit_text::lines(report, self.screen.columns) {
             self.print_line(&line)?;
         }
         if !report.is_final {
             writeln!(self.out)?;
+            self.in_intervals = true;
         }
-        self.out.flush()
+        Ok(())
     }
 
     fn print_line(&mut self, line: &str) -> io::Result<()> {
@@ -79,14 +75,14 @@ impl<W: Write> HistText<W> {
 
     /// What stretch of time this is; of a recording, on which host.
     fn title(&self, report: &Report) -> String {
-        let [from, to] = [report.from, report.to].map(|time| self.tally.unix_ns(time));
+        let [from, to] = [report.from, report.to].map(|time| report.unix_ns(time));
         let stretch = units::stretch(from, to, &self.screen.zone);
         let stretch = format!("{stretch} ({})", units::span(report.to.saturating_sub(report.from) / 1000));
         match (report.is_final, &self.recording) {
             (true, Some(name)) => {
                 format!("{}: {}{stretch}", Sanitized(name), names::origin(report.session.as_deref()))
             }
-            (true, None) if self.intervals.are_several() => format!("whole run: {stretch}"),
+            (true, None) if self.in_intervals => format!("whole run: {stretch}"),
             _ => stretch,
         }
     }
@@ -186,19 +182,18 @@ impl<W: Write> HistText<W> {
 }
 
 impl<W: Write> View for HistText<W> {
-    fn take(&mut self, event: &Event) -> io::Result<()> {
-        match self.intervals.take(&mut self.tally, event) {
-            Some(report) => self.print(&report),
-            None => Ok(()),
+    fn take(&mut self, output: &Output<'_>) -> io::Result<()> {
+        match output {
+            Output::Interval(report) => self.print(report),
+            Output::Ended { rest, whole } => {
+                rest.iter().chain([whole]).try_for_each(|report| self.print(report))
+            }
+            Output::Began(_) | Output::Occurred(_) | Output::Missed { .. } | Output::SoFar(_) => Ok(()),
         }
     }
 
-    fn lacks(&mut self, gaps: Vec<String>) {
-        self.gaps = gaps;
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.intervals.rest(&mut self.tally).iter().try_for_each(|report| self.print(report))
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -8,10 +8,10 @@ use backlog_trace_common::counter::{ALL, COUNTERS};
 use backlog_trace_common::reason::Reason;
 use serde::{Serialize, Serializer};
 
-use crate::event::{HookState, Reach, Reasons, Session, Source, SourceState};
+use crate::event::{HookState, Peer, Reach, Reasons, Session, Source, SourceState};
 use crate::listener::Owner;
 use crate::tally::{
-    ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Peer, Report, Selection, SocketDrops, Who,
+    ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Report, Selection, SocketDrops, Who,
 };
 
 /// Version of the JSON contract.

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
-use backlog_trace_common::reason::{Class, Reason};
+use backlog_trace_common::reason::Class;
 use serde::Serialize;
 
-use crate::event::{Event, HookState};
-use crate::tally::{Attributed, Peer, Report, Selection, Tally};
+use crate::event::{HookState, Met, Occurrence, Session, What};
+use crate::output::Output;
+use crate::tally::{Attributed, Report, Selection};
 
 use super::View;
 use super::json::{
@@ -94,81 +94,62 @@ struct QueuePart {
 /// Prints each loss as JSON.
 pub struct LiveJson<W> {
     out: W,
-    tally: Tally,
     selection: Selection,
-    missed: u64,
-    gaps: Vec<String>,
+    session: Option<Session>,
 }
 
 impl<W: Write> LiveJson<W> {
     /// Prints to `out` what is selected.
     pub fn new(out: W, selection: Selection) -> Self {
-        Self { out, tally: Tally::new(selection.clone()), selection, missed: 0, gaps: Vec::new() }
+        Self { out, selection, session: None }
     }
 
     fn print(&mut self, item: &Attributed) -> io::Result<()> {
-        let time = rfc3339(self.tally.unix_ns(item.detail.time));
-        let polled = self.tally.session().is_some_and(|session| session.is_polled());
-        match Kind::from_number(item.detail.kind) {
-            Some(Kind::Reason) => Reason::from_number(item.detail.reason).map_or(Ok(()), |reason| {
-                write_json_line(&mut self.out, &occurrence(time, reason, item, polled))
-            }),
-            Some(Kind::Opened) => write_json_line(&mut self.out, &lifecycle(time, "opened", item, polled)),
-            Some(Kind::Closed) => write_json_line(&mut self.out, &lifecycle(time, "closed", item, polled)),
-            Some(Kind::Established) | None => Ok(()),
+        let time = rfc3339(Session::unix_ns(self.session.as_ref(), item.occurrence.time));
+        let polled = self.session.as_ref().is_some_and(Session::is_polled);
+        match item.occurrence.what {
+            What::Met(met) => write_json_line(&mut self.out, &occurrence(time, met, item, polled)),
+            What::Opened => write_json_line(&mut self.out, &lifecycle(time, "opened", item, polled)),
+            What::Closed => write_json_line(&mut self.out, &lifecycle(time, "closed", item, polled)),
+            What::Established => Ok(()),
         }
     }
 
-    fn print_summary(&mut self) -> io::Result<()> {
-        let report = self.tally.whole();
-        let time = rfc3339(self.tally.unix_ns(report.to));
-        write_json_line(&mut self.out, &summary(time, &report, &self.selection, &self.gaps))?;
-        self.out.flush()
-    }
-
-    fn print_missed(&mut self) -> io::Result<()> {
-        let (time, total) = (self.tally.time(), self.tally.missed());
-        let count = total.saturating_sub(std::mem::replace(&mut self.missed, total));
-        if count == 0 {
-            return Ok(());
-        }
-        let time = rfc3339(self.tally.unix_ns(time));
-        write_json_line(&mut self.out, &MissedLine { v: VERSION, r#type: "missed", time, count, total })
+    fn print_summary(&mut self, report: &Report) -> io::Result<()> {
+        write_json_line(&mut self.out, &summary(report, &self.selection))
     }
 }
 
 impl<W: Write> View for LiveJson<W> {
-    fn take(&mut self, event: &Event) -> io::Result<()> {
-        let items = self.tally.take(event);
-        for item in &items {
-            self.print(item)?;
+    fn take(&mut self, output: &Output<'_>) -> io::Result<()> {
+        match output {
+            Output::Began(session) => {
+                self.session = Some(Session::clone(session));
+                Ok(())
+            }
+            Output::Occurred(item) => self.print(item),
+            Output::Missed { time, count, total } => {
+                let time = rfc3339(Session::unix_ns(self.session.as_ref(), *time));
+                let (count, total) = (*count, *total);
+                write_json_line(
+                    &mut self.out,
+                    &MissedLine { v: VERSION, r#type: "missed", time, count, total },
+                )
+            }
+            Output::Interval(_) => Ok(()),
+            Output::SoFar(report) | Output::Ended { whole: report, .. } => self.print_summary(report),
         }
-        match event {
-            Event::Snapshot(_) => self.print_missed()?,
-            Event::Mark => self.print_summary()?,
-            Event::Started(_)
-            | Event::Listener(_)
-            | Event::Sources(_)
-            | Event::Details(_)
-            | Event::Finished => {}
-        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
-    }
-
-    fn lacks(&mut self, gaps: Vec<String>) {
-        self.gaps = gaps;
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.print_summary()
     }
 }
 
-fn occurrence(time: String, reason: Reason, item: &Attributed, polled: bool) -> OccurrenceLine<'_> {
-    let detail = &item.detail;
+fn occurrence<'a>(time: String, met: Met, item: &'a Attributed, polled: bool) -> OccurrenceLine<'a> {
     OccurrenceLine {
         v: VERSION,
-        r#type: match reason.row().class {
+        r#type: match met.reason.row().class {
             Class::Loss => "loss",
             Class::Cookie => "cookie",
             Class::Retransmit => "retransmit",
@@ -176,16 +157,16 @@ fn occurrence(time: String, reason: Reason, item: &Attributed, polled: bool) -> 
             Class::Harmless => "harmless",
         },
         time,
-        stage: reason.stage_name(),
-        reason: reason.reason_name(),
-        outcome: Outcome::name(detail.outcome),
-        cause: Cause::name(detail.cause),
-        attempt: (detail.attempt > 0).then_some(detail.attempt),
+        stage: met.reason.stage_name(),
+        reason: met.reason.reason_name(),
+        outcome: met.outcome.name(),
+        cause: met.cause.name(),
+        attempt: (met.attempt > 0).then_some(met.attempt),
         listener: ListenerPart::of(&item.who),
-        peer: Peer::of(detail).map(PeerPart::from),
+        peer: item.occurrence.peer.map(PeerPart::from),
         accept_queue: accept_queue(item, polled),
-        syn_queue: (!polled).then(|| syn_queue(detail)),
-        count: polled.then(|| u64::from(detail.more) + 1),
+        syn_queue: (!polled).then(|| syn_queue(&item.occurrence)),
+        count: polled.then(|| met.packets()),
     }
 }
 
@@ -199,37 +180,32 @@ fn lifecycle<'a>(time: String, event: &'static str, item: &'a Attributed, polled
         event,
         listener: ListenerPart::of(&item.who),
         accept_queue: known.then(|| accept_queue(item, polled)),
-        syn_queue: (!polled).then(|| syn_queue(&item.detail)),
+        syn_queue: (!polled).then(|| syn_queue(&item.occurrence)),
     }
 }
 
 /// A record of polling has the limit from the listing, which may not tell it.
 fn accept_queue(item: &Attributed, polled: bool) -> QueuePart {
     let listed = || item.who.known().and_then(|listener| listener.limit);
-    let limit = if polled { listed() } else { Some(item.detail.limit) };
-    QueuePart { length: item.detail.accept_queue, limit }
+    let limit = if polled { listed() } else { Some(item.occurrence.limit) };
+    QueuePart { length: item.occurrence.accept_queue, limit }
 }
 
-const fn syn_queue(detail: &Detail) -> QueuePart {
-    QueuePart { length: detail.syn_queue, limit: Some(detail.limit) }
+const fn syn_queue(occurrence: &Occurrence) -> QueuePart {
+    QueuePart { length: occurrence.syn_queue, limit: Some(occurrence.limit) }
 }
 
-fn summary<'a>(
-    time: String,
-    report: &'a Report,
-    selection: &Selection,
-    gaps: &'a [String],
-) -> SummaryLine<'a> {
+fn summary<'a>(report: &'a Report, selection: &Selection) -> SummaryLine<'a> {
     let connections = report.listeners.iter().map(|listener| &listener.connections);
     let seen = !report.is_polled();
     SummaryLine {
         v: VERSION,
         r#type: "summary",
-        time,
+        time: rfc3339(report.unix_ns(report.to)),
         seconds: seconds(report.from, report.to),
         polled: !seen,
-        complete: report.complete && gaps.is_empty(),
-        gaps,
+        complete: report.is_whole(),
+        gaps: &report.gaps,
         host: report.session.as_deref().map(HostPart::of),
         listeners: report.listeners_seen(),
         listeners_with_loss: report.listeners_with_loss(),

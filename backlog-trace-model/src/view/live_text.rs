@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use backlog_trace_common::detail::{Detail, Kind};
-use backlog_trace_common::reason::{Class, Reason};
+use backlog_trace_common::reason::Class;
 
-use crate::event::Event;
-use crate::tally::{Attributed, ListenerReport, Peer, Report, Selection, Tally};
+use crate::event::{Met, Occurrence, Session, What};
+use crate::output::Output;
+use crate::tally::{Attributed, ListenerReport, Report};
 
 use super::bars::fold;
 use super::grid::{Column, Grid};
@@ -50,30 +50,26 @@ fn is_narrow(screen: &Screen) -> bool {
 /// Prints each loss as text.
 pub struct LiveText<W> {
     out: W,
-    tally: Tally,
+    session: Option<Session>,
     screen: Screen,
     grid: Grid,
     /// The day and the zone that were printed last.
     day: Option<String>,
     has_heading: bool,
     recording: Option<String>,
-    missed: u64,
-    gaps: Vec<String>,
 }
 
 impl<W: Write> LiveText<W> {
-    /// Prints to `out` what is selected.
-    pub fn new(out: W, screen: Screen, selection: Selection) -> Self {
+    /// Prints to `out`.
+    pub fn new(out: W, screen: Screen) -> Self {
         Self {
             out,
-            tally: Tally::new(selection),
+            session: None,
             grid: Grid::new(columns(&screen), screen.columns),
             screen,
             day: None,
             has_heading: false,
             recording: None,
-            missed: 0,
-            gaps: Vec::new(),
         }
     }
 
@@ -85,28 +81,33 @@ impl<W: Write> LiveText<W> {
     }
 
     fn is_polled(&self) -> bool {
-        self.tally.session().is_some_and(|session| session.is_polled())
+        self.session.as_ref().is_some_and(Session::is_polled)
+    }
+
+    fn unix_ns(&self, monotonic: u64) -> i64 {
+        Session::unix_ns(self.session.as_ref(), monotonic)
     }
 
     fn print(&mut self, item: &Attributed) -> io::Result<()> {
-        let detail = &item.detail;
-        let (lost, style) = match Kind::from_number(detail.kind) {
-            Some(Kind::Reason) => match Reason::from_number(detail.reason) {
-                Some(reason) => (reason.name(), class(reason.row().class)),
-                None => return Ok(()),
-            },
-            Some(Kind::Opened | Kind::Closed) => return self.print_life(item),
-            Some(Kind::Established) | None => return Ok(()),
-        };
-        let unix_ns = self.tally.unix_ns(detail.time);
+        match item.occurrence.what {
+            What::Met(met) => self.print_met(item, met),
+            What::Opened => self.print_life(item, Life::Opened),
+            What::Closed => self.print_life(item, Life::Closed),
+            What::Established => Ok(()),
+        }
+    }
+
+    fn print_met(&mut self, item: &Attributed, met: Met) -> io::Result<()> {
+        let occurrence = &item.occurrence;
+        let unix_ns = self.unix_ns(occurrence.time);
         self.print_day(unix_ns)?;
         self.print_heading()?;
         let time = self.clock(unix_ns);
         let polled = self.is_polled();
-        let lost =
-            if detail.more > 0 { format!("{lost} x{}", u64::from(detail.more) + 1) } else { lost.to_owned() };
+        let lost = met.reason.name();
+        let lost = if met.more > 0 { format!("{lost} x{}", met.packets()) } else { lost.to_owned() };
         let listed = || item.who.known().and_then(|listener| listener.limit);
-        let limit = if polled { listed() } else { Some(detail.limit) };
+        let limit = if polled { listed() } else { Some(occurrence.limit) };
         let limit = limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
         let queue = |length, known| {
             if known { format!("{length}/{limit}") } else { "-".to_owned() }
@@ -115,12 +116,13 @@ impl<W: Write> LiveText<W> {
             time,
             self.place(item),
             names::owner(item.who.known()),
-            names::peer(Peer::of(detail)),
+            names::peer(occurrence.peer),
             lost,
-            outcome(detail),
-            queue(detail.accept_queue, true),
-            queue(detail.syn_queue, !polled),
+            outcome(met),
+            queue(occurrence.accept_queue, true),
+            queue(occurrence.syn_queue, !polled),
         ];
+        let style = class(met.reason.row().class);
         let styled = cells.into_iter().zip(COLUMNS).map(|(cell, column)| match column.name {
             "LOST" => (cell, style),
             _ => (cell, Style::new()),
@@ -147,15 +149,15 @@ impl<W: Write> LiveText<W> {
     /// The listener, and its network namespace where that is not the host's.
     fn place(&self, item: &Attributed) -> String {
         let listener = names::listener(&item.who);
-        match names::elsewhere(&item.who, self.tally.session().map(AsRef::as_ref)) {
+        match names::elsewhere(&item.who, self.session.as_ref()) {
             Some(netns) => format!("{listener} in {netns}"),
             None => listener,
         }
     }
 
     /// A listener opened or closed: no loss, so a line of its own shape.
-    fn print_life(&mut self, item: &Attributed) -> io::Result<()> {
-        let unix_ns = self.tally.unix_ns(item.detail.time);
+    fn print_life(&mut self, item: &Attributed, life: Life) -> io::Result<()> {
+        let unix_ns = self.unix_ns(item.occurrence.time);
         self.print_day(unix_ns)?;
         self.print_heading()?;
         let time = self.clock(unix_ns);
@@ -163,7 +165,7 @@ impl<W: Write> LiveText<W> {
             owner if owner == "-" => String::new(),
             owner => format!(" of {owner}"),
         };
-        let text = format!("{}{owner} {}", self.place(item), life(&item.detail, self.is_polled()));
+        let text = format!("{}{owner} {}", self.place(item), self.life(item, life));
         self.print_line(&format!("{time}  {}", painted(FAINT, &text)))
     }
 
@@ -178,23 +180,33 @@ impl<W: Write> LiveText<W> {
         self.grid.heading().iter().try_for_each(|line| writeln!(self.out, "{line}"))
     }
 
-    fn print_summary(&mut self) -> io::Result<()> {
-        let report = self.tally.whole();
-        self.print_day(self.tally.unix_ns(report.to))?;
-        self.print_line(&fold(&summary(&report), "; ", self.screen.columns))?;
-        for line in audit_text::lines(&report, &self.gaps, self.screen.columns) {
-            self.print_line(&line)?;
+    /// What became of a listener. What stood in queues that closed between two
+    /// looks is not known.
+    fn life(&self, item: &Attributed, life: Life) -> String {
+        let Occurrence { accept_queue, syn_queue, limit, .. } = item.occurrence;
+        match life {
+            Life::Opened => format!("opened with backlog {limit}"),
+            Life::Closed if self.is_polled() => "closed".to_owned(),
+            Life::Closed => format!("closed with {accept_queue} unaccepted and {syn_queue} half-open"),
         }
-        self.out.flush()
     }
 
-    fn print_missed(&mut self) -> io::Result<()> {
-        let (time, total) = (self.tally.time(), self.tally.missed());
-        let count = total.saturating_sub(std::mem::replace(&mut self.missed, total));
-        if count == 0 {
-            return Ok(());
-        }
-        let unix_ns = self.tally.unix_ns(time);
+    fn print_began(&mut self, session: &Session) -> io::Result<()> {
+        self.session = Some(session.clone());
+        let Some(name) = &self.recording else { return Ok(()) };
+        let from = units::stretch_from(session.clock.unix_ns(session.start), &self.screen.zone);
+        let title = format!("{}: {}{from}", Sanitized(name), names::origin(Some(session)));
+        self.print_line(&painted(HEADING, &title))
+    }
+
+    fn print_summary(&mut self, report: &Report) -> io::Result<()> {
+        self.print_day(report.unix_ns(report.to))?;
+        self.print_line(&fold(&summary(report), "; ", self.screen.columns))?;
+        audit_text::lines(report, self.screen.columns).iter().try_for_each(|line| self.print_line(line))
+    }
+
+    fn print_missed(&mut self, time: u64, count: u64) -> io::Result<()> {
+        let unix_ns = self.unix_ns(time);
         self.print_day(unix_ns)?;
         let time = self.clock(unix_ns);
         let text = format!("{count} lines missing: the ring buffer was full; counted all the same");
@@ -202,56 +214,36 @@ impl<W: Write> LiveText<W> {
     }
 }
 
+/// A listener opened or closed.
+#[derive(Clone, Copy)]
+enum Life {
+    Opened,
+    Closed,
+}
+
 impl<W: Write> View for LiveText<W> {
-    fn take(&mut self, event: &Event) -> io::Result<()> {
-        let items = self.tally.take(event);
-        if let (Event::Started(session), Some(name)) = (event, &self.recording) {
-            let from = units::stretch_from(session.clock.unix_ns(session.start), &self.screen.zone);
-            let title = format!("{}: {}{from}", Sanitized(name), names::origin(Some(session)));
-            self.print_line(&painted(HEADING, &title))?;
+    fn take(&mut self, output: &Output<'_>) -> io::Result<()> {
+        match output {
+            Output::Began(session) => self.print_began(session),
+            Output::Occurred(item) => self.print(item),
+            Output::Missed { time, count, .. } => self.print_missed(*time, *count),
+            Output::Interval(_) => Ok(()),
+            Output::SoFar(report) | Output::Ended { whole: report, .. } => self.print_summary(report),
         }
-        for item in &items {
-            self.print(item)?;
-        }
-        match event {
-            Event::Snapshot(_) => self.print_missed()?,
-            Event::Mark => self.print_summary()?,
-            Event::Started(_)
-            | Event::Listener(_)
-            | Event::Sources(_)
-            | Event::Details(_)
-            | Event::Finished => {}
-        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
-    }
-
-    fn lacks(&mut self, gaps: Vec<String>) {
-        self.gaps = gaps;
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.print_summary()
     }
 }
 
 /// What the client was told, or why we had to speak again and for which time.
-fn outcome(detail: &Detail) -> String {
-    match (words::outcome(detail), detail.attempt) {
+fn outcome(met: Met) -> String {
+    match (words::outcome(met), met.attempt) {
         (None, 0) => "-".to_owned(),
         (None, attempt) => format!("try {attempt}"),
         (Some(words), 0) => words.to_owned(),
         (Some(words), attempt) => format!("try {attempt}: {words}"),
-    }
-}
-
-/// What became of a listener. What stood in queues that closed between two
-/// looks is not known.
-fn life(detail: &Detail, polled: bool) -> String {
-    let Detail { accept_queue, syn_queue, limit, .. } = *detail;
-    match Kind::from_number(detail.kind) {
-        Some(Kind::Closed) if polled => "closed".to_owned(),
-        Some(Kind::Closed) => format!("closed with {accept_queue} unaccepted and {syn_queue} half-open"),
-        _ => format!("opened with backlog {limit}"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Printing what was observed, as text for a person or as JSON for a program.
 //!
-//! A view takes events one by one and writes to any [`std::io::Write`]; it
+//! A view takes outputs one by one and writes to any [`std::io::Write`]; it
 //! cannot tell an observation from a replay. Refuses to do: anything with the
 //! kernel, anything that decides; names from the traced host are untrusted
 //! and leave only escaped.
@@ -11,7 +11,6 @@ pub mod check;
 mod grid;
 mod hist_json;
 mod hist_text;
-mod intervals;
 mod json;
 pub mod listeners;
 mod live_json;
@@ -27,7 +26,7 @@ use std::io;
 
 use jiff::tz::TimeZone;
 
-use crate::event::Event;
+use crate::output::Output;
 
 pub use hist_json::HistJson;
 pub use hist_text::HistText;
@@ -35,24 +34,19 @@ pub use live_json::LiveJson;
 pub use live_text::LiveText;
 pub use wrap::fitted;
 
-/// Something that prints events.
+/// Something that prints outputs.
 pub trait View {
-    /// Takes in one event and prints what it calls for.
+    /// Prints one output, or nothing where it is none of this view's.
     ///
     /// # Errors
-    /// Those of the output; [`io::ErrorKind::BrokenPipe`] where nobody reads it any more.
-    fn take(&mut self, event: &Event) -> io::Result<()>;
+    /// Those of what it prints to; [`io::ErrorKind::BrokenPipe`] where nobody reads it any more.
+    fn take(&mut self, output: &Output<'_>) -> io::Result<()>;
 
-    /// What a recording lacks, one sentence without a full stop each; said
-    /// before [`Self::end`].
-    fn lacks(&mut self, gaps: Vec<String>);
-
-    /// No event follows, whether or not the observation ended by itself:
-    /// prints what comes last.
+    /// Passes on what is kept back.
     ///
     /// # Errors
-    /// Those of the output.
-    fn end(&mut self) -> io::Result<()>;
+    /// As [`Self::take`].
+    fn flush(&mut self) -> io::Result<()>;
 }
 
 /// What text looks like on this output.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::event::Session;
+use crate::event::{Peer, Session};
 use crate::listener::Listener;
-use crate::tally::{Peer, Report, Who};
+use crate::tally::{Report, Who};
 
 use crate::escape::Sanitized;
 

@@ -2,18 +2,18 @@
 
 pub(crate) mod namespaces;
 pub(crate) mod polled;
+pub(crate) mod shown;
 pub(crate) mod sightless;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS, bucket_of};
-use backlog_trace_common::detail::{Detail, Kind, Outcome};
+use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::{Class, Reason};
 use backlog_trace_model::check::sources::SOURCES;
 use backlog_trace_model::event::{
-    Clock, Event, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot, SourceState,
-    Totals,
+    Clock, Event, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons, Rung, Session,
+    Snapshot, SourceState, Totals, What,
 };
 use backlog_trace_model::listener::{Listener, Owner};
 
@@ -85,37 +85,31 @@ pub(crate) fn prometheus() -> Listener {
     }
 }
 
-/// A detail of nginx at a number of microseconds after the start.
-pub(crate) fn detail(us: u64, kind: Kind, reason: Reason, peer: (&str, u16)) -> Detail {
-    let (family, address) = match peer.0.parse::<IpAddr>().unwrap() {
-        IpAddr::V4(address) => {
-            let mut bytes = [0; 16];
-            bytes[..4].copy_from_slice(&address.octets());
-            (2, bytes)
-        }
-        IpAddr::V6(address) => (10, address.octets()),
-    };
-    let is_loss = kind == Kind::Reason && reason.row().class == Class::Loss;
-    Detail {
+/// What happened at nginx a number of microseconds after the start.
+pub(crate) fn happened(us: u64, what: What, peer: (&str, u16)) -> Occurrence {
+    Occurrence {
         time: START + us * 1000,
         listener: 4129,
-        peer: address,
         netns: NETNS,
+        port: 8080,
+        peer: Some(Peer { address: peer.0.parse().unwrap(), port: peer.1 }),
         accept_queue: 129,
         syn_queue: 3,
         limit: 128,
-        peer_port: peer.1,
-        port: 8080,
-        kind: kind as u8,
-        reason: if kind == Kind::Reason { reason as u8 } else { 0 },
-        outcome: if is_loss { Outcome::Silent as u8 } else { 0 },
-        cause: 0,
-        attempt: 0,
-        family,
         cpu: 0,
-        payload: 0,
-        more: 0,
+        what,
     }
+}
+
+/// A packet met a reason; a client that lost is not told.
+pub(crate) fn met(us: u64, reason: Reason, peer: (&str, u16)) -> Occurrence {
+    happened(us, What::Met(told(reason)), peer)
+}
+
+/// What a client is told by default: nothing where it lost.
+pub(crate) fn told(reason: Reason) -> Met {
+    let is_loss = reason.row().class == Class::Loss;
+    Met { outcome: if is_loss { Outcome::Silent } else { Outcome::None }, ..Met::only(reason) }
 }
 
 /// A namespace that balances: what the kernel counted is what these reasons move.
@@ -142,10 +136,10 @@ pub(crate) fn overload() -> Vec<Event> {
         let reason = if is_ack { Reason::AckAcceptQueueFull } else { Reason::SynAcceptQueueFull };
         // Ever more often, up to 8.0 s.
         let us = 8_000_000 - u64::from(314 - number).pow(2) * 7_000_000 / 98_596;
-        details.push(detail(us, Kind::Reason, reason, peer(client)));
+        details.push(met(us, reason, peer(client)));
         if client < 12 {
             let us = us + 1_000_000 + u64::from(client) * 3_000;
-            details.push(detail(us, Kind::Established, reason, peer(client)));
+            details.push(happened(us, What::Established, peer(client)));
         }
     }
     details.sort_by_key(|detail| detail.time);
@@ -158,7 +152,7 @@ pub(crate) fn overload() -> Vec<Event> {
     let mut seen = Vec::new();
     for second in 1..=10 {
         let now = START + second * SECOND;
-        let (before, later): (Vec<Detail>, Vec<Detail>) =
+        let (before, later): (Vec<Occurrence>, Vec<Occurrence>) =
             details.iter().partition(|detail| detail.time < now);
         if !before.is_empty() {
             events.push(Event::Details(before.clone()));
@@ -173,10 +167,10 @@ pub(crate) fn overload() -> Vec<Event> {
 
 /// What the kernel side has counted by then: every refused SYN found 129 in
 /// the queue; each second 45 SYNs found room, and 18 connections were accepted.
-fn counts(now: u64, second: u64, seen: &[Detail]) -> Snapshot {
+fn counts(now: u64, second: u64, seen: &[Occurrence]) -> Snapshot {
     let mut reasons = Reasons::default();
-    for detail in seen.iter().filter(|detail| detail.kind == Kind::Reason as u8) {
-        reasons[Reason::from_number(detail.reason).unwrap()] += 1;
+    for met in seen.iter().filter_map(Occurrence::met) {
+        reasons[met.reason] += 1;
     }
     let refused = reasons[Reason::SynAcceptQueueFull];
     let mut accept_depth = [0; DEPTH_BUCKETS];
@@ -255,24 +249,28 @@ pub(crate) fn oddities(listener: Listener) -> Vec<Event> {
         hook_state("cookie", Some(Rung::Tracepoint), None),
         hook_state("accept", None, Some("inet_csk_accept is \u{1b}[31mnot\u{1b}[0m in BTF")),
     ];
-    let kind =
-        |us, kind| Detail { family: 0, ..detail(us, kind, Reason::SynAcceptQueueFull, ("10.0.0.7", 0)) };
-    let reason = |us, reason| detail(us, Kind::Reason, reason, ("10.0.0.7", 51_344));
-    let reset = Detail { outcome: Outcome::Reset as u8, ..reason(1_124_011, Reason::AckAcceptQueueFull) };
-    let again = Detail { cause: 2, attempt: 3, ..reason(1_200_000, Reason::SynackRetransmit) };
-    let expired = Detail { cause: 1, ..reason(1_300_000, Reason::SynackExpired) };
-    let v6 = detail(1_400_000, Kind::Reason, Reason::SynQueueFull, ("2001:db8:85a3::8a2e:370:7334", 65_535));
-    let stray = Detail { listener: 1 << 63 | 5, port: 7777, ..reason(1_500_000, Reason::SynAcceptQueueFull) };
-    let nobody =
-        Detail { family: 0, outcome: Outcome::Reset as u8, ..reason(1_600_000, Reason::ListenerClosed) };
+    let life = |us, what| Occurrence { peer: None, ..happened(us, what, ("10.0.0.7", 0)) };
+    let peer = ("10.0.0.7", 51_344);
+    let reason = |us, reason| met(us, reason, peer);
+    let reset = Met { outcome: Outcome::Reset, ..Met::only(Reason::AckAcceptQueueFull) };
+    let reset = happened(1_124_011, What::Met(reset), peer);
+    let again = Met { cause: Cause::AckRefused, attempt: 3, ..Met::only(Reason::SynackRetransmit) };
+    let again = happened(1_200_000, What::Met(again), peer);
+    let expired = Met { cause: Cause::ClientSilent, ..Met::only(Reason::SynackExpired) };
+    let expired = happened(1_300_000, What::Met(expired), peer);
+    let v6 = met(1_400_000, Reason::SynQueueFull, ("2001:db8:85a3::8a2e:370:7334", 65_535));
+    let stray = reason(1_500_000, Reason::SynAcceptQueueFull);
+    let stray = Occurrence { listener: 1 << 63 | 5, port: 7777, ..stray };
+    let nobody = Met { outcome: Outcome::Reset, ..Met::only(Reason::ListenerClosed) };
+    let nobody = Occurrence { peer: None, ..happened(1_600_000, What::Met(nobody), peer) };
     let mut reasons = Reasons::default();
-    for met in [
+    for reason in [
         Reason::SynAcceptQueueFull,
         Reason::AckAcceptQueueFull,
         Reason::SynackRetransmit,
         Reason::SynackExpired,
     ] {
-        reasons[met] = 1;
+        reasons[reason] = 1;
     }
     reasons[Reason::SynCookieSent] = 2;
     reasons[Reason::SynQueueFull] = 1;
@@ -312,12 +310,12 @@ pub(crate) fn oddities(listener: Listener) -> Vec<Event> {
         Event::Details(vec![stray]),
         Event::Listener(Arc::new(listener)),
         Event::Details(vec![
-            kind(1_000_000, Kind::Opened),
+            life(1_000_000, What::Opened),
             reason(1_123_456, Reason::SynAcceptQueueFull),
             reset,
         ]),
         Event::Details(vec![reason(1_150_000, Reason::SynCookieSent), again, expired, v6, nobody]),
-        Event::Details(vec![kind(1_700_000, Kind::Closed)]),
+        Event::Details(vec![life(1_700_000, What::Closed)]),
         Event::Snapshot(Arc::new(snapshot)),
         Event::Finished,
     ]

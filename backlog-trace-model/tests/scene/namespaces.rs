@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::reason::Reason;
-use backlog_trace_model::event::{Event, ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
+use backlog_trace_model::event::{
+    Event, ListenerCounts, NamespaceCounts, Occurrence, Reasons, Snapshot, Totals,
+};
 use backlog_trace_model::listener::Listener;
 
-use super::{SECOND, START, balanced, detail, nginx, session};
+use super::{SECOND, START, balanced, met, nginx, session};
 
 /// Another namespace's inode number.
 const NAMED: u32 = 4_026_532_100;
@@ -42,8 +43,8 @@ pub(crate) fn three() -> Vec<Event> {
         let mut namespace = NamespaceCounts { netns: listener.netns, ..balanced(&reasons) };
         namespace.kernel[1] += extra;
         totals.reasons = reasons;
-        let lost = detail(1_000 * count, Kind::Reason, Reason::SynAcceptQueueFull, ("10.0.0.7", 40_000));
-        let lost = Detail { listener: listener.keys[0], netns: listener.netns, ..lost };
+        let lost = met(1_000 * count, Reason::SynAcceptQueueFull, ("10.0.0.7", 40_000));
+        let lost = Occurrence { listener: listener.keys[0], netns: listener.netns, ..lost };
         events.push(Event::Listener(Arc::new(listener.clone())));
         events.push(Event::Details(vec![lost]));
         snapshot.listeners.push(ListenerCounts {

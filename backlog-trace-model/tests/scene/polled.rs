@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
-use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::reason::Reason;
-use backlog_trace_model::event::{Event, ListenerCounts, Reasons, Rung, Snapshot, Totals};
+use backlog_trace_model::event::{
+    Event, ListenerCounts, Met, Occurrence, Reasons, Rung, Snapshot, Totals, What,
+};
 
-use super::{SECOND, START, balanced, detail, hook_state, nginx, prometheus, session};
+use super::{SECOND, START, balanced, happened, hook_state, nginx, prometheus, session};
 
 /// nginx lost 320 packets, of which 300 were refused SYNs for certain. Three
 /// more of the namespace were nginx's or Prometheus'.
@@ -18,14 +19,8 @@ pub(crate) fn overload() -> Vec<Event> {
         hook_state("accept", None, Some("no counter shows this")),
     ];
     session.hooks[0].state = "polled".to_owned();
-    let polled = |us, kind, reason, more| Detail {
-        family: 0,
-        peer: [0; 16],
-        outcome: 0,
-        syn_queue: 0,
-        more,
-        ..detail(us, kind, reason, ("10.0.0.7", 0))
-    };
+    let polled = |us, what| Occurrence { peer: None, syn_queue: 0, ..happened(us, what, ("10.0.0.7", 0)) };
+    let lost = |us, reason, more| polled(us, What::Met(Met { more, ..Met::only(reason) }));
     let mut reasons = Reasons::default();
     reasons[Reason::SynAcceptQueueFull] = 300;
     reasons[Reason::UnknownAcceptQueueFull] = 20;
@@ -64,10 +59,10 @@ pub(crate) fn overload() -> Vec<Event> {
         Event::Listener(Arc::new(nginx())),
         Event::Listener(Arc::new(prometheus())),
         Event::Details(vec![
-            polled(100_000, Kind::Opened, Reason::SynAcceptQueueFull, 0),
-            polled(600_000, Kind::Reason, Reason::SynAcceptQueueFull, 299),
-            polled(600_000, Kind::Reason, Reason::UnknownAcceptQueueFull, 19),
-            polled(900_000, Kind::Closed, Reason::SynAcceptQueueFull, 0),
+            polled(100_000, What::Opened),
+            lost(600_000, Reason::SynAcceptQueueFull, 299),
+            lost(600_000, Reason::UnknownAcceptQueueFull, 19),
+            polled(900_000, What::Closed),
         ]),
         Event::Snapshot(Arc::new(snapshot)),
         Event::Finished,

@@ -1,7 +1,7 @@
-//! Runs an observation: from the probe's events to a view, and a recording
-//! where there is one, until it is over for whichever reason comes first.
+//! Runs an observation: from a source's events to its consumers, until it is
+//! over for whichever reason comes first.
 
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,20 @@ use backlog_trace_model::check::Hook;
 use backlog_trace_model::event::{Event, Rung, Session};
 use backlog_trace_model::failure::{Exit, Failure, Result};
 use backlog_trace_model::listener::Filter;
+use backlog_trace_model::output::{Consumer, End, Pipeline};
 use backlog_trace_model::tally::Selection;
-use backlog_trace_model::trace::{Medium, Writer};
-use backlog_trace_model::view::View;
 use tokio::process::Child;
 use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::Format;
 use super::begin::begin;
 use super::child::{self, Prepared};
 use super::descriptors::{self, Inherited};
 use super::interrupt::{self, Interrupt, Signals};
 use super::missing::Missing;
 use super::observe::Observe;
-use super::output::{self, hint, talk};
-use super::printed::{Printed, is_unread};
+use super::output::{hint, talk};
 use super::ready;
 use super::waiting;
 use crate::confine::{self, as_invoker};
@@ -36,55 +33,65 @@ use crate::resource_limits;
 use crate::source::{Begun, Received};
 use crate::step::Steps;
 
-/// How often a run without losses looks whether anybody still reads them.
-const READER_CHECK: Duration = Duration::from_millis(500);
+/// How often consumers are asked whether anybody still wants what they make.
+const TICK: Duration = Duration::from_millis(500);
 
 /// How often the counts are read unless an interval asks for more.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
-/// Where events go.
-pub(super) struct Sink<'a> {
-    /// Prints them.
-    pub(super) view: Box<dyn View + 'a>,
-    /// Where it prints.
-    pub(super) printed: Printed,
-    /// Keeps them.
-    pub(super) recording: Option<Writer<Box<dyn Medium>>>,
-    /// They are kept on standard output.
-    pub(super) output_is_recording: bool,
+/// What is observed, and for whom.
+pub(super) struct Observation<'a> {
+    /// What the command line asks for.
+    pub(super) arguments: &'a Observe,
+    /// What is reported.
+    pub(super) selection: Selection,
+    /// In intervals of this length, where one is given.
+    pub(super) interval: Option<Duration>,
+    /// Standard output is for programs: what the command after `--` prints there
+    /// goes to standard error.
+    pub(super) output_is_data: bool,
 }
 
-/// Observes as the arguments say.
+/// Observes as the arguments say, for these consumers.
 ///
 /// # Errors
 /// Nothing can be attached, the command does not run, an output cannot be
 /// written, or something that was named does not exist.
-pub(super) fn run(
-    arguments: &Observe,
-    selection: &Selection,
-    interval: Option<Duration>,
-    sink: Sink<'_>,
-) -> Result<Exit> {
+pub(super) fn run(observation: Observation<'_>, consumers: Vec<&mut dyn Consumer>) -> Result<Exit> {
     let limit = descriptors::raise();
     // Of fewer, the library that catches signals would panic.
     resource_limits::descriptors(resource_limits::DESCRIPTORS_TO_OBSERVE)?;
     resource_limits::threads()?;
+    let Observation { arguments, selection, interval, output_is_data } = observation;
     let command = child::find(&arguments.command, std::env::var_os("PATH").as_deref())?;
     let settings = settings(arguments, interval)?;
     let named = selection.listeners.clone();
+    let mut pipeline = Pipeline::new(selection, interval, consumers);
+    pipeline.prepare()?;
     let signals = interrupt::catch()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| resource_limits::not_made("what the start waits with", &error))?;
-    runtime.block_on(observe(
-        arguments,
+    let start = Start {
         settings,
         named,
-        command.map(|command| (command, limit)),
-        signals,
-        sink,
-    ))
+        command: command.map(|command| (command, limit)),
+        output_is_data,
+        ready_file: arguments.ready_file.clone(),
+        duration: arguments.duration,
+    };
+    runtime.block_on(observe(start, signals, pipeline))
+}
+
+/// What an observation begins with.
+struct Start {
+    settings: probe::Settings,
+    named: Filter,
+    command: Option<(Prepared, Inherited)>,
+    output_is_data: bool,
+    ready_file: Option<PathBuf>,
+    duration: Option<Duration>,
 }
 
 /// Says which of the named listeners are not there; what cannot come is an error.
@@ -126,42 +133,34 @@ fn snapshot_every(interval: Option<Duration>) -> Duration {
     interval / u32::try_from(parts).unwrap_or(u32::MAX).max(1)
 }
 
-async fn observe(
-    arguments: &Observe,
-    settings: probe::Settings,
-    named: Filter,
-    command: Option<(Prepared, Inherited)>,
-    mut signals: Signals,
-    mut sink: Sink<'_>,
-) -> Result<Exit> {
+async fn observe(start: Start, mut signals: Signals, pipeline: Pipeline<'_>) -> Result<Exit> {
+    let Start { settings, named, command, output_is_data, ready_file, duration } = start;
     let (stop, stopped) = oneshot::channel();
     let (Begun { events, go, look }, exit) = tokio::select! {
         // Where both are ready, what was attached is worth its final output.
         biased;
-        begun = start(settings, named, arguments.ready_file.clone(), stopped) => begun?,
+        begun = begun(settings, named, ready_file, stopped) => begun?,
         _ = &mut signals.interrupt => {
             talk("interrupted before everything was attached: nothing was observed");
             return Ok(Exit::Success);
         }
     };
     // Before anything is given up, which it would inherit.
-    let for_programs = sink.output_is_recording || arguments.format == Format::Json;
-    let child = command.map(|(command, limit)| command.start(for_programs, &limit)).transpose()?;
+    let child = command.map(|(command, limit)| command.start(output_is_data, &limit)).transpose()?;
     confine::printing(child.is_some())?;
     // An observation that is gone says so by its events.
     let _ = go.send(());
-    if child.is_none() && arguments.duration.is_none() {
+    if child.is_none() && duration.is_none() {
         hint("observing; press Ctrl-C to end");
     }
-    let deadline = arguments.duration.map(|duration| Instant::now() + duration);
-    let run = Run::new(stop, look, child);
-    run.until_over(events, signals, deadline, &mut sink).await?;
+    let deadline = duration.map(|duration| Instant::now() + duration);
+    Run::new(stop, look, child, pipeline).until_over(events, signals, deadline).await?;
     Ok(exit)
 }
 
 /// Begins, and says so where that is asked for; what takes long is named.
 /// Nothing here keeps its thread from hearing signals.
-async fn start(
+async fn begun(
     mut settings: probe::Settings,
     named: Filter,
     ready_file: Option<PathBuf>,
@@ -184,32 +183,33 @@ async fn start(
 }
 
 /// An observation that goes on.
-struct Run {
+struct Run<'a> {
     stop: Option<oneshot::Sender<()>>,
     /// Asks the observation how things stand.
     look: Arc<Notify>,
     child: Option<Child>,
     /// The signal that ended it.
     interrupt: Option<Interrupt>,
-    output: Output,
+    pipeline: Pipeline<'a>,
     /// The observation has said all that it had to say.
     finished: bool,
-    failure: Option<Failure>,
     missing: Missing,
 }
 
-impl Run {
-    fn new(stop: oneshot::Sender<()>, look: Arc<Notify>, child: Option<Child>) -> Self {
-        let stop = Some(stop);
-        let output = Output::Taken;
+impl<'a> Run<'a> {
+    fn new(
+        stop: oneshot::Sender<()>,
+        look: Arc<Notify>,
+        child: Option<Child>,
+        pipeline: Pipeline<'a>,
+    ) -> Self {
         Self {
-            stop,
+            stop: Some(stop),
             look,
             child,
             interrupt: None,
-            output,
+            pipeline,
             finished: false,
-            failure: None,
             missing: Missing::default(),
         }
     }
@@ -219,24 +219,16 @@ impl Run {
         mut events: Received,
         mut signals: Signals,
         deadline: Option<Instant>,
-        sink: &mut Sink<'_>,
     ) -> Result<()> {
-        let mut reader_check = interval(READER_CHECK);
-        reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let goes_on = self.stop.is_some();
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(Ok(event)) => self.take(&event, sink),
-                    Some(Err(failure)) => {
-                        self.failure.get_or_insert(failure);
-                    }
-                    None => {
-                        if !self.finished {
-                            self.failure.get_or_insert_with(broken_off);
-                        }
-                        break;
-                    }
+                    Some(Ok(event)) => self.take(&event),
+                    Some(Err(failure)) => self.pipeline.fail(failure),
+                    None => break,
                 },
                 Some(()) = signals.marks.recv(), if goes_on => self.look.notify_one(),
                 signal = &mut signals.interrupt, if goes_on => {
@@ -253,25 +245,27 @@ impl Run {
                     }
                     self.stop();
                 }
-                _ = reader_check.tick(), if goes_on && sink.recording.is_none() => {
-                    if is_unread() {
-                        self.output = Output::Left;
-                        self.stop();
-                    }
-                }
+                _ = tick.tick(), if goes_on => self.pipeline.tick(),
+            }
+            if self.pipeline.is_over() {
+                self.stop();
             }
         }
-        // Ctrl-C ends a whole pipeline: that the reader went may have shown first.
-        self.interrupt = self.interrupt.or_else(|| signals.interrupt.try_recv().ok());
-        if let Some(Err(failure)) = sink.recording.take().map(Writer::finish) {
-            self.failure.get_or_insert(failure);
+        self.end(signals).await
+    }
+
+    async fn end(mut self, mut signals: Signals) -> Result<()> {
+        if !self.finished {
+            self.pipeline.fail(broken_off());
         }
-        self.deliver(sink);
+        // Ctrl-C ends a whole pipeline: that the reader went may have shown first.
+        let interrupt = self.interrupt.or_else(|| signals.interrupt.try_recv().ok());
+        let ended = self.pipeline.end(&[], End { interrupted: interrupt.is_some() });
         if let Some(child) = self.child.take() {
-            let had_signal = self.interrupt.is_some_and(Interrupt::reached_the_command);
+            let had_signal = interrupt.is_some_and(Interrupt::reached_the_command);
             child::end(child, had_signal).await;
         }
-        self.failure.map_or(Ok(()), Err)
+        ended
     }
 
     fn stop(&mut self) {
@@ -281,71 +275,14 @@ impl Run {
         }
     }
 
-    fn take(&mut self, event: &Event, sink: &mut Sink<'_>) {
+    fn take(&mut self, event: &Event) {
         self.missing.take(event);
         match event {
             Event::Started(session) => say_what_is_missing(session),
             Event::Finished => self.finished = true,
             _ => {}
         }
-        if let Some(Err(failure)) = sink.recording.as_mut().map(|recording| recording.write(event)) {
-            self.failure.get_or_insert(failure);
-            self.stop();
-        }
-        if matches!(self.output, Output::Taken)
-            && let Err(error) = sink.view.take(event)
-        {
-            self.output = Output::of(error);
-            if sink.recording.is_none() {
-                self.stop();
-            }
-        }
-    }
-
-    /// Prints the result, on standard error where standard output does not
-    /// take it: an observation cannot be repeated.
-    fn deliver(&mut self, sink: &mut Sink<'_>) {
-        let output = std::mem::replace(&mut self.output, Output::Taken);
-        if matches!(output, Output::Left) && self.interrupt.is_none() {
-            return;
-        }
-        sink.printed.hold();
-        let rendered = sink.view.end();
-        let result = sink.printed.release();
-        let failed = match (output, rendered) {
-            (Output::Taken, Ok(())) => match sink.printed.write_all(&result) {
-                Ok(()) if self.interrupt.is_some() && sink.printed.is_lost() => ErrorKind::BrokenPipe.into(),
-                Ok(()) => return,
-                Err(error) => error,
-            },
-            (Output::Left, _) => ErrorKind::BrokenPipe.into(),
-            (Output::Taken, Err(error)) | (Output::Refused(error), _) => error,
-        };
-        if failed.kind() == ErrorKind::BrokenPipe && self.interrupt.is_none() {
-            return;
-        }
-        let mut failure = output::refused(&failed);
-        failure.what.push_str(match Printed::error().write_all(&result) {
-            Ok(()) => "; the result is printed above instead",
-            Err(_) => "; the result is lost",
-        });
-        self.failure.get_or_insert(failure);
-    }
-}
-
-/// What became of standard output.
-enum Output {
-    /// It took everything.
-    Taken,
-    /// Whoever read it has gone.
-    Left,
-    /// It took no more.
-    Refused(io::Error),
-}
-
-impl Output {
-    fn of(error: io::Error) -> Self {
-        if error.kind() == ErrorKind::BrokenPipe { Self::Left } else { Self::Refused(error) }
+        self.pipeline.take(event);
     }
 }
 

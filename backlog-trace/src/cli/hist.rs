@@ -8,10 +8,11 @@ use backlog_trace_model::view::{HistJson, HistText, View};
 use clap::Args;
 
 use super::Format;
-use super::drive::{self, Sink};
+use super::drive::{self, Observation};
 use super::observe::{Observe, parse_duration};
 use super::output;
 use super::printed::Printed;
+use super::printing::Printing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,22 +40,22 @@ pub struct Hist {
 /// Nothing can be attached, or an output cannot be written.
 pub fn run(arguments: &Hist) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
-    let printed = Printed::output();
-    let view = view(arguments.observe.format, &selection, arguments.interval, &printed);
-    let sink = Sink { view, printed, recording: None, output_is_recording: false };
-    drive::run(&arguments.observe, &selection, arguments.interval, sink)
+    let mut printing = printing(arguments.observe.format, &selection, Printed::output());
+    let observation = Observation {
+        arguments: &arguments.observe,
+        selection,
+        interval: arguments.interval,
+        output_is_data: arguments.observe.format == Format::Json,
+    };
+    drive::run(observation, vec![&mut printing])
 }
 
 /// The histogram of an observation.
-pub(super) fn view(
-    format: Format,
-    selection: &Selection,
-    interval: Option<Duration>,
-    printed: &Printed,
-) -> Box<dyn View> {
-    let (out, selection) = (printed.writer(), selection.clone());
-    match format {
-        Format::Text => Box::new(HistText::new(out, output::screen(), selection, interval)),
-        Format::Json => Box::new(HistJson::new(out, selection, interval)),
-    }
+pub(super) fn printing(format: Format, selection: &Selection, printed: Printed) -> Printing {
+    let out = printed.writer();
+    let view: Box<dyn View> = match format {
+        Format::Text => Box::new(HistText::new(out, output::screen(), selection)),
+        Format::Json => Box::new(HistJson::new(out, selection.clone())),
+    };
+    Printing::new(view, printed)
 }

@@ -5,10 +5,11 @@ use backlog_trace_model::view::{LiveJson, LiveText, View};
 use clap::Args;
 
 use super::Format;
-use super::drive::{self, Sink};
+use super::drive::{self, Observation};
 use super::observe::Observe;
 use super::output;
 use super::printed::Printed;
+use super::printing::Printing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,11 +33,17 @@ pub struct Live {
 /// Nothing can be attached, or an output cannot be written.
 pub fn run(arguments: &Live) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
+    let format = arguments.observe.format;
     let printed = Printed::output();
-    let view: Box<dyn View> = match arguments.observe.format {
-        Format::Text => Box::new(LiveText::new(printed.writer(), output::screen(), selection.clone())),
+    let view: Box<dyn View> = match format {
+        Format::Text => Box::new(LiveText::new(printed.writer(), output::screen())),
         Format::Json => Box::new(LiveJson::new(printed.writer(), selection.clone())),
     };
-    let sink = Sink { view, printed, recording: None, output_is_recording: false };
-    drive::run(&arguments.observe, &selection, None, sink)
+    let observation = Observation {
+        arguments: &arguments.observe,
+        selection,
+        interval: None,
+        output_is_data: format == Format::Json,
+    };
+    drive::run(observation, vec![&mut Printing::new(view, printed)])
 }

@@ -100,12 +100,15 @@ impl Printed {
         self.0.borrow_mut().held.take().unwrap_or_default()
     }
 
+    /// Whether whoever read it is gone, if it is standard output.
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.borrow().to == Standard::Output && is_unread()
+    }
+
     /// Whether whoever read it ended with something unread: a pipe without a
     /// reader that is not empty.
     pub(super) fn is_lost(&self) -> bool {
-        self.0.borrow().to == Standard::Output
-            && is_unread()
-            && ioctl_fionread(io::stdout()).is_ok_and(|unread| unread > 0)
+        self.is_unread() && ioctl_fionread(io::stdout()).is_ok_and(|unread| unread > 0)
     }
 }
 
@@ -209,7 +212,7 @@ fn is_patient(begun: Instant) -> bool {
 }
 
 /// Whether whoever read standard output is gone.
-pub(super) fn is_unread() -> bool {
+fn is_unread() -> bool {
     has_no_reader(io::stdout().as_fd())
 }
 

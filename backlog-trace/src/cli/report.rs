@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::output::{Consumer, End, Output, Pipeline, Wants};
 use backlog_trace_model::tally::Selection;
 use backlog_trace_model::trace::Reader;
 use backlog_trace_model::view::{HistJson, HistText, LiveJson, LiveText, Screen, View};
@@ -52,17 +53,55 @@ pub fn run(arguments: &Report) -> Result<Exit> {
     let screen = output::screen();
     confine::reading(&arguments.files)?;
     for file in &arguments.files {
-        let view = |file| view(arguments, &selection, &screen, file);
-        let replayed = if file == Path::new("-") {
-            replay(&mut piped()?, view(file), file)?
+        let mut shown = Shown { view: view(arguments, &selection, &screen, file), is_read: true };
+        let pipeline = Pipeline::new(selection.clone(), arguments.interval, vec![&mut shown]);
+        if file == Path::new("-") {
+            replay(&mut piped()?, pipeline, file)?;
         } else {
-            replay(&mut recording_file::open(file)?, view(file), file)?
-        };
-        if let Err(error) = replayed {
-            return output::failure(&error).map_or(Ok(Exit::Success), Err);
+            replay(&mut recording_file::open(file)?, pipeline, file)?;
+        }
+        if !shown.is_read {
+            break;
         }
     }
     Ok(Exit::Success)
+}
+
+/// A view on standard output, as the consumer of a replay.
+struct Shown {
+    view: Box<dyn View>,
+    is_read: bool,
+}
+
+impl Shown {
+    fn goes_on(&mut self, printed: io::Result<()>) -> Result<Wants> {
+        match printed {
+            Ok(()) => Ok(Wants::More),
+            Err(error) => {
+                self.is_read = false;
+                output::failure(&error).map_or(Ok(Wants::NoMore), Err)
+            }
+        }
+    }
+}
+
+impl Consumer for Shown {
+    fn take(&mut self, output: &Output<'_>) -> Result<Wants> {
+        if !self.is_read {
+            return Ok(Wants::NoMore);
+        }
+        let printed = self.view.take(output);
+        self.goes_on(printed)
+    }
+
+    fn flush(&mut self) -> Result<Wants> {
+        let flushed = self.view.flush();
+        self.goes_on(flushed)
+    }
+
+    fn end(&mut self, _end: End) -> Result<()> {
+        if self.is_read { self.flush().map(drop) } else { Ok(()) }
+    }
 }
 
 /// The recording on standard input.
@@ -75,37 +114,28 @@ fn piped() -> Result<Reader<io::StdinLock<'static>>> {
 }
 
 fn view(arguments: &Report, selection: &Selection, screen: &Screen, file: &Path) -> Box<dyn View> {
-    let (out, selection) = (output::stdout(), selection.clone());
+    let out = output::stdout();
     let name = Some(file.display().to_string());
     match (arguments.events, arguments.format) {
-        (true, Format::Text) => Box::new(LiveText::new(out, screen.clone(), selection).of_recording(name)),
-        (true, Format::Json) => Box::new(LiveJson::new(out, selection)),
-        (false, Format::Text) => {
-            Box::new(HistText::new(out, screen.clone(), selection, arguments.interval).of_recording(name))
-        }
-        (false, Format::Json) => {
-            Box::new(HistJson::new(out, selection, arguments.interval).of_recording(name))
-        }
+        (true, Format::Text) => Box::new(LiveText::new(out, screen.clone()).of_recording(name)),
+        (true, Format::Json) => Box::new(LiveJson::new(out, selection.clone())),
+        (false, Format::Text) => Box::new(HistText::new(out, screen.clone(), selection).of_recording(name)),
+        (false, Format::Json) => Box::new(HistJson::new(out, selection.clone()).of_recording(name)),
     }
 }
 
-/// What is missing from a recording is known when it was read to its end; what
-/// the output did, inside.
-fn replay<R: io::Read>(
-    reader: &mut Reader<R>,
-    mut view: Box<dyn View>,
-    file: &Path,
-) -> Result<io::Result<()>> {
+/// What is missing from a recording is known when it was read to its end.
+fn replay<R: io::Read>(reader: &mut Reader<R>, mut pipeline: Pipeline<'_>, file: &Path) -> Result<()> {
     let mut missing = Missing::default();
+    pipeline.prepare()?;
     for event in reader.by_ref() {
         missing.replay(&event, file);
-        if let Err(error) = view.take(&event) {
-            return Ok(Err(error));
+        pipeline.take(&event);
+        if pipeline.is_over() {
+            return pipeline.end(&[], End { interrupted: false });
         }
     }
     reader.within_bounds()?;
-    if !reader.damage().is_none() {
-        view.lacks(reader.damage().sentences());
-    }
-    Ok(view.end())
+    let gaps = if reader.damage().is_none() { Vec::new() } else { reader.damage().sentences() };
+    pipeline.end(&gaps, End { interrupted: false })
 }

@@ -5,16 +5,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_model::check::sources::news_of;
-use backlog_trace_model::event::{Event, NamespaceCounts, Session, Snapshot, SourceState};
+use backlog_trace_model::event::{Event, NamespaceCounts, Occurrence, Session, Snapshot, SourceState, What};
 use backlog_trace_model::failure::{Exit, Failure, Result};
 use backlog_trace_model::listener::Listener;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{MissedTickBehavior, sleep, sleep_until};
 
 use super::account::Account;
-use super::details::{detail, keyed, tell};
+use super::details::{keyed, occurrence, tell};
 use super::hooks;
 use super::ledger::Ledger;
 use super::pace::Pace;
@@ -327,7 +326,7 @@ impl Watch {
     }
 
     /// Enters a look into the books; returns what `live` tells of it.
-    fn take(&mut self, netns: u32, reading: &Reading, is_last: bool) -> Vec<Detail> {
+    fn take(&mut self, netns: u32, reading: &Reading, is_last: bool) -> Vec<Occurrence> {
         let serial = self.book.namespaces().get(netns).map_or(0, crate::listener::Namespace::serial);
         if self.accounts.get(&netns).is_some_and(|(of, _)| *of != serial) {
             self.end(netns);
@@ -395,10 +394,10 @@ impl Watch {
             if listener.closed {
                 self.ledger.close(listener.id);
                 if self.known.remove(&listener.id) {
-                    details.push(detail(monotonic(), &listener, depth, Kind::Closed));
+                    details.push(occurrence(monotonic(), &listener, depth, What::Closed));
                 }
             } else if self.known.insert(listener.id) {
-                details.push(detail(monotonic(), &listener, depth, Kind::Opened));
+                details.push(occurrence(monotonic(), &listener, depth, What::Opened));
             }
             self.send(Event::Listener(Arc::new(listener))).await;
         }

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
-use backlog_trace_common::detail::{Detail, Kind};
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
-use backlog_trace_model::event::{Snapshot, Totals};
+use backlog_trace_model::event::{Occurrence, Snapshot, Totals, What};
 use backlog_trace_model::failure::Result;
 use backlog_trace_model::listener::Listener;
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -93,12 +92,12 @@ impl Plane {
     }
 
     /// Makes sure that the book knows every listener in a batch.
-    pub(super) fn name(&mut self, details: &[Detail]) -> Vec<Arc<Listener>> {
+    pub(super) fn name(&mut self, details: &[Occurrence]) -> Vec<Arc<Listener>> {
         let mut news = Vec::new();
         let mut looked_at = HashSet::new();
         for detail in details {
             let known = self.book.by_key(detail.listener).is_some();
-            let changed = matches!(Kind::from_number(detail.kind), Some(Kind::Opened | Kind::Closed));
+            let changed = matches!(detail.what, What::Opened | What::Closed);
             if known && !changed {
                 continue;
             }

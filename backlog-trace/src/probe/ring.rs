@@ -8,6 +8,7 @@ use std::time::Duration;
 use aya::Ebpf;
 use aya::maps::{MapData, RingBuf};
 use backlog_trace_common::detail::Detail;
+use backlog_trace_model::event::Occurrence;
 use backlog_trace_model::failure::{Exit, Failure, Result};
 use zerocopy::FromBytes;
 
@@ -39,15 +40,14 @@ impl Details {
         Ok(Self { ring })
     }
 
-    /// Takes what is there. Records that are not of the agreed size (which
+    /// Takes what is there. Records that are not of the agreed size or kind (which
     /// would be a bug) are left out.
-    pub(super) fn drain(&mut self) -> Vec<Detail> {
+    pub(super) fn drain(&mut self) -> Vec<Occurrence> {
         let mut details = Vec::new();
         while details.len() < BATCH {
             let Some(item) = self.ring.next() else { break };
-            if let Ok(detail) = Detail::read_from_bytes(&item) {
-                details.push(detail);
-            }
+            let record = Detail::read_from_bytes(&item).ok();
+            details.extend(record.as_ref().and_then(Occurrence::of));
         }
         details
     }

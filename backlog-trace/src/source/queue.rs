@@ -8,8 +8,7 @@
 
 use std::sync::Arc;
 
-use backlog_trace_common::detail::Detail;
-use backlog_trace_model::event::{Event, ListenerCounts, NamespaceCounts};
+use backlog_trace_model::event::{Event, ListenerCounts, NamespaceCounts, Occurrence};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Sent;
@@ -80,7 +79,7 @@ impl Received {
 fn weight(sent: &Sent) -> u32 {
     let bytes = ANY
         + match sent {
-            Ok(Event::Details(details)) => details.len() * size_of::<Detail>(),
+            Ok(Event::Details(details)) => details.len() * size_of::<Occurrence>(),
             Ok(Event::Snapshot(snapshot)) => {
                 snapshot.listeners.len() * size_of::<ListenerCounts>()
                     + snapshot.namespaces.len() * size_of::<NamespaceCounts>()
@@ -99,14 +98,27 @@ mod tests {
     use std::time::Duration;
 
     use tokio::time::timeout;
-    use zerocopy::FromZeros;
+
+    use backlog_trace_model::event::What;
 
     use super::*;
 
     const MOMENT: Duration = Duration::from_millis(50);
 
     fn batch(details: usize) -> Event {
-        Event::Details(vec![Detail::new_zeroed(); details])
+        let opened = Occurrence {
+            time: 0,
+            listener: 0,
+            netns: 0,
+            port: 0,
+            peer: None,
+            accept_queue: 0,
+            syn_queue: 0,
+            limit: 0,
+            cpu: 0,
+            what: What::Opened,
+        };
+        Event::Details(vec![opened; details])
     }
 
     fn alone(test: impl Future<Output = ()>) {

@@ -1,22 +1,17 @@
 //! What becomes of connections on their way into a report: at the memory bound,
 //! and once their listener is not named any more.
 
-use backlog_trace_common::detail::Detail;
+use backlog_trace_common::reason::Reason;
 
 use super::super::attribution::tests as made;
 use super::super::{Bounds, CLOSED_KEPT};
 use super::*;
-use crate::event::{ListenerCounts, Snapshot, Totals};
+use crate::event::{ListenerCounts, Occurrence, Peer, Snapshot, Totals};
 
 /// A refused SYN of a client at the listener with this key.
-fn refused(key: u64, client: u16) -> Detail {
-    Detail {
-        family: 2,
-        peer_port: client,
-        reason: Reason::SynAcceptQueueFull as u8,
-        time: u64::from(client),
-        ..made::detail(key)
-    }
+fn refused(key: u64, client: u16) -> Occurrence {
+    let peer = Peer { address: [0, 0, 0, 0].into(), port: client };
+    Occurrence { peer: Some(peer), time: u64::from(client), ..made::detail(key) }
 }
 
 /// Beyond the bound the oldest is forgotten at the listener that refused it,
@@ -27,7 +22,7 @@ fn a_client_that_is_forgotten_at_the_bound_is_told_as_not_followed() {
     let mut tally = Tally { connections, ..Tally::default() };
     tally.take(&Event::Listener(made::listener(3, &[10])));
     tally.take(&Event::Details((1..=5).map(|client| refused(10, client)).collect()));
-    tally.take(&Event::Details(vec![Detail { kind: Kind::Established as u8, ..refused(10, 5) }]));
+    tally.take(&Event::Details(vec![Occurrence { what: What::Established, ..refused(10, 5) }]));
     for report in [tally.whole(), tally.cut()] {
         let counts = &report.listeners[0].connections;
         assert_eq!((counts.lost, counts.not_followed, counts.recovered.count()), (5, 3, 1));
@@ -43,14 +38,13 @@ fn what_is_known_of_clients_outlives_the_name_of_their_listener() {
     let connections = Connections::bounded(Bounds { per_port: 1, overall: 9, ..Bounds::default() });
     let mut tally = Tally { connections, ..Tally::default() };
     tally.take(&Event::Listener(made::listener(0, &[10])));
-    let acks = (1..=2).map(|client| Detail {
-        reason: Reason::AckAcceptQueueFull as u8,
-        outcome: Outcome::Silent as u8,
-        payload: client - 1,
-        ..refused(10, client)
+    let acks = (1..=2).map(|client| {
+        let ack =
+            Met { payload: client - 1, outcome: Outcome::Silent, ..Met::only(Reason::AckAcceptQueueFull) };
+        Occurrence { what: What::Met(ack), ..refused(10, client) }
     });
     tally.take(&Event::Details(acks.collect()));
-    tally.take(&Event::Details(vec![Detail { kind: Kind::Established as u8, ..refused(10, 2) }]));
+    tally.take(&Event::Details(vec![Occurrence { what: What::Established, ..refused(10, 2) }]));
     let before = tally.whole().listeners[0].connections.clone();
     assert_eq!((before.lost, before.not_followed, before.recovered.count()), (2, 1, 1));
     assert_eq!((before.believed, before.sent_data), (2, 1));

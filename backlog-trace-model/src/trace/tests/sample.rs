@@ -4,12 +4,13 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use backlog_trace_common::detail::Detail;
+use backlog_trace_common::detail::{Detail, Outcome};
+use backlog_trace_common::reason::{Reason, TABLE};
 use proptest::prelude::*;
 
 use crate::event::{
-    Clock, Event, Figure, HookState, ListenerCounts, NamespaceCounts, Reasons, Rung, Session, Snapshot,
-    Source, SourceState, Totals, Unknown,
+    Clock, Event, Figure, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons, Rung,
+    Session, Snapshot, Source, SourceState, Totals, Unknown, What,
 };
 use crate::listener::{Listener, Owner};
 use crate::trace::format::RecordingId;
@@ -22,7 +23,7 @@ use crate::trace::{Damage, Medium, Reader, Writer};
 pub(in crate::trace) enum Seen {
     Started(Session),
     Listener(Listener),
-    Detail(Detail),
+    Detail(Occurrence),
     Snapshot(Snapshot),
     Sources(Vec<SourceState>),
     Finished,
@@ -160,29 +161,21 @@ pub(in crate::trace) fn listener(id: u32) -> Listener {
 }
 
 /// A detail that differs from others of another number in most bytes.
-pub(in crate::trace) fn detail(number: u64) -> Detail {
+pub(in crate::trace) fn detail(number: u64) -> Occurrence {
     let noise = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-    let mut peer = [0; 16];
-    peer[..8].copy_from_slice(&noise);
-    Detail {
+    let [a, b, c, d, e, f, g, h] = noise;
+    let reason = Reason::from_number(c % 20).unwrap();
+    Occurrence {
         time: 1_000 + number,
         listener: 4129,
-        peer,
         netns: 1,
+        port: 8080,
+        peer: Some(Peer { address: [e, f, g, h].into(), port: u16::from_le_bytes([a, b]) }),
         accept_queue: 129,
         syn_queue: 3,
         limit: 128,
-        peer_port: u16::from_le_bytes([noise[0], noise[1]]),
-        port: 8080,
-        kind: 0,
-        reason: noise[2] % 20,
-        outcome: 1,
-        cause: 0,
-        attempt: 0,
-        family: 2,
-        cpu: 3,
-        payload: 0,
-        more: 0,
+        cpu: u16::from(d),
+        what: What::Met(Met { outcome: Outcome::Silent, ..Met::only(reason) }),
     }
 }
 
@@ -274,8 +267,12 @@ fn any_listener() -> impl Strategy<Value = Listener> {
     )
 }
 
-fn any_detail() -> impl Strategy<Value = Detail> {
-    any::<[[u8; 32]; 2]>().prop_map(|halves| zerocopy::transmute!(halves))
+fn any_detail() -> impl Strategy<Value = Occurrence> {
+    let numbers = (0u8..4, 0..u8::try_from(TABLE.len()).unwrap());
+    (any::<[[u8; 32]; 2]>(), numbers).prop_map(|(halves, (kind, reason))| {
+        let record: Detail = zerocopy::transmute!(halves);
+        Occurrence::of(&Detail { kind, reason, ..record }).unwrap()
+    })
 }
 
 fn any_snapshot() -> impl Strategy<Value = Snapshot> {

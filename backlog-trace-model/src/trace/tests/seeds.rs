@@ -4,37 +4,42 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use backlog_trace_common::detail::{Detail, Kind as Happened};
+use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::TABLE;
 
 use super::sample::{self, ID, Writes};
-use crate::event::{Event, Snapshot};
+use crate::event::{Event, Met, Occurrence, Peer, Snapshot, What};
 use crate::trace::Writer;
 use crate::trace::format::{FRAME_HEADER, FrameHeader};
 
 /// Something of everything: every kind of detail, every reason, listeners that
 /// lose, recover and close.
 fn rich() -> Vec<Event> {
-    let detail = |number: u64, kind: Happened| Detail {
+    let at = |number: u64, what: What| Occurrence {
         time: number * 400_000_000,
         listener: 4129 + number % 3,
-        kind: kind as u8,
-        reason: u8::try_from(number % TABLE.len() as u64).unwrap(),
-        peer_port: u16::try_from(number / 2).unwrap(),
-        payload: u16::try_from(number % 2).unwrap(),
-        cause: u8::try_from(number % 4).unwrap(),
-        peer: [10; 16],
+        peer: Some(Peer { address: [10, 10, 10, 10].into(), port: u16::try_from(number / 2).unwrap() }),
+        what,
         ..sample::detail(number)
     };
-    let kinds =
-        [Happened::Reason, Happened::Reason, Happened::Established, Happened::Opened, Happened::Closed];
+    let met = |number: u64| Met {
+        outcome: Outcome::Silent,
+        cause: Cause::from_number(u8::try_from(number % 4).unwrap()),
+        payload: u16::try_from(number % 2).unwrap(),
+        ..Met::only(TABLE[usize::try_from(number).unwrap() % TABLE.len()].reason)
+    };
+    let what = |number: u64| match number % 5 {
+        0 | 1 => What::Met(met(number)),
+        2 => What::Established,
+        3 => What::Opened,
+        _ => What::Closed,
+    };
     let mut events = vec![Event::Started(Arc::new(sample::session()))];
     for round in 0..5u64 {
         let id = u32::try_from(round % 3).unwrap();
         events.push(Event::Listener(Arc::new(sample::listener(id))));
-        events.push(Event::Details(
-            (0..30).zip(kinds.into_iter().cycle()).map(|(at, kind)| detail(round * 30 + at, kind)).collect(),
-        ));
+        let numbers = round * 30..round * 30 + 30;
+        events.push(Event::Details(numbers.map(|number| at(number, what(number))).collect()));
         let mut counts = sample::snapshot(round * 1_000_000_000);
         for listener in &mut counts.listeners {
             listener.id = id;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::*;
+use crate::trace::tests::sample;
 
 /// Counts how often it is forced to the disk.
 #[derive(Default)]
@@ -55,7 +56,7 @@ fn a_snapshot_is_forced_to_the_disk_once_that_is_due() {
 
 #[test]
 fn nothing_else_than_a_snapshot_or_the_end_waits_for_the_disk() {
-    let details = Event::Details(vec![zerocopy::FromZeros::new_zeroed(); BATCH]);
+    let details = Event::Details(vec![sample::detail(1); BATCH]);
     for event in [details, Event::Sources(Arc::new(Vec::new())), Event::Mark] {
         check(&event, Some(SYNC_EVERY), 0);
     }

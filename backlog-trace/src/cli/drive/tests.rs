@@ -1,45 +1,52 @@
 //! Each way an observation ends, with a probe made of a channel.
 
-use std::cell::RefCell;
-use std::io::{self, ErrorKind};
 use std::process::ExitStatus;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use backlog_trace_model::event::Snapshot;
+use backlog_trace_model::output::{Output, Wants};
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::source::queue::queue;
 
-/// Keeps what it was given; fails as it is told to.
+/// Keeps what it was given; says no more, or fails, as it is told to.
 #[derive(Default)]
-struct Seen {
+struct Witness {
     snapshots: usize,
     marks: usize,
     finished: bool,
-    ended: bool,
-    fails: Option<ErrorKind>,
+    ended: Option<End>,
+    trouble: Option<Trouble>,
 }
 
-struct Witness(Rc<RefCell<Seen>>);
+#[derive(Clone, Copy)]
+enum Trouble {
+    NobodyReads,
+    Fails,
+}
 
-impl View for Witness {
-    fn take(&mut self, event: &Event) -> io::Result<()> {
-        let mut seen = self.0.borrow_mut();
+impl Consumer for Witness {
+    fn hear(&mut self, event: &Event) -> Result<Wants> {
         match event {
-            Event::Snapshot(_) => seen.snapshots += 1,
-            Event::Finished => seen.finished = true,
-            Event::Mark => seen.marks += 1,
+            Event::Snapshot(_) => self.snapshots += 1,
+            Event::Finished => self.finished = true,
+            Event::Mark => self.marks += 1,
             Event::Started(_) | Event::Listener(_) | Event::Sources(_) | Event::Details(_) => {}
         }
-        seen.fails.map_or(Ok(()), |kind| Err(kind.into()))
+        match self.trouble {
+            None => Ok(Wants::More),
+            Some(Trouble::NobodyReads) => Ok(Wants::NoMore),
+            Some(Trouble::Fails) => Err(Failure::new(Exit::OutputFailed, "it is full")),
+        }
     }
 
-    fn lacks(&mut self, _gaps: Vec<String>) {}
+    fn take(&mut self, _output: &Output<'_>) -> Result<Wants> {
+        Ok(Wants::More)
+    }
 
-    fn end(&mut self) -> io::Result<()> {
-        self.0.borrow_mut().ended = true;
+    fn end(&mut self, end: End) -> Result<()> {
+        self.ended = Some(end);
         Ok(())
     }
 }
@@ -69,7 +76,7 @@ fn probe() -> (oneshot::Sender<()>, Arc<Notify>, Received) {
 
 struct Ended {
     result: Result<()>,
-    seen: Rc<RefCell<Seen>>,
+    seen: Witness,
 }
 
 /// Runs an observation that nothing ends but what is given.
@@ -77,9 +84,9 @@ async fn run(
     deadline: Option<Duration>,
     command: Option<&str>,
     interrupt: Option<Interrupt>,
-    fails: Option<ErrorKind>,
+    trouble: Option<Trouble>,
 ) -> Ended {
-    run_marked(0, deadline, command, interrupt, fails).await
+    run_marked(0, deadline, command, interrupt, trouble).await
 }
 
 /// The same, asked `marks` times how things stand.
@@ -88,15 +95,9 @@ async fn run_marked(
     deadline: Option<Duration>,
     command: Option<&str>,
     interrupt: Option<Interrupt>,
-    fails: Option<ErrorKind>,
+    trouble: Option<Trouble>,
 ) -> Ended {
-    let seen = Rc::new(RefCell::new(Seen { fails, ..Seen::default() }));
-    let mut sink = Sink {
-        view: Box::new(Witness(Rc::clone(&seen))),
-        printed: Printed::output(),
-        recording: None,
-        output_is_recording: false,
-    };
+    let mut seen = Witness { trouble, ..Witness::default() };
     let (stop, look, events) = probe();
     let (signal, interrupted) = oneshot::channel();
     let child = command.map(|script| {
@@ -114,18 +115,23 @@ async fn run_marked(
     for _ in 0..marks {
         mark.send(()).await.expect("room");
     }
-    let run = Run::new(stop, look, child);
+    let pipeline = Pipeline::new(Selection::default(), None, vec![&mut seen]);
+    let run = Run::new(stop, look, child, pipeline);
     let deadline = deadline.map(|after| Instant::now() + after);
-    let result =
-        run.until_over(events, Signals { interrupt: interrupted, marks: marked }, deadline, &mut sink).await;
+    let signals = Signals { interrupt: interrupted, marks: marked };
+    let result = run.until_over(events, signals, deadline).await;
     Ended { result, seen }
 }
 
 #[track_caller]
 fn check_whole(ended: &Ended) {
-    let seen = ended.seen.borrow();
+    let seen = &ended.seen;
     assert!(ended.result.is_ok(), "{:?}", ended.result);
-    assert_eq!((seen.snapshots, seen.finished, seen.ended), (2, true, true), "the last snapshot is seen");
+    assert_eq!(
+        (seen.snapshots, seen.finished, seen.ended.is_some()),
+        (2, true, true),
+        "the last snapshot is seen"
+    );
 }
 
 #[tokio::test]
@@ -139,31 +145,26 @@ async fn it_ends_at_its_time_with_its_command_or_by_a_signal() {
 
 #[tokio::test]
 async fn an_observation_that_breaks_off_is_no_whole_one() {
-    let seen = Rc::new(RefCell::new(Seen::default()));
-    let mut sink = Sink {
-        view: Box::new(Witness(Rc::clone(&seen))),
-        printed: Printed::output(),
-        recording: None,
-        output_is_recording: false,
-    };
+    let mut seen = Witness::default();
     let (stop, _stopped) = oneshot::channel();
     let (_signal, interrupt) = oneshot::channel();
     let (_mark, marks) = mpsc::channel(1);
     let (events, receiver) = queue();
     events.send(Ok(Event::Snapshot(Arc::new(Snapshot::default())))).await.expect("room");
     drop(events);
-    let run = Run::new(stop, Arc::new(Notify::new()), None);
-    let result = run.until_over(receiver, Signals { interrupt, marks }, None, &mut sink).await;
+    let pipeline = Pipeline::new(Selection::default(), None, vec![&mut seen]);
+    let run = Run::new(stop, Arc::new(Notify::new()), None, pipeline);
+    let result = run.until_over(receiver, Signals { interrupt, marks }, None).await;
     assert_eq!(result.expect_err("no end was sent").exit, Exit::Internal);
     // What was seen until then is printed all the same.
-    assert!(seen.borrow().snapshots == 1 && seen.borrow().ended);
+    assert!(seen.snapshots == 1 && seen.ended == Some(End { interrupted: false }));
 }
 
 #[tokio::test]
 async fn it_goes_on_when_it_is_asked_how_things_stand() {
     let ended = run_marked(1, Some(Duration::from_millis(50)), None, None, None).await;
     check_whole(&ended);
-    assert_eq!(ended.seen.borrow().marks, 1);
+    assert_eq!(ended.seen.marks, 1);
 }
 
 #[tokio::test]
@@ -176,16 +177,16 @@ async fn a_command_that_outlives_the_observation_is_ended() {
 
 #[tokio::test]
 async fn a_reader_that_went_away_ends_it_in_silence() {
-    let ended = run(None, None, None, Some(ErrorKind::BrokenPipe)).await;
+    let ended = run(None, None, None, Some(Trouble::NobodyReads)).await;
     assert!(ended.result.is_ok());
-    assert!(!ended.seen.borrow().ended, "nobody reads the end");
+    assert_eq!((ended.seen.snapshots, ended.seen.ended), (1, Some(End { interrupted: false })));
 }
 
 #[tokio::test]
-async fn an_output_that_fails_ends_it_with_its_code() {
-    let ended = run(None, None, None, Some(ErrorKind::StorageFull)).await;
-    let failure = ended.result.expect_err("the output failed");
-    assert_eq!(failure.exit, Exit::OutputFailed);
+async fn a_consumer_that_fails_ends_it_with_its_code() {
+    let ended = run(None, None, None, Some(Trouble::Fails)).await;
+    assert_eq!(ended.result.expect_err("it failed").exit, Exit::OutputFailed);
+    assert!(ended.seen.ended.is_some(), "it has an end all the same");
 }
 
 #[test]

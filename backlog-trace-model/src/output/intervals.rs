@@ -3,31 +3,28 @@
 
 use std::time::Duration;
 
-use crate::event::Event;
-use crate::tally::{Report, Tally};
-
-/// Cuts a run into intervals: at regular times, and where somebody asks for it.
+/// Cuts a run into intervals at regular times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Intervals {
+    /// In ns; none where the run is one piece.
     length: Option<u64>,
     next: Option<u64>,
-    has_cut: bool,
 }
 
 impl Intervals {
     /// At regular times where a length is given.
     pub(super) fn every(length: Option<Duration>) -> Self {
         let nanoseconds = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Self { length: length.map(nanoseconds), next: None, has_cut: false }
+        Self { length: length.map(nanoseconds), next: None }
     }
 
-    /// Whether the run is printed in more than one piece.
-    pub(super) const fn are_several(&self) -> bool {
-        self.length.is_some() || self.has_cut
+    /// Whether there are any.
+    pub(super) const fn are_wanted(&self) -> bool {
+        self.length.is_some()
     }
 
     /// The observation began at this stamp (ns).
-    fn begin(&mut self, start: u64) {
+    pub(super) fn begin(&mut self, start: u64) {
         self.next = self.length.map(|length| start.saturating_add(length));
     }
 
@@ -35,7 +32,7 @@ impl Intervals {
     ///
     /// Snapshots come by a timer of their own, so one that is a tenth of an
     /// interval early counts as on time.
-    fn ends_at(&mut self, time: u64) -> bool {
+    pub(super) fn ends_at(&mut self, time: u64) -> bool {
         let Some(length) = self.length else { return false };
         let next = *self.next.get_or_insert(time.saturating_add(length));
         if time.saturating_add(length / 10) < next {
@@ -44,30 +41,6 @@ impl Intervals {
         let past = time.saturating_add(length / 10).saturating_sub(next) / length;
         self.next = Some(next.saturating_add(past.saturating_add(1).saturating_mul(length)));
         true
-    }
-
-    /// Takes in one event; the report of an interval that ends with it.
-    pub(super) fn take(&mut self, tally: &mut Tally, event: &Event) -> Option<Report> {
-        tally.take(event);
-        let cut = match event {
-            Event::Started(session) => {
-                self.begin(session.start);
-                false
-            }
-            Event::Snapshot(snapshot) => self.ends_at(snapshot.time),
-            Event::Mark => {
-                self.has_cut = true;
-                true
-            }
-            Event::Listener(_) | Event::Sources(_) | Event::Details(_) | Event::Finished => false,
-        };
-        cut.then(|| tally.cut())
-    }
-
-    /// What is printed at the end: the interval that was cut short, and the whole.
-    pub(super) fn rest(self, tally: &mut Tally) -> Vec<Report> {
-        let interval = (self.are_several() && tally.has_interval()).then(|| tally.cut());
-        interval.into_iter().chain([tally.whole()]).collect()
     }
 }
 
