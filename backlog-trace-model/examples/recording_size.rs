@@ -9,7 +9,8 @@ use std::sync::Arc;
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 use backlog_trace_model::event::{
-    Clock, Event, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Session, Snapshot, Totals, What,
+    Asked, Clock, Event, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Session, Snapshot, Totals,
+    What,
 };
 use backlog_trace_model::failure::Result;
 use backlog_trace_model::trace::Writer;
@@ -93,6 +94,8 @@ fn size(events: impl Iterator<Item = Event>) -> Result<u64> {
         netns: None,
         start: 0,
         clock: Clock { unix_minus_monotonic: 0 },
+        zone: None,
+        asked: Asked::default(),
         hooks: Vec::new(),
         sources: Vec::new(),
     })))?;

@@ -4,6 +4,7 @@
 use std::mem::offset_of;
 
 use backlog_trace_common::detail::Detail;
+use backlog_trace_model::trace::DetailsHeader;
 use backlog_trace_model::trace::format::{FileHeader, FrameHeader, VERSION};
 
 const DOCUMENT: &str = include_str!("../../docs/recording.md");
@@ -43,6 +44,7 @@ fn the_tables_of_bytes_are_those_of_the_structures() {
         "| frame, byte |",
         layout!(FrameHeader: magic kind codec reserved recording sequence length decoded payload_crc header_crc),
     );
+    check("| details header, byte |", layout!(DetailsHeader: record reserved));
     check(
         "| detail, byte |",
         layout!(Detail: time listener peer netns accept_queue syn_queue limit peer_port port kind reason

@@ -11,8 +11,9 @@ pub(crate) mod queue;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
-use backlog_trace_model::event::{Clock, Event, HookState, Session, SourceState};
+use backlog_trace_model::event::{Asked, Clock, Event, HookState, Session, SourceState};
 use backlog_trace_model::failure::{Exit, Failure, Result};
+use jiff::tz::TimeZone;
 use tokio::sync::{Notify, oneshot};
 
 use crate::confine;
@@ -141,6 +142,10 @@ pub(crate) fn session(hooks: Vec<HookState>, sources: Vec<SourceState>) -> Sessi
         netns: host_netns(),
         start,
         clock: Clock { unix_minus_monotonic: i64::try_from(offset).unwrap_or(0) },
+        // As whoever set TZ reads times, too.
+        zone: TimeZone::try_system().ok().and_then(|zone| zone.iana_name().map(str::to_owned)),
+        // Whoever drives the observation knows.
+        asked: Asked::default(),
         hooks,
         sources,
     }

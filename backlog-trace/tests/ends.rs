@@ -338,7 +338,7 @@ fn a_recording_that_meets_the_limit_on_file_sizes_holds_whole_frames() {
         if let Ok(mut reader) = recording_file::open(&path) {
             assert!(reader.by_ref().count() > 0);
             let damage = reader.damage();
-            assert_eq!((damage.cut_bytes, damage.damaged_bytes), (0, 0), "{bytes}: {damage:?}");
+            assert_eq!((damage.cut_bytes, damage.unread_bytes), (0, 0), "{bytes}: {damage:?}");
         }
     }
     let directory = tempfile::tempdir().unwrap();

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use backlog_trace_common::detail::Detail;
 use backlog_trace_model::failure::Exit;
+use backlog_trace_model::trace::DetailsHeader;
 use backlog_trace_model::trace::format::{
     Codec, FRAME_MAGIC, FileHeader, FrameHeader, Kind, RecordingId, VERSION,
 };
-use zerocopy::little_endian::{U32, U64};
+use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
 const ID: RecordingId = RecordingId(5);
@@ -89,7 +90,8 @@ impl Forged {
     }
 
     fn details(&mut self, details: &[Detail]) {
-        self.payload(Kind::Details, details.as_bytes());
+        let header = DetailsHeader { record: U16::new(64), reserved: [0; 6] };
+        self.payload(Kind::Details, &[header.as_bytes(), details.as_bytes()].concat());
     }
 
     /// Reports of it, each within bounds, with one of these exit codes.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use backlog_trace::recording_file::{self, Overwrite, RecordingFile};
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
-use backlog_trace_model::event::{Clock, Event, Met, Occurrence, Peer, Session, Snapshot, What};
+use backlog_trace_model::event::{Asked, Clock, Event, Met, Occurrence, Peer, Session, Snapshot, What};
 use backlog_trace_model::failure::{Exit, Result};
 use backlog_trace_model::trace::{Damage, Writer};
 
@@ -28,6 +28,8 @@ fn session() -> Session {
         netns: None,
         start: 0,
         clock: Clock { unix_minus_monotonic: 0 },
+        zone: None,
+        asked: Asked::default(),
         hooks: Vec::new(),
         sources: Vec::new(),
     }
@@ -95,7 +97,7 @@ fn check_whole_steps(path: &Path) -> (u64, u64, Damage) {
     }
     let damage = reader.damage().clone();
     assert!(damage.unfinished);
-    assert_eq!((damage.damaged_bytes, damage.lost_frames), (0, 0));
+    assert_eq!((damage.unread_bytes, damage.lost_frames), (0, 0));
     (snapshots, details, damage)
 }
 

@@ -8,10 +8,11 @@ use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::reason::{REASON_SLOTS, Reason, TABLE};
 use serde::{Deserialize, Serialize};
 
+use super::by_name;
 use super::unknown::Unknown;
 
 /// Occurrences per reason.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Reasons(pub [u64; REASON_SLOTS]);
 
 impl Reasons {
@@ -75,16 +76,20 @@ pub struct Totals {
     /// Occurrences per reason.
     pub reasons: Reasons,
     /// Accept queue length when a SYN arrived.
+    #[serde(with = "by_name::buckets")]
     pub accept_depth: [u64; DEPTH_BUCKETS],
     /// SYN queue length when a SYN arrived.
+    #[serde(with = "by_name::buckets")]
     pub syn_depth: [u64; DEPTH_BUCKETS],
     /// Accept queue length when a final ACK had been handled.
+    #[serde(with = "by_name::buckets")]
     pub accept_depth_at_accept: [u64; DEPTH_BUCKETS],
     /// Time from finished handshake to accept(), in microseconds.
+    #[serde(with = "by_name::buckets")]
     pub accept_wait_us: [u64; WAIT_BUCKETS],
     /// Accept queue length whenever it was polled: samples, and the only
     /// lengths there are on [`super::Rung::Counters`].
-    #[serde(skip_serializing_if = "is_empty")]
+    #[serde(with = "by_name::buckets", skip_serializing_if = "is_empty")]
     pub accept_depth_polled: [u64; DEPTH_BUCKETS],
     /// Which of these are not known; what stands there is then not the figure.
     #[serde(skip_serializing_if = "Unknown::is_empty")]
@@ -139,10 +144,12 @@ pub struct NamespaceCounts {
     pub netns: u32,
     /// How far the kernel's own counters moved since the observation began,
     /// in the order of [`backlog_trace_common::counter::ALL`].
+    #[serde(with = "by_name::counters")]
     pub kernel: [u64; COUNTERS],
     /// What was attributed, by the same counters: the lowest and the highest
     /// value seen around the reading of the kernel's counters. They differ
     /// only while packets are being handled at that moment.
+    #[serde(with = "by_name::two_counters")]
     pub attributed: [[u64; COUNTERS]; 2],
     /// Occurrences on listeners that found no room in the kernel map.
     pub unlisted: Reasons,

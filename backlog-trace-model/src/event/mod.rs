@@ -2,6 +2,7 @@
 //!
 //! Nothing behind this module knows which of the two it was.
 
+mod by_name;
 mod counts;
 mod occurrence;
 mod peer;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
 pub use occurrence::{Met, Occurrence, What};
 pub use peer::Peer;
-pub use session::{Clock, Session};
+pub use session::{Asked, Clock, Session};
 pub use unknown::{Figure, Unknown};
 
 pub use crate::check::{HookState, Reach, Rung, Source, SourceState};

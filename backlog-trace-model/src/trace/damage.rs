@@ -1,14 +1,12 @@
-//! What a reader could not read: for views to print and for JSON.
-
-use serde::Serialize;
+//! What a reader could not read, in sentences.
 
 use super::format::{Kind, VERSION, Version};
 
-/// Bytes behind the last frame that are counted: a pipe may never end.
-pub(super) const MOST_TRAILING: u64 = 1 << 20;
+/// Bytes that are counted without being read as frames: a pipe may never end.
+pub(super) const MOST_COUNTED: u64 = 1 << 20;
 
 /// What is missing from a replay.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Damage {
     /// Version of the format that the file was written in.
     pub format: Version,
@@ -17,9 +15,10 @@ pub struct Damage {
     pub unfinished: bool,
     /// Bytes of the last frame, where the file ends within it.
     pub cut_bytes: u64,
-    /// Bytes that were skipped because they are damaged.
-    pub damaged_bytes: u64,
-    /// Frames lost to damage: seen damaged, or missing from the numbering.
+    /// Bytes from the first damaged frame header on, which alone could tell where
+    /// the next frame begins; counted up to [`MOST_COUNTED`].
+    pub unread_bytes: u64,
+    /// Frames lost to damage: their payload is damaged, or they are missing from the numbering.
     pub lost_frames: u64,
     /// Of those, how many certainly held details.
     pub lost_detail_frames: u64,
@@ -46,12 +45,8 @@ pub struct Damage {
     pub newer_frames: u64,
     /// Details left out because only a newer version knows what they tell: no damage.
     pub newer_details: u64,
-    /// The header of the file is damaged: the version was taken from the frames.
-    pub header: bool,
-    /// Something follows the last frame, or another recording begins; it was not read.
-    pub trailing: bool,
-    /// How many bytes follow the last frame, counted up to [`MOST_TRAILING`]; 0 where another
-    /// recording begins without one.
+    /// How many bytes follow the last frame, or where another recording begins:
+    /// counted up to [`MOST_COUNTED`], and not read.
     pub trailing_bytes: u64,
     /// Why the operating system stopped giving bytes.
     pub unreadable: Option<String>,
@@ -64,7 +59,7 @@ impl Damage {
             format,
             unfinished: false,
             cut_bytes: 0,
-            damaged_bytes: 0,
+            unread_bytes: 0,
             lost_frames: 0,
             lost_detail_frames: 0,
             lost_snapshot_frames: 0,
@@ -77,8 +72,6 @@ impl Damage {
             unnamed_counts: 0,
             newer_frames: 0,
             newer_details: 0,
-            header: false,
-            trailing: false,
             trailing_bytes: 0,
             unreadable: None,
         }
@@ -126,8 +119,13 @@ impl Damage {
         tell(self.cut_bytes > 0, &|| {
             format!("it ends within a frame, of which {} left out", are(self.cut_bytes, "byte"))
         });
-        tell(self.header, &|| "its file header is damaged; the frames are sound".to_owned());
-        tell(self.lost_frames > 0 || self.damaged_bytes > 0, &|| self.lost_text());
+        tell(self.unread_bytes > 0, &|| {
+            format!(
+                "{} not read: the header of a frame is damaged, which alone says where the next one begins",
+                counted(self.unread_bytes)
+            )
+        });
+        tell(self.lost_frames > 0, &|| self.lost_text());
         let lost = |lost: Option<u64>| lost.filter(|lost| *lost > 0);
         tell(lost(self.lost_details).is_some(), &|| {
             format!("{} lost that had been written", are(self.lost_details.unwrap_or(0), "detail"))
@@ -164,14 +162,9 @@ impl Damage {
         };
         tell(self.newer_frames > 0, &|| newer(self.newer_frames, "frame"));
         tell(self.newer_details > 0, &|| newer(self.newer_details, "detail"));
-        tell(self.trailing, &|| {
-            let what = match self.trailing_bytes {
-                0 => "another recording follows its end and is".to_owned(),
-                1 => "1 byte follows its end and is".to_owned(),
-                MOST_TRAILING => format!("{MOST_TRAILING} bytes or more follow its end and are"),
-                bytes => format!("{bytes} bytes follow its end and are"),
-            };
-            format!("{what} not read; replay recordings one by one, not joined into one file")
+        tell(self.trailing_bytes > 0, &|| {
+            let what = counted(self.trailing_bytes);
+            format!("{what} not read behind its end; replay recordings one by one, not joined into one file")
         });
         told
     }
@@ -192,11 +185,13 @@ impl Damage {
             kinds.push(format!("{} of another or unknown kind", self.lost_frames - certain));
         }
         let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-        let bytes = (self.damaged_bytes > 0).then(|| format!("{} damaged", are(self.damaged_bytes, "byte")));
-        let frames =
-            (self.lost_frames > 0).then(|| format!("{} lost{kinds}", are(self.lost_frames, "frame")));
-        bytes.into_iter().chain(frames).collect::<Vec<_>>().join(", and ")
+        format!("{} lost{kinds}", are(self.lost_frames, "frame"))
     }
+}
+
+/// `12 bytes are`, as far as they were counted.
+fn counted(bytes: u64) -> String {
+    if bytes < MOST_COUNTED { are(bytes, "byte") } else { format!("{bytes} bytes or more are") }
 }
 
 /// `1 frame is`, `2 frames are`.
@@ -220,7 +215,7 @@ mod tests {
     #[test]
     fn each_loss_is_damage_and_has_its_sentence() {
         type Change = fn(&mut Damage);
-        let changes: [(Change, &str); 21] = [
+        let changes: [(Change, &str); 17] = [
             (
                 |d| d.unreadable = Some("Input/output error".to_owned()),
                 "its end could not be read: Input/output error",
@@ -230,8 +225,10 @@ mod tests {
                 "its last frame is missing (the recorder was killed, or the disk was full)",
             ),
             (|d| d.cut_bytes = 12, "it ends within a frame, of which 12 bytes are left out"),
-            (|d| d.header = true, "its file header is damaged; the frames are sound"),
-            (|d| d.damaged_bytes = 13, "13 bytes are damaged"),
+            (
+                |d| d.unread_bytes = 13,
+                "13 bytes are not read: the header of a frame is damaged, which alone says where the next one begins",
+            ),
             (|d| d.lost_frames = 1, "1 frame is lost (1 of another or unknown kind)"),
             (|d| d.lost_details = Some(14), "14 details are lost that had been written"),
             (|d| d.lost_details = Some(1), "1 detail is lost that had been written"),
@@ -247,24 +244,12 @@ mod tests {
             (|d| d.foreign_frames = 18, "18 frames are left out that belong to another recording"),
             (|d| d.unnamed_counts = 19, "19 counts are left out of listeners that no frame introduces"),
             (
-                |d| d.trailing = true,
-                "another recording follows its end and is not read; replay recordings one by one, not joined into one file",
+                |d| d.trailing_bytes = 1,
+                "1 byte is not read behind its end; replay recordings one by one, not joined into one file",
             ),
             (
-                |d| (d.trailing, d.trailing_bytes) = (true, 1),
-                "1 byte follows its end and is not read; replay recordings one by one, not joined into one file",
-            ),
-            (
-                |d| (d.trailing, d.trailing_bytes) = (true, 512),
-                "512 bytes follow its end and are not read; replay recordings one by one, not joined into one file",
-            ),
-            (
-                |d| (d.trailing, d.trailing_bytes) = (true, MOST_TRAILING),
-                "1048576 bytes or more follow its end and are not read; replay recordings one by one, not joined into one file",
-            ),
-            (
-                |d| (d.damaged_bytes, d.lost_frames) = (1, 2),
-                "1 byte is damaged, and 2 frames are lost (2 of another or unknown kind)",
+                |d| d.trailing_bytes = MOST_COUNTED,
+                "1048576 bytes or more are not read behind its end; replay recordings one by one, not joined into one file",
             ),
         ];
         for (change, words) in changes {
@@ -297,19 +282,5 @@ mod tests {
         let [frames, details] = damage.sentences().try_into().unwrap();
         assert!(frames.starts_with("2 frames are left out") && frames.contains("format is 1.7"), "{frames}");
         assert!(details.starts_with("5 details are left out"), "{details}");
-    }
-
-    #[test]
-    fn json_names_are_a_contract() {
-        let json = serde_json::to_value(Damage::none(VERSION)).unwrap();
-        assert_eq!(json["format"], "1.1");
-        let mut names: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
-        names.sort();
-        assert_eq!(
-            names.join(" "),
-            "cut_bytes damaged_bytes foreign_frames format header incomplete_snapshots lost_detail_frames lost_details \
-             lost_frames lost_listener_frames lost_snapshot_frames lost_snapshots newer_details newer_frames repeated_frames \
-             trailing trailing_bytes unfinished unnamed_counts unreadable"
-        );
     }
 }

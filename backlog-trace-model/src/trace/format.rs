@@ -20,10 +20,8 @@ const _: () = assert!(cfg!(target_endian = "little"), "recordings hold little-en
 /// 0x1a show a transfer that changed line ends or stripped a bit.
 pub const FILE_MAGIC: [u8; 8] = [0x89, b'B', b'L', b'T', b'R', b'\r', b'\n', 0x1a];
 
-/// First bytes of every frame, by which a reader finds its way back after
-/// damage. 0xf7 occurs in no UTF-8 text, so no name in a JSON payload can
-/// imitate it; the last byte is the major version, so that a frame is never
-/// read by the rules of another one.
+/// First bytes of every frame; the last byte is the major version, so that a
+/// frame is never read by the rules of another one.
 pub const FRAME_MAGIC: [u8; 4] = [0xf7, b'b', b't', 1];
 
 /// Major and minor version of the format.
@@ -51,19 +49,16 @@ impl Serialize for Version {
 /// The version this tool writes; it reads every minor of the same major.
 ///
 /// # Changelog
-/// Nothing of 1.x is released: what was recorded before a change of it is not read.
-/// - **1.0**: file header; frames session, listener, snapshot, details, end;
-///   codecs raw and LZ4 block; the recording's number in every header.
-/// - **1.1**: frames sources; in sessions `sources`; in snapshots `unknown` and
-///   `unread`; the `limit` of a listener may be missing.
+/// - **1.0**: the first one. Before it was released, what was recorded before a
+///   change of it is not read.
 ///
 /// # What changes which number
 /// - Minor: a new frame kind, a new codec, a new field of a JSON payload that
-///   readers may do without (`#[serde(default)]`), a new reason number.
-/// - Major: anything else, such as the layout of a header or of a detail, the
-///   length of an array in a snapshot, a number that gets another meaning. The
-///   last byte of [`FRAME_MAGIC`] changes with it.
-pub const VERSION: Version = Version { major: 1, minor: 1 };
+///   readers may do without (`#[serde(default)]`), a new reason or counter, a new
+///   field at the end of a detail's record, more buckets of a histogram.
+/// - Major: anything else, such as the layout of a header, a number or a name
+///   that gets another meaning. The last byte of [`FRAME_MAGIC`] changes with it.
+pub const VERSION: Version = Version { major: 1, minor: 0 };
 
 const _: () = assert!(FRAME_MAGIC[3] as u16 == VERSION.major);
 

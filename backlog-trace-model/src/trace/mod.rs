@@ -14,6 +14,7 @@ pub mod limits;
 
 mod damage;
 mod frame;
+mod frames;
 mod medium;
 mod payload;
 mod population;
@@ -27,5 +28,6 @@ mod tests;
 
 pub use damage::Damage;
 pub use medium::{Medium, advice, reason};
+pub use payload::DetailsHeader;
 pub use reader::Reader;
 pub use writer::{Saved, Writer};

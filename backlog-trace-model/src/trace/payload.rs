@@ -4,18 +4,24 @@
 //! some. Pure functions; snapshots are `snapshot`'s business.
 
 use backlog_trace_common::detail::Detail;
+use backlog_trace_common::reason::TABLE;
 use serde::{Deserialize, Serialize};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::little_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::format::MAX_PAYLOAD;
 use super::limits::MOST_OWNERS;
-use crate::event::Occurrence;
+use crate::event::{Occurrence, Session};
 use crate::listener::Listener;
 
 /// Most details of one frame: 256 KiB, some milliseconds of a flood.
 pub(super) const BATCH: usize = 4096;
 
-const _: () = assert!(BATCH * size_of::<Detail>() <= MAX_PAYLOAD as usize);
+/// Bytes of a record.
+const RECORD: u16 = 64;
+
+const _: () = assert!(size_of::<Detail>() == RECORD as usize);
+const _: () = assert!(size_of::<DetailsHeader>() + BATCH * size_of::<Detail>() <= MAX_PAYLOAD as usize);
 
 /// What was written before the end frame, so that a reader can tell how much
 /// of it is missing.
@@ -28,19 +34,36 @@ pub(super) struct End {
     pub(super) snapshots: u64,
 }
 
-/// The bytes of details, as the ring buffer gave them.
+/// First bytes of a payload of details.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct DetailsHeader {
+    /// Bytes of each record that follows: a newer version adds to its end.
+    pub record: U16,
+    /// Written as 0, ignored when read.
+    pub reserved: [u8; 6],
+}
+
+/// Details as a payload.
 pub(super) fn details_as_bytes(details: &[Occurrence]) -> Vec<u8> {
-    let records: Vec<Detail> = details.iter().map(Occurrence::record).collect();
-    records.as_bytes().to_vec()
+    let header = DetailsHeader { record: U16::new(RECORD), reserved: [0; 6] };
+    let mut payload = Vec::with_capacity(size_of::<DetailsHeader>() + size_of_val(details));
+    payload.extend_from_slice(header.as_bytes());
+    for detail in details {
+        payload.extend_from_slice(detail.record().as_bytes());
+    }
+    payload
 }
 
 /// The details in a payload; `None` where it does not consist of whole ones.
 fn records(payload: &[u8]) -> Option<Vec<Detail>> {
-    let records = payload.chunks_exact(size_of::<Detail>());
-    if !records.remainder().is_empty() {
+    let (header, payload) = DetailsHeader::read_from_prefix(payload).ok()?;
+    let length = usize::from(header.record.get());
+    if header.record.get() < RECORD || payload.len() % length != 0 {
         return None;
     }
-    records.map(|record| Detail::read_from_bytes(record).ok()).collect()
+    let begin = |record: &[u8]| Detail::read_from_prefix(record).ok().map(|(detail, _)| detail);
+    payload.chunks_exact(length).map(begin).collect()
 }
 
 /// What the details of a payload tell, and how many of them only a newer
@@ -50,6 +73,21 @@ pub(super) fn details_from_bytes(payload: &[u8]) -> Option<(Vec<Occurrence>, u64
     let known: Vec<Occurrence> = records.iter().filter_map(Occurrence::of).collect();
     let newer = records.len() - known.len();
     Some((known, newer as u64))
+}
+
+/// What a session's frame holds.
+#[derive(Serialize)]
+struct SessionFrame<'a> {
+    #[serde(flatten)]
+    session: &'a Session,
+    /// Names of reasons by the numbers that records have for them, for whoever
+    /// reads them without this tool.
+    reasons: Vec<&'static str>,
+}
+
+/// The JSON of a session.
+pub(super) fn session_json(session: &Session) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&SessionFrame { session, reasons: TABLE.iter().map(|row| row.name).collect() })
 }
 
 /// The JSON of a listener. Where a socket has more owners than a recording
@@ -95,11 +133,17 @@ mod tests {
         };
         let mut bytes: Vec<u8> = (1..=0x40).collect();
         bytes[0x10..0x20].fill(0x11);
-        assert_eq!(records(&bytes), Some(vec![detail]));
+        let payload = |length: u16, bytes: &[u8]| [&length.to_le_bytes()[..], &[0; 6], bytes].concat();
+        assert_eq!(records(&payload(64, &bytes)), Some(vec![detail]));
         // It is of no kind that this version knows.
-        assert_eq!(details_from_bytes(&bytes), Some((Vec::new(), 1)));
-        assert_eq!(details_from_bytes(&bytes[1..]), None);
-        assert_eq!(details_from_bytes(&[]), Some((Vec::new(), 0)));
+        assert_eq!(details_from_bytes(&payload(64, &bytes)), Some((Vec::new(), 1)));
+        assert_eq!(details_from_bytes(&payload(64, &[])), Some((Vec::new(), 0)));
+        // A newer version tells more of each.
+        let longer = [bytes.as_slice(), &[7; 8], &bytes, &[8; 8]].concat();
+        assert_eq!(records(&payload(72, &longer)), Some(vec![detail; 2]));
+        for broken in [payload(64, &bytes[1..]), payload(63, &bytes[1..]), payload(0, &bytes), vec![64, 0]] {
+            assert_eq!(details_from_bytes(&broken), None);
+        }
     }
 
     #[test]

@@ -59,28 +59,6 @@ impl<R: Read> Window<R> {
         self.ahead.split_to(count.min(have)).freeze()
     }
 
-    /// Passes over at least one byte, up to the next `mark` or to the end;
-    /// how many bytes that were.
-    pub(super) fn skip_to(&mut self, mark: [u8; 4]) -> u64 {
-        let mut skipped = self.look(1).len().min(1);
-        self.skip(skipped);
-        let mut total = skipped as u64;
-        loop {
-            let ahead = self.look(mark.len());
-            if ahead.is_empty() {
-                return total;
-            }
-            let found = ahead.windows(mark.len()).position(|bytes| bytes == mark);
-            // A mark may begin in the last bytes that have arrived.
-            skipped = found.unwrap_or_else(|| ahead.len().saturating_sub(mark.len() - 1).max(1));
-            self.skip(skipped);
-            total += skipped as u64;
-            if found.is_some() {
-                return total;
-            }
-        }
-    }
-
     /// Passes over what is left, and counts up to `most` bytes of it.
     pub(super) fn rest(&mut self, most: u64) -> u64 {
         let mut total = 0;
@@ -107,8 +85,6 @@ mod tests {
 
     use super::*;
 
-    const MARK: [u8; 4] = *b"MARK";
-
     /// Gives one byte at a time, interrupted before each.
     struct Trickle<'a>(&'a [u8], bool);
 
@@ -122,32 +98,13 @@ mod tests {
         }
     }
 
-    #[track_caller]
-    fn check_skip(bytes: &[u8], skipped: u64) {
-        for whole in [true, false] {
-            let mut whole_source = bytes;
-            let mut trickle = Trickle(bytes, false);
-            let source: &mut dyn Read = if whole { &mut whole_source } else { &mut trickle };
-            let mut window = Window::new(source);
-            assert_eq!(window.skip_to(MARK), skipped);
-            assert_eq!(window.take(usize::MAX), bytes[usize::try_from(skipped).unwrap()..]);
-        }
-    }
-
     #[test]
-    fn the_next_mark_is_found_wherever_it_is() {
-        check_skip(b"", 0);
-        check_skip(b"a", 1);
-        check_skip(b"MARK", 4);
-        check_skip(b"MARKMARK!", 4);
-        check_skip(b"MAMARK", 2);
-        check_skip(b"xMAR", 4);
-        check_skip(b"abcdefghMARK!", 8);
-        for before in CHUNK - 6..CHUNK + 6 {
-            let mut bytes = vec![b'M'; before];
-            bytes.extend_from_slice(&MARK);
-            check_skip(&bytes, before as u64);
-        }
+    fn bytes_that_trickle_in_are_looked_at_taken_and_counted() {
+        let mut window = Window::new(Trickle(b"abcdefgh", false));
+        assert_eq!(window.look(3), b"abc");
+        window.skip(2);
+        assert_eq!(window.take(3), "cde");
+        assert_eq!((window.rest(2), window.rest(9)), (2, 1));
     }
 
     #[test]

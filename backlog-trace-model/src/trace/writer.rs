@@ -101,7 +101,7 @@ impl<M: Medium> Writer<M> {
         match event {
             Event::Details(details) => self.collect(details),
             Event::Started(session) => {
-                let json = self.json(session.as_ref())?;
+                let json = payload::session_json(session).map_err(|error| self.unfit(error))?;
                 self.put(Kind::Session, &json)?;
                 self.put(Kind::Session, &json)
             }

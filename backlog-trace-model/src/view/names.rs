@@ -111,6 +111,8 @@ mod tests {
             netns,
             start: 0,
             clock: Clock { unix_minus_monotonic: 0 },
+            zone: None,
+            asked: crate::event::Asked::default(),
             hooks: Vec::new(),
             sources: Vec::new(),
         }

@@ -12,8 +12,8 @@ use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::{Class, Reason};
 use backlog_trace_model::check::sources::SOURCES;
 use backlog_trace_model::event::{
-    Clock, Event, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons, Rung, Session,
-    Snapshot, SourceState, Totals, What,
+    Asked, Clock, Event, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons, Rung,
+    Session, Snapshot, SourceState, Totals, What,
 };
 use backlog_trace_model::listener::{Listener, Owner};
 
@@ -32,6 +32,8 @@ pub(crate) fn session() -> Session {
         netns: Some(NETNS),
         start: START,
         clock: Clock { unix_minus_monotonic: 1_795_168_800_000_000_000 - i64::try_from(START).unwrap() },
+        zone: None,
+        asked: Asked::default(),
         hooks: hooks.map(|hook| hook_state(hook, Some(Rung::Fentry), None)).to_vec(),
         sources: SOURCES.iter().map(|row| SourceState::whole(row.source)).collect(),
     }

@@ -1,13 +1,14 @@
 //! Runs an observation: from a source's events to its consumers, until it is
 //! over for whichever reason comes first.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backlog_trace_model::check::Hook;
-use backlog_trace_model::event::{Event, Rung, Session};
+use backlog_trace_model::event::{Asked, Event, Rung, Session};
 use backlog_trace_model::failure::{Exit, Failure, Result};
 use backlog_trace_model::listener::Filter;
 use backlog_trace_model::output::{Consumer, End, Pipeline};
@@ -47,6 +48,8 @@ pub(super) struct Observation<'a> {
     pub(super) selection: Selection,
     /// In intervals of this length, where one is given.
     pub(super) interval: Option<Duration>,
+    /// What whoever started it calls it.
+    pub(super) label: Option<String>,
     /// Standard output is for programs: what the command after `--` prints there
     /// goes to standard error.
     pub(super) output_is_data: bool,
@@ -62,7 +65,7 @@ pub(super) fn run(observation: Observation<'_>, consumers: Vec<&mut dyn Consumer
     // Of fewer, the library that catches signals would panic.
     resource_limits::descriptors(resource_limits::DESCRIPTORS_TO_OBSERVE)?;
     resource_limits::threads()?;
-    let Observation { arguments, selection, interval, output_is_data } = observation;
+    let Observation { arguments, selection, interval, label, output_is_data } = observation;
     let command = child::find(&arguments.command, std::env::var_os("PATH").as_deref())?;
     let settings = settings(arguments, interval)?;
     let named = selection.listeners.clone();
@@ -80,6 +83,7 @@ pub(super) fn run(observation: Observation<'_>, consumers: Vec<&mut dyn Consumer
         output_is_data,
         ready_file: arguments.ready_file.clone(),
         duration: arguments.duration,
+        asked: asked(arguments, label),
     };
     runtime.block_on(observe(start, signals, pipeline))
 }
@@ -92,6 +96,17 @@ struct Start {
     output_is_data: bool,
     ready_file: Option<PathBuf>,
     duration: Option<Duration>,
+    asked: Asked,
+}
+
+/// What a recording tells of how it came about.
+fn asked(arguments: &Observe, label: Option<String>) -> Asked {
+    let text = |argument: OsString| argument.to_string_lossy().into_owned();
+    Asked {
+        arguments: Asked::kept(std::env::args_os().skip(1).map(text)),
+        command: Asked::kept(arguments.command.iter().cloned().map(text)),
+        label,
+    }
 }
 
 /// Says which of the named listeners are not there; what cannot come is an error.
@@ -134,7 +149,7 @@ fn snapshot_every(interval: Option<Duration>) -> Duration {
 }
 
 async fn observe(start: Start, mut signals: Signals, pipeline: Pipeline<'_>) -> Result<Exit> {
-    let Start { settings, named, command, output_is_data, ready_file, duration } = start;
+    let Start { settings, named, command, output_is_data, ready_file, duration, asked } = start;
     let (stop, stopped) = oneshot::channel();
     let (Begun { events, go, look }, exit) = tokio::select! {
         // Where both are ready, what was attached is worth its final output.
@@ -154,7 +169,7 @@ async fn observe(start: Start, mut signals: Signals, pipeline: Pipeline<'_>) -> 
         hint("observing; press Ctrl-C to end");
     }
     let deadline = duration.map(|duration| Instant::now() + duration);
-    Run::new(stop, look, child, pipeline).until_over(events, signals, deadline).await?;
+    Run::new(stop, look, child, pipeline, asked).until_over(events, signals, deadline).await?;
     Ok(exit)
 }
 
@@ -191,6 +206,7 @@ struct Run<'a> {
     /// The signal that ended it.
     interrupt: Option<Interrupt>,
     pipeline: Pipeline<'a>,
+    asked: Asked,
     /// The observation has said all that it had to say.
     finished: bool,
     missing: Missing,
@@ -202,6 +218,7 @@ impl<'a> Run<'a> {
         look: Arc<Notify>,
         child: Option<Child>,
         pipeline: Pipeline<'a>,
+        asked: Asked,
     ) -> Self {
         Self {
             stop: Some(stop),
@@ -209,6 +226,7 @@ impl<'a> Run<'a> {
             child,
             interrupt: None,
             pipeline,
+            asked,
             finished: false,
             missing: Missing::default(),
         }
@@ -278,7 +296,13 @@ impl<'a> Run<'a> {
     fn take(&mut self, event: &Event) {
         self.missing.take(event);
         match event {
-            Event::Started(session) => say_what_is_missing(session),
+            Event::Started(session) => {
+                say_what_is_missing(session);
+                // The source does not know what was asked for.
+                let asked = std::mem::take(&mut self.asked);
+                let session = Session { asked, ..Session::clone(session) };
+                return self.pipeline.take(&Event::Started(Arc::new(session)));
+            }
             Event::Finished => self.finished = true,
             _ => {}
         }

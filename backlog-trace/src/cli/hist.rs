@@ -45,6 +45,7 @@ pub fn run(arguments: &Hist) -> Result<Exit> {
         arguments: &arguments.observe,
         selection,
         interval: arguments.interval,
+        label: None,
         output_is_data: arguments.observe.format == Format::Json,
     };
     drive::run(observation, vec![&mut printing])

@@ -43,6 +43,7 @@ pub fn run(arguments: &Live) -> Result<Exit> {
         arguments: &arguments.observe,
         selection,
         interval: None,
+        label: None,
         output_is_data: format == Format::Json,
     };
     drive::run(observation, vec![&mut Printing::new(view, printed)])

@@ -108,7 +108,7 @@ impl Consumer for Printing {
 
 #[cfg(test)]
 mod tests {
-    use backlog_trace_model::event::{Clock, Session};
+    use backlog_trace_model::event::{Asked, Clock, Session};
     use backlog_trace_model::failure::Exit;
     use backlog_trace_model::output::Pipeline;
     use backlog_trace_model::tally::Selection;
@@ -138,6 +138,8 @@ mod tests {
             netns: None,
             start: 0,
             clock: Clock { unix_minus_monotonic: 0 },
+            zone: None,
+            asked: Asked::default(),
             hooks: Vec::new(),
             sources: Vec::new(),
         };

@@ -34,9 +34,22 @@ pub struct Record {
     /// Replace the file where it exists.
     #[arg(long)]
     pub overwrite: bool,
+    /// A name for what is recorded, which the recording keeps, e.g. 'backlog 512'.
+    #[arg(long, value_name = "TEXT", value_parser = parse_label)]
+    pub label: Option<String>,
     /// What to observe.
     #[command(flatten)]
     pub observe: Observe,
+}
+
+/// Bytes of a label: one line of a report.
+const LONGEST_LABEL: usize = 200;
+
+fn parse_label(text: &str) -> std::result::Result<String, String> {
+    if text.len() <= LONGEST_LABEL {
+        return Ok(text.to_owned());
+    }
+    Err(format!("a label has at most {LONGEST_LABEL} bytes, and this one has {}", text.len()))
 }
 
 /// Runs it.
@@ -59,6 +72,7 @@ pub fn run(arguments: &Record) -> Result<Exit> {
         arguments: &arguments.observe,
         selection,
         interval: None,
+        label: arguments.label.clone(),
         output_is_data: to_output || format == Format::Json,
     };
     let observed = drive::run(observation, vec![&mut recording, &mut printing]);

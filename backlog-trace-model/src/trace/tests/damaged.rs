@@ -1,4 +1,5 @@
-//! Damage costs the frame that it hit, is told, and costs nothing else.
+//! Damage of a payload costs the frame that it hit, damage of a header what
+//! follows; both are told.
 
 use std::io::{self, Read};
 
@@ -26,32 +27,60 @@ fn writes() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_byte_flipped_costs_its_own_frame_and_no_other() {
+fn a_byte_flipped_in_a_payload_costs_its_own_frame_and_no_other() {
     let writes = writes();
-    let whole = joined(writes.clone());
-    let last = writes.len() - 1;
-    let mut start = 0;
-    for (hit, write) in writes.iter().enumerate() {
+    let (whole, last) = (joined(writes.clone()), writes.len() - 1);
+    let mut start = writes[0].len();
+    for (hit, write) in writes.iter().enumerate().skip(1) {
         let shown = expected(|at| at == hit);
-        for at in 0..write.len() {
+        for at in FRAME_HEADER..write.len() {
             for flip in [0x01, 0x80, 0xff] {
-                let mut bytes = whole.clone();
-                bytes[start + at] ^= flip;
-                let (now, damage) = replayed(&bytes);
+                let (now, damage) = replayed(&flipped(&whole, start + at, flip));
                 assert_eq!(now, shown, "byte {at} of write {hit}");
                 assert!(!damage.is_none() && !damage.sentences().is_empty());
-                assert_eq!(damage.damaged_bytes, write.len() as u64, "byte {at} of write {hit}");
-                assert_eq!(damage.header, hit == 0);
+                assert_eq!((damage.lost_frames, damage.unread_bytes), (1, 0));
                 assert_eq!(damage.unfinished, hit == last);
-                check_kind(&damage, hit, at >= FRAME_HEADER, last);
+                check_kind(&damage, hit, last);
             }
         }
         start += write.len();
     }
 }
 
+#[test]
+fn a_byte_flipped_in_a_header_ends_the_reading_there() {
+    let writes = writes();
+    let whole = joined(writes.clone());
+    let mut start = 0;
+    for (hit, write) in writes.iter().enumerate() {
+        for at in 0..write.len().min(FRAME_HEADER) {
+            for flip in [0x01, 0x80, 0xff] {
+                let bytes = flipped(&whole, start + at, flip);
+                if hit < 2 {
+                    // The file's header, or what says who observed.
+                    let failure = Reader::from_bytes(&bytes).err().expect("refused");
+                    assert_eq!(failure.exit, crate::failure::Exit::BadInput, "{failure}");
+                    continue;
+                }
+                let (now, damage) = replayed(&bytes);
+                assert_eq!(now, expected(|lost| lost >= hit), "byte {at} of write {hit}");
+                assert_eq!(damage.unread_bytes, (whole.len() - start) as u64);
+                assert!(damage.unfinished && damage.lost_frames == 0);
+                assert!(damage.sentences().join("; ").contains("the header of a frame is damaged"));
+            }
+        }
+        start += write.len();
+    }
+}
+
+fn flipped(whole: &[u8], at: usize, flip: u8) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    bytes[at] ^= flip;
+    bytes
+}
+
 #[track_caller]
-fn check_kind(damage: &Damage, hit: usize, in_payload: bool, last: usize) {
+fn check_kind(damage: &Damage, hit: usize, last: usize) {
     let by_kind = [damage.lost_listener_frames, damage.lost_detail_frames, damage.lost_snapshot_frames];
     let kinds = match hit {
         3 | 6 => [1, 0, 0],
@@ -59,10 +88,7 @@ fn check_kind(damage: &Damage, hit: usize, in_payload: bool, last: usize) {
         5 | 8 => [0, 0, 1],
         _ => [0; 3],
     };
-    // A frame whose header is damaged is known by the gap it leaves.
-    assert_eq!(by_kind, if in_payload { kinds } else { [0; 3] });
-    let counted = if hit == 0 || (hit == last && !in_payload) { 0 } else { 1 };
-    assert_eq!(damage.lost_frames, counted, "write {hit}");
+    assert_eq!(by_kind, kinds);
     let lost_details = [(4, 5), (7, 2)].into_iter().find(|(at, _)| *at == hit).map_or(0, |(_, count)| count);
     assert_eq!(damage.lost_details, (hit != last).then_some(lost_details));
     assert_eq!(damage.lost_snapshots, (hit != last).then_some(kinds[2]));
@@ -84,7 +110,7 @@ fn a_file_cut_at_any_byte_shows_every_whole_frame_before() {
             let (now, damage) = replayed(bytes);
             assert_eq!(now, expected(|lost| lost >= hit), "byte {at} of write {hit}");
             assert!(damage.unfinished);
-            assert_eq!((damage.cut_bytes, damage.damaged_bytes, damage.lost_frames), (at as u64, 0, 0));
+            assert_eq!((damage.cut_bytes, damage.unread_bytes, damage.lost_frames), (at as u64, 0, 0));
             assert_eq!(damage.lost_details, None, "nobody can know");
         }
         start += write.len();
@@ -98,7 +124,7 @@ fn a_frame_that_is_gone_leaves_a_gap() {
         writes.remove(gone);
         let (now, damage) = replayed(&joined(writes));
         assert_eq!(now, expected(|at| at == gone));
-        assert_eq!((damage.lost_frames, damage.damaged_bytes), (1, 0));
+        assert_eq!((damage.lost_frames, damage.unread_bytes), (1, 0));
     }
 }
 
@@ -114,16 +140,16 @@ fn a_frame_that_occurs_twice_counts_once() {
 }
 
 #[test]
-fn foreign_bytes_between_frames_are_passed_over() {
+fn foreign_bytes_between_frames_end_the_reading() {
     let forged = b"\xf7bt\x01".repeat(100);
-    for foreign in [&b"x"[..], &[0; 5000], &[0xf7; 77], &forged] {
-        for at in 1..=writes().len() - 1 {
+    for foreign in [&[0; 5000][..], &[0xf7; 77], &forged] {
+        for at in 3..=writes().len() - 1 {
             let mut writes = writes();
             writes.insert(at, foreign.to_vec());
-            // Right behind the header, where a damaged header would need it, too.
+            let unread: usize = writes[at..].iter().map(Vec::len).sum();
             let (now, damage) = replayed(&joined(writes));
-            assert_eq!(now, expected(|_| false));
-            assert_eq!((damage.damaged_bytes, damage.lost_frames), (foreign.len() as u64, 0));
+            assert_eq!(now, expected(|lost| lost >= at));
+            assert_eq!((damage.unread_bytes, damage.lost_frames), (unread as u64, 0));
         }
     }
 }
@@ -142,7 +168,7 @@ fn of_two_recordings_in_one_file_the_first_is_shown() {
     let first = joined(writes());
     let (now, damage) = replayed(&[first.as_slice(), first.as_slice()].concat());
     assert_eq!(now, expected(|_| false));
-    assert!(damage.trailing && !damage.unfinished);
+    assert!(!damage.unfinished);
     assert_eq!(damage.trailing_bytes, first.len() as u64);
 
     // The first one was cut. The numbers of the second one's frames start below
@@ -156,7 +182,7 @@ fn of_two_recordings_in_one_file_the_first_is_shown() {
         let cut = joined(writes().into_iter().take(kept));
         let (now, damage) = replayed(&[cut, second.clone()].concat());
         assert_eq!(now, expected(|at| at >= kept));
-        assert!(damage.trailing && damage.unfinished);
+        assert!(damage.trailing_bytes == second.len() as u64 && damage.unfinished);
         assert_eq!((damage.lost_frames, damage.repeated_frames), (0, 0));
     }
 }
@@ -171,7 +197,7 @@ fn frames_of_another_recording_are_left_out_and_told() {
         writes[at] = other[at].clone();
         let (now, damage) = replayed(&joined(writes));
         assert_eq!(now, expected(|lost| lost == at), "{at}");
-        assert_eq!((damage.foreign_frames, damage.lost_frames, damage.damaged_bytes), (1, 1, 0));
+        assert_eq!((damage.foreign_frames, damage.lost_frames, damage.unread_bytes), (1, 1, 0));
         let sentences = damage.sentences().join("; ");
         assert!(sentences.contains("1 frame is left out that belongs to another recording"), "{sentences}");
     }

@@ -74,7 +74,7 @@ fn a_disk_that_fills_up_at_any_byte_keeps_whole_frames_and_is_told_once() {
         assert_eq!(bytes.len(), if can_cut { whole.len() } else { limit });
         if whole.len() >= header + writes[1].len() {
             let (shown, damage) = replayed(&bytes);
-            assert!(damage.unfinished && damage.damaged_bytes == 0);
+            assert!(damage.unfinished && damage.unread_bytes == 0);
             check_counts(&shown, saved);
             let said = format!("{} snapshots and {} details", saved.snapshots, saved.details);
             assert!(failure.what.contains(&said), "{failure}");

@@ -93,7 +93,7 @@ fn a_length_beyond_the_bound_or_the_file_is_survived() {
         let bytes = [head.clone(), frame(4, 0, 2, b"ten bytes!", length)].concat();
         let (shown, damage) = replayed(&bytes);
         assert_eq!(shown.len(), 2);
-        assert_eq!((damage.damaged_bytes, damage.cut_bytes), (damaged, cut), "{length}");
+        assert_eq!((damage.unread_bytes, damage.cut_bytes), (damaged, cut), "{length}");
     }
 }
 

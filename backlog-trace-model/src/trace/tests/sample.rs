@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use backlog_trace_common::detail::{Detail, Outcome};
-use backlog_trace_common::reason::{Reason, TABLE};
+use backlog_trace_common::reason::{REASON_SLOTS, Reason, TABLE};
 use proptest::prelude::*;
 
 use crate::event::{
-    Clock, Event, Figure, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons, Rung,
-    Session, Snapshot, Source, SourceState, Totals, Unknown, What,
+    Asked, Clock, Event, Figure, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons,
+    Rung, Session, Snapshot, Source, SourceState, Totals, Unknown, What,
 };
 use crate::listener::{Listener, Owner};
 use crate::trace::format::RecordingId;
@@ -129,6 +129,8 @@ pub(in crate::trace) fn session() -> Session {
         netns: None,
         start: 1_000,
         clock: Clock { unix_minus_monotonic: 1_700_000_000_000_000_000 },
+        zone: None,
+        asked: Asked::default(),
         hooks: vec![HookState {
             hook: "syn".to_owned(),
             rung: Some(Rung::Fentry),
@@ -214,14 +216,20 @@ fn any_session() -> impl Strategy<Value = Session> {
         .prop_map(|(hook, rung, state, why)| HookState { hook, rung, state, why });
     let hooks = prop::collection::vec(hook, 0..4);
     let netns = prop::option::of(any::<u32>());
-    (hostile_text(), hostile_text(), hostile_text(), netns, any::<u64>(), any::<i64>(), hooks).prop_map(
-        |(version, host, kernel, netns, start, unix_minus_monotonic, hooks)| Session {
+    let list = || prop::collection::vec(hostile_text(), 0..3);
+    let asked = (list(), list(), prop::option::of(hostile_text()))
+        .prop_map(|(arguments, command, label)| Asked { arguments, command, label });
+    let names = (hostile_text(), hostile_text(), hostile_text(), prop::option::of(hostile_text()));
+    (names, netns, any::<u64>(), any::<i64>(), hooks, asked).prop_map(
+        |((version, host, kernel, zone), netns, start, unix_minus_monotonic, hooks, asked)| Session {
             version,
             host,
             kernel,
             netns,
             start,
             clock: Clock { unix_minus_monotonic },
+            zone,
+            asked,
             hooks,
             sources: sources(start % 2 == 1),
         },
@@ -275,6 +283,12 @@ fn any_detail() -> impl Strategy<Value = Occurrence> {
     })
 }
 
+/// Occurrences of the reasons that there are.
+fn known(mut counts: [u64; REASON_SLOTS]) -> Reasons {
+    counts.iter_mut().skip(TABLE.len()).for_each(|count| *count = 0);
+    Reasons(counts)
+}
+
 fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     let totals = (
         any::<[u64; 7]>(),
@@ -294,7 +308,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             accept_queue_max: sizes[0],
             syn_queue_max: sizes[1],
             limit: sizes[2],
-            reasons: Reasons(reasons),
+            reasons: known(reasons),
             accept_depth: depths[0],
             syn_depth: depths[1],
             accept_depth_at_accept: depths[2],
@@ -312,7 +326,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             netns,
             kernel,
             attributed,
-            unlisted: Reasons(unlisted),
+            unlisted: known(unlisted),
             unread: netns % 2 == 1,
         },
     );
