@@ -15,6 +15,5 @@ pub mod polled;
 pub mod probe;
 pub mod recording_file;
 pub mod resource_limits;
-pub mod selftest;
 pub mod source;
 pub mod step;

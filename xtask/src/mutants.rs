@@ -33,7 +33,7 @@ const TOOL: Room =
 
 const MODEL: Room = Room { package: "backlog-trace-model", place: "backlog-trace-model/src", ..TOOL };
 
-const ROOMS: [Room; 9] = [
+const ROOMS: [Room; 10] = [
     Room { name: "common", package: "backlog-trace-common", place: "backlog-trace-common/src", ..TOOL },
     Room { name: "check", place: "backlog-trace-model/src/check", ..MODEL },
     Room { name: "event", place: "backlog-trace-model/src/event", ..MODEL },
@@ -59,11 +59,30 @@ const ROOMS: [Room; 9] = [
         files: &["account", "details", "ledger", "pace", "reading", "share"],
         ..TOOL
     },
+    // What holds the tool against the kernel, and not what plays.
+    Room {
+        name: "selftest",
+        package: "backlog-trace-selftest",
+        place: "backlog-trace-selftest/src",
+        files: &[
+            "compare/built",
+            "compare/counts",
+            "compare/events",
+            "compare/mod",
+            "compare/polled",
+            "counters",
+            "movement",
+            "reason",
+            "seen",
+            "sight",
+        ],
+        ..TOOL
+    },
 ];
 
 /// Their names.
 const NAMES: [&str; ROOMS.len()] =
-    ["common", "check", "event", "listener", "tally", "trace", "view", "book", "polled"];
+    ["common", "check", "event", "listener", "tally", "trace", "view", "book", "polled", "selftest"];
 
 /// How long the tests of one mutant may take, in seconds: what loops for ever
 /// is noticed by that. Ten times what they take on two cores.
@@ -159,7 +178,7 @@ fn room_of(file: &str) -> Result<&'static Room> {
     let lies_in = |room: &&Room| Path::new(file).starts_with(room.place);
     ROOMS.iter().chain([&MODEL, &TOOL]).find(lies_in).with_context(|| {
         format!(
-            "{file} is not below the src of backlog-trace, backlog-trace-common or backlog-trace-model, whose tests judge mutants"
+            "{file} is not below the src of backlog-trace or of its -common, -model and -selftest, whose tests judge mutants"
         )
     })
 }
@@ -229,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_cargo_is_called_with() {
-        let [common, model, view, tool] = lines(&arguments(&[], &[])).try_into().unwrap();
+        let [common, model, view, tool, selftest] = lines(&arguments(&[], &[])).try_into().unwrap();
         let options = "--output=out --timeout=120 --jobs=1";
         let of_common = format!(
             "mutants --package=backlog-trace-common {options} --file=backlog-trace-common/src/** -- --lib"
@@ -238,6 +257,10 @@ mod tests {
         assert!(model.contains("/tally/** ") && !model.contains("/view/"), "{model}");
         assert!(tool.contains("/polled/account.rs ") && tool.ends_with(" -- --lib"), "{tool}");
         assert!(view.contains("/view/** -- --lib --test=golden"), "{view}");
+        assert!(
+            selftest.contains("--package=backlog-trace-selftest ") && !selftest.contains("scenarios"),
+            "{selftest}"
+        );
         let file = lines(&arguments(&[], &["backlog-trace-model/src/view/wrap.rs"]));
         assert!(
             file[0].contains("--file=backlog-trace-model/src/view/wrap.rs -- --lib --test=golden"),

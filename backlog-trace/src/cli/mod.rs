@@ -120,10 +120,17 @@ pub fn main(stdout: Stdout) -> ExitCode {
 
 /// A warning of ours is talk like any other; the rest is for who looks for a fault.
 fn log_line(to: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
-    if record.level() <= log::Level::Warn && record.target().starts_with("backlog_trace::") {
+    if is_talk(record.level(), record.target()) {
         return writeln!(to, "backlog-trace: {}", record.args());
     }
     writeln!(to, "[{} {} {}] {}", to.timestamp(), record.level(), record.target(), record.args())
+}
+
+/// Whether a line is a warning of one of this program's crates, the selftest's
+/// among them, and not of the kernel side or of somebody else's crate.
+fn is_talk(level: log::Level, target: &str) -> bool {
+    let of_crate = target.split("::").next().unwrap_or_default();
+    level <= log::Level::Warn && of_crate.starts_with("backlog_trace") && of_crate != "backlog_trace_ebpf"
 }
 
 fn failed(failure: &Failure) -> ExitCode {
@@ -172,5 +179,22 @@ fn run(cli: &Cli) -> Result<Exit> {
         Command::Listeners(arguments) => listeners::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Selftest(args) => selftest::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::Level;
+
+    use super::is_talk;
+
+    #[test]
+    fn warnings_of_this_programs_crates_are_talk() {
+        for target in ["backlog_trace::listener::book", "backlog_trace_selftest::requirements"] {
+            assert!(is_talk(Level::Warn, target) && !is_talk(Level::Info, target), "{target}");
+        }
+        for target in ["aya::programs", "backlog_trace_ebpf", "not_backlog_trace"] {
+            assert!(!is_talk(Level::Error, target), "{target}");
+        }
     }
 }

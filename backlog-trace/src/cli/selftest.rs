@@ -1,12 +1,13 @@
-//! `backlog-trace selftest`: arguments and nothing else.
+//! `backlog-trace selftest`: arguments and exit codes; the scenarios are a crate
+//! of their own, which knows this program by its JSON alone.
 
-use backlog_trace_model::event::Rung;
-use backlog_trace_model::failure::{Exit, Result};
+use backlog_trace_model::check::Rung;
+use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_selftest::{self as selftest, Kind, Settings};
 use clap::Args;
 
 use super::Format;
 use super::rung::rung;
-use crate::selftest::{self, Settings};
 
 /// Make each kind of loss in a private network namespace and confirm that it is seen and counted exactly.
 #[derive(Args, Clone, Debug)]
@@ -53,26 +54,43 @@ pub fn run(args: &Selftest) -> Result<Exit> {
         selftest::hold();
         return Ok(Exit::Success);
     }
-    let mut settings = Settings {
-        rung: args.rung.map(|rung| rung.name().to_owned()),
-        seed: args.seed,
-        counts_only: args.counts_only,
-        fresh: args.fresh,
-        ..Settings::default()
-    };
-    for program in &args.with {
-        settings.add_program(program)?;
-    }
+    let as_counted = play(args).map_err(told)?;
+    Ok(if as_counted { Exit::Success } else { Exit::SelftestFailed })
+}
+
+/// Whether what was played came out as the kernel counted.
+fn play(args: &Selftest) -> selftest::Result<bool> {
     let format = match args.format {
         Format::Text => selftest::Format::Text,
         Format::Json => selftest::Format::Json,
     };
     let out = &mut anstream::stdout();
+    let mut settings = Settings::default();
+    settings.rung = args.rung.map(|rung| rung.name().to_owned());
+    settings.seed = args.seed;
+    settings.counts_only = args.counts_only;
+    settings.fresh = args.fresh;
+    for program in &args.with {
+        settings.add_program(program)?;
+    }
     if args.list {
-        return selftest::list(format, out);
+        return selftest::list(format, out).map(|()| true);
     }
     match &args.play {
         Some(name) => selftest::play(name, &settings, format, out),
         None => selftest::run(&args.names, &settings, format, out),
     }
+}
+
+/// The same as the tool's own failure, with its exit code.
+fn told(failure: selftest::Failure) -> Failure {
+    let exit = match failure.kind {
+        Kind::Unexpected => Exit::Internal,
+        Kind::Usage => Exit::Usage,
+        Kind::NotPermitted => Exit::NotPermitted,
+        Kind::KernelUnable | Kind::ScenarioUnable => Exit::KernelUnable,
+        Kind::OutputFailed => Exit::OutputFailed,
+        Kind::NotStarted => Exit::CommandFailed,
+    };
+    Failure { exit, what: failure.what, advice: failure.advice }
 }

@@ -150,12 +150,22 @@ fn tally(command: &mut Command) -> Result<Count> {
     let output = command.stdin(Stdio::null()).output().context("a test program could not be started")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let mut count = summary(&said);
+    for line in skips(&String::from_utf8_lossy(&output.stderr)) {
+        eprintln!("           {line}");
+        count.skipped += 1;
+        count.passed = count.passed.saturating_sub(1);
+    }
     if !output.status.success() {
         eprintln!("{said}{}", String::from_utf8_lossy(&output.stderr));
         // One that died without a summary has failed all the same.
         count.failed = count.failed.max(1);
     }
     Ok(count)
+}
+
+/// What tests say that could not run, `skipped NAME: why`: libtest counts them as passed.
+fn skips(said: &str) -> impl Iterator<Item = &str> {
+    said.lines().filter(|line| line.starts_with("skipped "))
 }
 
 /// Adds up libtest's lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
@@ -189,5 +199,11 @@ mod tests {
                     test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
         assert_eq!(summary(said), Count { passed: 5, failed: 5, skipped: 0 });
         assert_eq!(summary("running 0 tests\n"), Count::default());
+    }
+
+    #[test]
+    fn a_test_that_could_not_run_says_so_in_a_line() {
+        let said = "warning: skipped it\nskipped tests::root: needs root\nskipped: without a name\n";
+        assert_eq!(skips(said).collect::<Vec<_>>(), ["skipped tests::root: needs root"]);
     }
 }
