@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-#[path = "../../fuzz/every_view.rs"]
+#[path = "../../backlog-trace/fuzz/every_view.rs"]
 mod every_view;
 
 /// How long changes are tried.
@@ -28,7 +28,7 @@ const EDGES: [&[u8]; 9] = [
 ];
 
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/recording");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backlog-trace/fuzz/corpus/recording");
     let mut seeds: Vec<_> = fs::read_dir(folder)
         .expect("a corpus")
         .map(|entry| entry.expect("an entry"))

@@ -64,7 +64,9 @@ pub(super) fn sources() -> Count {
     }
     if on_path("c++").is_some() {
         let mut check = cargo();
-        check.args(["check", "--quiet", "--manifest-path"]).arg(workspace::root().join("fuzz/Cargo.toml"));
+        check
+            .args(["check", "--quiet", "--manifest-path"])
+            .arg(workspace::root().join("backlog-trace/fuzz/Cargo.toml"));
         check.env("RUSTFLAGS", "--cfg fuzzing");
         count.check("the fuzz targets", step("check the fuzz targets", || quiet(&mut check)));
     } else {

@@ -61,7 +61,7 @@ fn writes(events: &[Event]) -> Vec<Vec<u8>> {
     writer.into_medium().0
 }
 
-/// As the target frames an odd input: see `fuzz/every_view.rs`.
+/// As the target frames an odd input: see `backlog-trace/fuzz/every_view.rs`.
 fn unframed(writes: &[Vec<u8>], decode: bool) -> Vec<u8> {
     let mut input = vec![1];
     for write in writes.iter().skip(1) {
@@ -86,7 +86,7 @@ fn unframed(writes: &[Vec<u8>], decode: bool) -> Vec<u8> {
 fn the_corpus_is_of_this_format() {
     let small: Vec<Vec<u8>> = sample::small().into_iter().map(|(write, _)| write).collect();
     let rich = writes(&rich());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/recording");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../backlog-trace/fuzz/corpus/recording");
     let mut total = 0;
     for (name, seed) in [
         ("seed-small-file", [vec![0], small.concat()].concat()),

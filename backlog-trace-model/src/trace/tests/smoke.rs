@@ -9,7 +9,7 @@ use crate::trace::Reader;
 use crate::trace::format::{FILE_HEADER, FRAME_HEADER, FrameHeader};
 use zerocopy::IntoBytes;
 
-/// As `fuzz/fuzz_targets/recording.rs`; how many events came.
+/// As `backlog-trace/fuzz/fuzz_targets/recording.rs`; how many events came.
 fn read(bytes: &[u8]) -> usize {
     let Ok(mut reader) = Reader::from_bytes(bytes) else { return 0 };
     let events = reader.by_ref().count();
