@@ -130,7 +130,8 @@ impl<'de, const N: usize> Visitor<'de> for Filled<N> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::counts::{NamespaceCounts, Totals};
+    use super::super::counts::NamespaceCounts;
+    use super::super::totals::Totals;
     use super::*;
 
     #[test]

@@ -3,13 +3,12 @@
 
 use std::ops::{Index, IndexMut};
 
-use backlog_trace_common::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS};
 use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::reason::{REASON_SLOTS, Reason, TABLE};
 use serde::{Deserialize, Serialize};
 
 use super::by_name;
-use super::unknown::Unknown;
+use super::totals::Totals;
 
 /// Occurrences per reason.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -47,58 +46,6 @@ impl IndexMut<Reason> for Reasons {
     fn index_mut(&mut self, reason: Reason) -> &mut u64 {
         &mut self.0[reason.index()]
     }
-}
-
-/// What was counted for one listener.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Totals {
-    /// SYNs handled.
-    pub syns: u64,
-    /// Handshakes finished.
-    pub established: u64,
-    /// Of those, by a cookie.
-    pub established_by_cookie: u64,
-    /// Connections handed out by accept().
-    pub accepted: u64,
-    /// Additions to `sk_drops` that the verdicts account for.
-    pub sk_drops: u64,
-    /// SYNs lost although a cookie was wanted.
-    pub cookies_wanted_lost: u64,
-    /// SYNs lost although a cookie was made.
-    pub cookies_made_lost: u64,
-    /// Longest accept queue seen.
-    pub accept_queue_max: u32,
-    /// Longest SYN queue seen.
-    pub syn_queue_max: u32,
-    /// The limit of both queues, as last seen.
-    pub limit: u32,
-    /// Occurrences per reason.
-    pub reasons: Reasons,
-    /// Accept queue length when a SYN arrived.
-    #[serde(with = "by_name::buckets")]
-    pub accept_depth: [u64; DEPTH_BUCKETS],
-    /// SYN queue length when a SYN arrived.
-    #[serde(with = "by_name::buckets")]
-    pub syn_depth: [u64; DEPTH_BUCKETS],
-    /// Accept queue length when a final ACK had been handled.
-    #[serde(with = "by_name::buckets")]
-    pub accept_depth_at_accept: [u64; DEPTH_BUCKETS],
-    /// Time from finished handshake to accept(), in microseconds.
-    #[serde(with = "by_name::buckets")]
-    pub accept_wait_us: [u64; WAIT_BUCKETS],
-    /// Accept queue length whenever it was polled: samples, and the only
-    /// lengths there are on [`super::Rung::Counters`].
-    #[serde(with = "by_name::buckets", skip_serializing_if = "is_empty")]
-    pub accept_depth_polled: [u64; DEPTH_BUCKETS],
-    /// Which of these are not known; what stands there is then not the figure.
-    #[serde(skip_serializing_if = "Unknown::is_empty")]
-    pub unknown: Unknown,
-}
-
-/// Whether nothing fell into any bucket.
-fn is_empty(buckets: &[u64; DEPTH_BUCKETS]) -> bool {
-    buckets.iter().all(|count| *count == 0)
 }
 
 /// One listener's share of a snapshot.

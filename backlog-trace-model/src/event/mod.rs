@@ -7,14 +7,16 @@ mod counts;
 mod occurrence;
 mod peer;
 mod session;
+mod totals;
 mod unknown;
 
 use std::sync::Arc;
 
-pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot, Totals};
+pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot};
 pub use occurrence::{Met, Occurrence, What};
 pub use peer::Peer;
 pub use session::{Asked, Clock, Session};
+pub use totals::Totals;
 pub use unknown::{Figure, Unknown};
 
 pub use crate::check::{HookState, Reach, Rung, Source, SourceState};

@@ -27,7 +27,7 @@ pub use attribution::{Attributed, Attribution, HELD_DETAILS};
 pub use audit::{NamespaceAudit, SocketDrops, audit_namespaces, audit_socket};
 pub use connections::{Belief, Bounds, Connections, Encounter, Knock, Recovered};
 pub use demand::{Cookies, Demand};
-pub use difference::{since, union};
+pub use difference::since;
 pub use endpoint::{Endpoint, Port};
 pub use plane::{CLOSED_KEPT, RESTING_TOLD};
 pub use reason_filter::ReasonFilter;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use backlog_trace_common::reason::Class;
 
-use super::{DetailCounts, NamespaceAudit, SocketDrops, audit_namespaces, audit_socket, since, union};
+use super::{DetailCounts, NamespaceAudit, SocketDrops, audit_namespaces, audit_socket, since};
 use crate::event::{ListenerCounts, NamespaceCounts, Snapshot, Totals};
 
 /// Namespaces that the report of an interval tells of though nothing moved there.
@@ -63,7 +63,7 @@ pub(super) struct Folded {
 impl Folded {
     fn add(&mut self, moved: &Moved) {
         self.listeners += 1;
-        self.totals = union(&self.totals, &moved.totals);
+        self.totals.add(&moved.totals);
         self.sk_drops = self.sk_drops.plus(moved.sk_drops);
     }
 }

@@ -278,7 +278,7 @@ fn add_rows(all: &mut ByKey, per_cpu: &PerCpuValues<CountsRow>) {
     for CountsRow(counts) in per_cpu.iter() {
         if counts.key != 0 {
             let (sums, slot) = all.entry(counts.key).or_default();
-            merge(sums, &totals(counts));
+            sums.add(&totals(counts));
             *slot = counts.netns_slot;
         }
     }
@@ -297,33 +297,13 @@ fn totals(counts: &Counts) -> Totals {
         accept_queue_max: counts.accept_queue_max.max(counts.accept_queue_max_at_accept),
         syn_queue_max: counts.syn_queue_max,
         limit: counts.limit,
-        unknown: backlog_trace_model::event::Unknown::default(),
         reasons: Reasons(counts.reasons),
         accept_depth: counts.accept_depth,
         syn_depth: counts.syn_depth,
         accept_depth_at_accept: counts.accept_depth_at_accept,
         accept_wait_us: counts.accept_wait_us,
-        accept_depth_polled: [0; _],
+        ..Totals::default()
     }
-}
-
-/// Adds the counts of another CPU, or of a second key of the same socket.
-pub(super) fn merge(into: &mut Totals, other: &Totals) {
-    into.syns += other.syns;
-    into.established += other.established;
-    into.established_by_cookie += other.established_by_cookie;
-    into.accepted += other.accepted;
-    into.sk_drops += other.sk_drops;
-    into.cookies_wanted_lost += other.cookies_wanted_lost;
-    into.cookies_made_lost += other.cookies_made_lost;
-    into.accept_queue_max = into.accept_queue_max.max(other.accept_queue_max);
-    into.syn_queue_max = into.syn_queue_max.max(other.syn_queue_max);
-    into.limit = into.limit.max(other.limit);
-    add_each(&mut into.reasons.0, &other.reasons.0);
-    add_each(&mut into.accept_depth, &other.accept_depth);
-    add_each(&mut into.syn_depth, &other.syn_depth);
-    add_each(&mut into.accept_depth_at_accept, &other.accept_depth_at_accept);
-    add_each(&mut into.accept_wait_us, &other.accept_wait_us);
 }
 
 fn add_each<const N: usize>(sums: &mut [u64; N], values: &[u64; N]) {

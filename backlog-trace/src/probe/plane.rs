@@ -182,7 +182,7 @@ impl Plane {
                 rows.extend(self.maps.rows_of(*key)?);
             }
             let mut totals = Totals::default();
-            rows.iter().for_each(|(_, row)| super::maps::merge(&mut totals, row));
+            rows.iter().for_each(|(_, row)| totals.add(row));
             let counts = self.queues.complete(id, &totals, &totals, &self.book);
             self.snapshots.fold(counts, &rows);
             self.queues.forget(id);

@@ -8,7 +8,7 @@ use backlog_trace_model::event::{Reasons, Totals};
 use backlog_trace_model::failure::Result;
 
 use super::folded::Folded;
-use super::maps::{Maps, NamespaceStart, merge};
+use super::maps::{Maps, NamespaceStart};
 use super::queues::Queues;
 
 /// What is attributed, by kernel counter, as the table of reasons says.
@@ -98,7 +98,7 @@ impl Reading {
             if let Some(namespace) = reading.namespaces.get_mut(&slot) {
                 add(&mut namespace.attributed, &attributed_to(&totals));
             }
-            merge(reading.listeners.entry(id).or_default(), &totals);
+            reading.listeners.entry(id).or_default().add(&totals);
         }
         Ok(reading)
     }
