@@ -9,6 +9,7 @@ use backlog_trace_model::failure::{Exit, Failure, Result};
 use super::extents::Extents;
 use super::refusal;
 use super::settings::Settings;
+use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::Facts;
@@ -104,6 +105,16 @@ impl Sizes {
 
 fn entries(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The kernel's types as aya wants them, from the bytes that were read already:
+/// the kernel gives 5 MB of them in pieces of 4 KiB.
+///
+/// # Errors
+/// `KernelUnable` where aya cannot read them.
+pub(super) fn types_for_aya(types: &Btf) -> Result<aya::Btf> {
+    aya::Btf::parse(types.blob(), aya::Endianness::default())
+        .map_err(|error| Failure::new(Exit::KernelUnable, format!("the kernel's types: {error}")))
 }
 
 /// Creates the maps and prepares the programs.

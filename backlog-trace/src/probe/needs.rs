@@ -3,7 +3,11 @@
 //! Said per program, asked before it is loaded: the verifier's own words about
 //! an argument or a member that a kernel lacks would help nobody.
 
+use backlog_trace_model::event::Rung;
+use backlog_trace_model::failure::Result;
+
 use super::extents::Extents;
+use super::programs::{PROGRAMS, Part};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
 
@@ -55,11 +59,32 @@ pub(super) fn lack(
     extents.hidden(needs.places).map(Lack::Place)
 }
 
+/// Where functions lie, as far as programs of these rungs ask for it.
+///
+/// Not read where none does: the kernel prints 200,000 symbols for a dozen of
+/// them, which takes it as long as verifying some of the programs.
+///
+/// # Errors
+/// Where it is asked for and /proc/kallsyms cannot be read.
+pub(super) fn extents(rungs: &[Rung], types: &Btf, layout: &Layout) -> Result<Extents> {
+    if want_places(rungs, types, layout) { Extents::find() } else { Ok(Extents::default()) }
+}
+
+/// Whether a hook that this kernel can have on one of these rungs has a program
+/// that must know where functions lie.
+fn want_places(rungs: &[Rung], types: &Btf, layout: &Layout) -> bool {
+    let anywhere = Extents::default();
+    let can = |part: &Part| lack(&part.needs, part.target, types, layout, &anywhere).is_none();
+    let hooks = PROGRAMS.iter().flat_map(|hook| rungs.iter().filter_map(|rung| hook.parts_on(*rung)));
+    hooks
+        .filter(|parts| parts.iter().all(|part| part.optional || can(part)))
+        .any(|parts| parts.iter().any(|part| !part.needs.places.is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::programs::{PROGRAMS, Part};
-    use backlog_trace_model::event::Rung;
+    use crate::probe::RUNGS;
 
     fn kernel(name: &str) -> (Btf, Layout) {
         let path = format!("{}/tests/data/btf/{name}.btf", env!("CARGO_MANIFEST_DIR"));
@@ -97,6 +122,18 @@ mod tests {
         }
         for name in ["6.12.107", "6.18.44", "7.2.13"] {
             check(name, &[]);
+        }
+    }
+
+    #[test]
+    fn symbols_are_read_where_a_program_that_may_stand_asks_for_them() {
+        let by_tracepoints = ["6.12.107", "6.18.44", "7.2.13"];
+        for name in ["5.10.223", "6.1.176", "6.12.107", "6.18.44", "7.2.13"] {
+            let (types, layout) = kernel(name);
+            let want = |rungs: &[Rung]| want_places(rungs, &types, &layout);
+            assert!(!want(&[Rung::Fentry]) && !want(&[Rung::Kprobe]) && !want(&[]), "{name}");
+            let asked = by_tracepoints.contains(&name);
+            assert_eq!((want(&[Rung::Tracepoint]), want(RUNGS)), (asked, asked), "{name}");
         }
     }
 

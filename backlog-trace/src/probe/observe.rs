@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use backlog_trace_model::check::Hook;
 use backlog_trace_model::check::sources::news_of;
 use backlog_trace_model::event::{Event, HookState, Rung, Session, SourceState};
-use backlog_trace_model::failure::{Exit, Failure, Result};
+use backlog_trace_model::failure::Result;
 use backlog_trace_model::listener::Listener;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::attach::Kernel;
-use super::extents::Extents;
 use super::ladder;
 use super::load::Sizes;
 use super::maps::Maps;
@@ -21,7 +20,7 @@ use super::plane::Plane;
 use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
-use super::{attach, baselines, forget, kernel_log, load, search};
+use super::{attach, baselines, forget, kernel_log, load, needs, search};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
@@ -83,10 +82,8 @@ impl Watch {
         let types = Btf::from_sys_fs()?;
         let layout = Layout::resolve(&types)?;
         layout.check_pairs()?;
-        let btf = aya::Btf::from_sys_fs()
-            .map_err(|error| Failure::new(Exit::KernelUnable, format!("the kernel's types: {error}")))?;
-
-        let extents = Extents::find()?;
+        let btf = load::types_for_aya(&types)?;
+        let extents = needs::extents(&rungs, &types, &layout)?;
 
         let mut book = Book::telling(steps.clone());
         let mut known = book.refresh();

@@ -13,7 +13,7 @@ use super::extents::Extents;
 use super::load::Sizes;
 use super::programs::{Kind, Part, Programs};
 use super::settings::Settings;
-use super::{attach, baselines, load, search};
+use super::{attach, baselines, load, needs, search};
 use crate::kernel::btf::{self, Btf};
 use crate::kernel::layout::Layout;
 use crate::kernel::possible_cpus::CpuList;
@@ -73,7 +73,7 @@ fn try_all(
     layout: &Layout,
     findings: &mut Vec<Finding>,
 ) -> Vec<Tried> {
-    let extents = match Extents::find() {
+    let extents = match needs::extents(rungs, types, layout) {
         Ok(extents) => extents,
         Err(failure) => return untried(rungs, &failure, Some(types)),
     };
@@ -82,12 +82,9 @@ fn try_all(
         Ok(ebpf) => ebpf,
         Err(failure) => return untried(rungs, &failure, Some(types)),
     };
-    let btf = match aya::Btf::from_sys_fs() {
+    let btf = match load::types_for_aya(types) {
         Ok(btf) => btf,
-        Err(error) => {
-            let failure = Failure::new(Exit::KernelUnable, format!("the kernel's types: {error}"));
-            return untried(rungs, &failure, Some(types));
-        }
+        Err(failure) => return untried(rungs, &failure, Some(types)),
     };
     let kernel = Kernel { btf: &btf, types, layout, extents: &extents, facts };
     let hooks = attach::attach_all(&mut ebpf, &kernel, rungs, true);

@@ -100,6 +100,11 @@ impl Btf {
         Ok(())
     }
 
+    /// The bytes that it was read from.
+    pub fn blob(&self) -> &[u8] {
+        &self.data
+    }
+
     /// Number of types, void not counted.
     pub fn type_count(&self) -> usize {
         self.starts.len()
