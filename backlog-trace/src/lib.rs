@@ -1,10 +1,11 @@
 //! backlog-trace: which listener lost a connection before accept(), at which
 //! step of the handshake, why, and what to change.
 //!
-//! Data flows one way: `probe` (kernel maps and ring buffer), `polled` (sockets
-//! and counters, without eBPF) and `trace` (recordings) produce
-//! [`event::Event`]s; `listener` names the sockets; `tally` adds up and audits;
-//! `view` prints. Only `probe` and `kernel` know aya.
+//! What touches the host is here: `probe` (kernel maps and ring buffer) and
+//! `polled` (sockets and counters, without eBPF) produce events, `listener` names
+//! the sockets, `cli` runs an observation and prints. What events mean, and what
+//! becomes of them, is in `backlog-trace-model`. Only `probe` and `kernel` know
+//! aya.
 
 pub mod cli;
 pub mod confine;

@@ -49,7 +49,7 @@ impl Rung {
 /// What became of one hook.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HookState {
-    /// The hook's name: `syn`, `ack`, `cookie`, `synack`, `accept`, `listen`, `close`.
+    /// The hook's name: see [`super::Hook::name`]. A newer version may know others.
     pub hook: String,
     /// The rung it is attached on; `None` where it is not attached.
     pub rung: Option<Rung>,

@@ -77,8 +77,7 @@ pub struct Session {
     pub asked: Asked,
     /// The hooks and what became of each.
     pub hooks: Vec<HookState>,
-    /// What other figures are read from and what became of each source; none
-    /// in recordings of versions before this was kept.
+    /// What other figures are read from and what became of each source.
     #[serde(default)]
     pub sources: Vec<SourceState>,
 }

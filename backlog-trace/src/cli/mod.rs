@@ -1,4 +1,7 @@
-//! The command line: one file per subcommand, arguments and `run()`, nothing else.
+//! The command line: one file per subcommand, with its arguments and its `run()`,
+//! and what those share: `drive` runs an observation for its consumers
+//! (`printing`, `recording`), `output` and `printed` are the standard streams,
+//! `interrupt` and `child` are what ends a run.
 
 mod begin;
 pub mod check;

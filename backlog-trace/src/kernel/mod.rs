@@ -1,4 +1,5 @@
-//! What this kernel is: BTF, layout, privileges, sysctls.
+//! What this kernel is: its types (BTF) and where their members lie, its symbols
+//! and processors, its release, and what it lets this user do.
 //!
 //! Everything the rest knows of the running kernel before anything is attached.
 //! Nothing here keys on a version number except the refusal of kernels that are
