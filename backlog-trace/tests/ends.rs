@@ -27,7 +27,7 @@ use tool::{Circumstances, tool};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What every text result ends with.
-const RESULT: &str = "kernel counters: ";
+const RESULT: &str = "kernel counters";
 
 struct Observation {
     child: Child,
