@@ -57,7 +57,7 @@ impl Qemu {
     /// QEMU without KVM, disk or network card; what it shows is the caller's choice.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["-cpu", "max", "-display", "none", "-no-reboot", "-nic", "none", "-no-user-config"]);
+        command.args(["-display", "none", "-no-reboot", "-nic", "none", "-no-user-config"]);
         command
     }
 }
