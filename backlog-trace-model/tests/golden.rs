@@ -101,7 +101,7 @@ fn days_and_zones_are_told() {
     for title in [
         "2026-11-20 19:00:00 to 19:00:05 Asia/Tokyo (+09:00) (5.0 s)",
         "2026-11-20 19:00:05 to 19:00:10 Asia/Tokyo (+09:00) (5.0 s)",
-        "whole run: 2026-11-20 19:00:00 to 19:00:10 Asia/Tokyo (+09:00) (10 s)",
+        "whole run: 2026-11-20 19:00:00 to 19:00:10 Asia/Tokyo (+09:00) (10 s), web1",
     ] {
         assert!(titles.lines().any(|line| line == title), "{titles}");
     }

@@ -229,7 +229,26 @@ fn a_histogram() {
     assert_eq!(nginx["sk_drops"]["kernel"], 319);
     assert_eq!(nginx["sk_drops"]["attributed"], 319);
     assert_eq!(hist["audit"][0]["kernel"]["ListenDrops"], 315);
-    assert_eq!(hist["details"]["seen"], 327);
+    assert_eq!(hist["details"]["seen"], 471);
+    let finding = &hist["findings"][0];
+    check(
+        finding,
+        &[
+            "kind",
+            "severity",
+            "certainty",
+            "listener.netns",
+            "listener.cookie",
+            "listener.address",
+            "listener.port",
+            "verdict",
+            "because",
+            "evidence.accepts_per_second",
+            "actions.0.do",
+        ],
+    );
+    assert_eq!(finding["kind"], "accepts_too_slowly");
+    assert_eq!(finding["evidence"]["lost_clients"], 90);
 }
 
 /// Each example of the document is what the views print.

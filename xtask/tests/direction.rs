@@ -140,14 +140,16 @@ const HOUSES: [House; 2] = [
         uses: &["backlog-trace-common"],
         rooms: &[
             ("escape", &[]),
+            ("quantity", &[]),
             ("failure", &["escape"]),
             ("check", &[]),
             ("listener", &[]),
             ("event", &["check", "listener"]),
             ("trace", &["event", "failure", "listener"]),
             ("tally", &["event", "failure", "listener"]),
-            ("output", &["event", "failure", "tally"]),
-            ("view", &["check", "escape", "event", "listener", "output", "tally"]),
+            ("findings", &["escape", "event", "listener", "quantity", "tally"]),
+            ("output", &["event", "failure", "findings", "tally"]),
+            ("view", &["check", "escape", "event", "findings", "listener", "output", "quantity", "tally"]),
         ],
     },
     House {

@@ -2,7 +2,7 @@
 //! outputs, and consumers take them.
 //!
 //! ```text
-//! Event ─► Pipeline: Reporter (Tally, Intervals) ─► Output ─► Consumer, Consumer, …
+//! Event ─► Pipeline: Reporter (Tally, Intervals, findings) ─► Output ─► Consumer, Consumer, …
 //! ```
 //!
 //! A replay goes the same way. Refuses to know what a consumer does with an
@@ -18,7 +18,8 @@ pub use pipeline::Pipeline;
 pub use reporter::Reporter;
 
 use crate::event::Session;
-use crate::tally::{Attributed, Report};
+use crate::findings::Judged;
+use crate::tally::Attributed;
 
 /// Something to show, to keep or to pass on.
 #[derive(Debug)]
@@ -37,14 +38,14 @@ pub enum Output<'a> {
         total: u64,
     },
     /// An interval ended, because its time was over or because somebody asked (SIGUSR1).
-    Interval(&'a Report),
+    Interval(&'a Judged),
     /// Somebody asked: the whole run so far.
-    SoFar(&'a Report),
+    SoFar(&'a Judged),
     /// The observation is over: always the last.
     Ended {
         /// The interval that was cut short, where the run is told in intervals.
-        rest: Option<&'a Report>,
+        rest: Option<&'a Judged>,
         /// The whole run.
-        whole: &'a Report,
+        whole: &'a Judged,
     },
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::Output;
 use super::intervals::Intervals;
 use crate::event::Event;
-use crate::tally::{Selection, Tally};
+use crate::findings::Judged;
+use crate::tally::{Report, Selection, Tally};
 
 /// The tally of a run, and what of it was told.
 #[derive(Debug)]
@@ -41,13 +42,13 @@ impl Reporter {
             Event::Snapshot(snapshot) => {
                 self.tell_missed(give);
                 if self.intervals.ends_at(snapshot.time) {
-                    give(&Output::Interval(&self.tally.cut()));
+                    give(&Output::Interval(&Judged::of(self.tally.cut())));
                 }
             }
             Event::Mark => {
                 self.was_asked = true;
-                give(&Output::Interval(&self.tally.cut()));
-                give(&Output::SoFar(&self.tally.whole()));
+                give(&Output::Interval(&Judged::of(self.tally.cut())));
+                give(&Output::SoFar(&Judged::of(self.tally.whole())));
             }
             Event::Started(_)
             | Event::Listener(_)
@@ -61,11 +62,9 @@ impl Reporter {
     /// are what a recording lacks, one sentence without a full stop each.
     pub fn end(mut self, gaps: &[String], give: &mut dyn FnMut(&Output<'_>)) {
         let in_intervals = self.intervals.are_wanted() || self.was_asked;
-        let mut rest = (in_intervals && self.tally.has_interval()).then(|| self.tally.cut());
-        let mut whole = self.tally.whole();
-        for report in rest.iter_mut().chain([&mut whole]) {
-            report.gaps = gaps.to_vec();
-        }
+        let judged = |report| Judged::of(Report { gaps: gaps.to_vec(), ..report });
+        let rest = (in_intervals && self.tally.has_interval()).then(|| judged(self.tally.cut()));
+        let whole = judged(self.tally.whole());
         give(&Output::Ended { rest: rest.as_ref(), whole: &whole });
     }
 

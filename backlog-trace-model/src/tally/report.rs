@@ -6,7 +6,7 @@ use backlog_trace_common::reason::{Class, Reason};
 
 use crate::event::{Figure, Session, SourceState, Totals};
 
-use super::{NamespaceAudit, Recoveries, Series, SocketDrops, Who};
+use super::{NamespaceAudit, Need, Recoveries, Series, Signs, SocketDrops, Who};
 
 /// What was observed between two instants.
 #[derive(Clone, Debug)]
@@ -49,8 +49,22 @@ pub struct ListenerReport {
     pub connections: ConnectionCounts,
     /// Its `sk_drops`.
     pub sk_drops: SocketDrops,
-    /// Losses per second since the observation began; only in a final report.
-    pub series: Option<Series>,
+    /// What only a report of the whole run tells, of a listener that details told of.
+    pub history: Option<History>,
+}
+
+/// What details told of one listener since the observation began.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Losses per second.
+    pub series: Series,
+    /// Signs of who its clients are.
+    pub signs: Signs,
+    /// What would have kept its accept queue from refusing anybody; `None` where it
+    /// refused nobody, or where that cannot be told.
+    pub need: Option<Need>,
+    /// When it was seen last that connections were accepted (`CLOCK_MONOTONIC`, ns).
+    pub accepted_at: Option<u64>,
 }
 
 /// Connections, from details.

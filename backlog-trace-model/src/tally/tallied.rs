@@ -3,15 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use backlog_trace_common::counter::Counter;
 use backlog_trace_common::detail::Outcome;
-use backlog_trace_common::reason::{Class, Stage};
+use backlog_trace_common::reason::{Class, Reason, Stage};
 
-use crate::event::{Event, Met, Session, SourceState, What};
+use crate::event::{Event, Met, Session, Snapshot, SourceState, What};
 
 use super::plane::{Moved, Plane, Stretch};
 use super::{
-    Attributed, Attribution, ConnectionCounts, Connections, Encounter, Endpoint, Knock, ListenerReport,
-    Report, Selection, Series, Who,
+    Arrival, Attributed, Attribution, ConnectionCounts, Connections, Encounter, Endpoint, History, Knock,
+    ListenerReport, Report, Selection, Series, Signs, WhatIf, Who,
 };
 
 /// How long after the start a client can be met for the first time although it
@@ -41,6 +42,16 @@ struct Account {
     whole: ConnectionCounts,
     interval: ConnectionCounts,
     series: Series,
+    signs: Signs,
+    what_if: WhatIf,
+    accepts: Accepts,
+}
+
+/// How many connections were accepted, and when that was seen to grow.
+#[derive(Default, Clone, Copy, Debug)]
+struct Accepts {
+    count: u64,
+    grew_at: Option<u64>,
 }
 
 impl Tally {
@@ -60,6 +71,7 @@ impl Tally {
             Event::Details(arrived) => self.attribution.place(arrived, &mut details),
             Event::Snapshot(snapshot) => {
                 self.attribution.release(&mut details);
+                self.look(snapshot);
                 for id in self.plane.take(snapshot) {
                     self.fold(id);
                 }
@@ -142,6 +154,28 @@ impl Tally {
             && self.selection.wants_listener(&item.who)
     }
 
+    /// Of a listener that details told of before.
+    fn known_account(&mut self, id: u32, change: impl FnOnce(&mut Account)) {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            change(account);
+        }
+    }
+
+    /// How the queues of those stand now that details told of.
+    fn look(&mut self, snapshot: &Snapshot) {
+        for counts in &snapshot.listeners {
+            let Some(account) = self.accounts.get_mut(&counts.id) else { continue };
+            if counts.totals.accepted > account.accepts.count {
+                account.accepts = Accepts { count: counts.totals.accepted, grew_at: Some(snapshot.time) };
+            }
+            if let Some([_, waiting]) = counts.waiting
+                && account.what_if.has_refused()
+            {
+                account.what_if.see(snapshot.time, u64::from(waiting), Arrival::None);
+            }
+        }
+    }
+
     /// What an occurrence tells of a connection. What lets a client in may be a
     /// listener that the filters hide: the process that succeeds the one asked for.
     fn follow(&mut self, item: &Attributed) {
@@ -149,24 +183,52 @@ impl Tally {
         let (id, at, time) = (listener.id, Endpoint::of(listener), item.occurrence.time);
         let knock = item.occurrence.peer.map(|peer| Knock { listener: id, at, peer, time });
         match item.occurrence.what {
-            What::Met(met) if met.reason.row().class == Class::Loss && self.selects(item) => {
-                self.count_loss(id, time, met.packets());
-                if let Some(knock) = knock {
-                    self.count_lost(&knock, listener.lost_before);
-                    if dropped_in_silence(met) {
-                        self.count_belief(&knock, met.payload > 0);
-                    }
+            What::Met(met) if self.selects(item) => {
+                self.account(id).signs.note(met, item.occurrence.peer);
+                if met.reason.row().class == Class::Loss {
+                    self.count_loss(id, time, met.packets());
+                    self.follow_loss(item, met, knock.as_ref(), listener.lost_before);
                 }
             }
             What::Met(_) => {}
             What::Established => {
-                if let Some(recovered) = knock.and_then(|knock| self.connections.established(&knock)) {
+                let recovered = knock.and_then(|knock| self.connections.established(&knock));
+                if let Some(recovered) = recovered {
                     let us = recovered.took / 1000;
                     self.count(recovered.refused_by, |counts| counts.recovered.add(us));
                 }
+                // One that another listener refused is this one's first.
+                let at_last = recovered.is_some_and(|recovered| recovered.refused_by == id);
+                self.see(item, if at_last { Arrival::FinishedAtLast } else { Arrival::Finished });
             }
-            What::Opened => self.connections.closed(id, at, false),
-            What::Closed => self.connections.closed(id, at, true),
+            What::Opened => {
+                self.connections.closed(id, at, false);
+                self.known_account(id, |account| account.what_if.open());
+            }
+            What::Closed => {
+                self.connections.closed(id, at, true);
+                self.known_account(id, |account| account.what_if.close());
+            }
+        }
+    }
+
+    fn follow_loss(&mut self, item: &Attributed, met: Met, knock: Option<&Knock>, lost_before: bool) {
+        let Some(knock) = knock else { return };
+        let encounter = self.count_lost(knock, lost_before);
+        if dropped_in_silence(met) {
+            self.count_belief(knock, met.payload > 0);
+        }
+        let is_refused = encounter == Encounter::First && is_overflow(met.reason);
+        self.see(item, if is_refused { Arrival::Refused } else { Arrival::None });
+    }
+
+    /// What an occurrence tells of the accept queue of a listener that refused somebody.
+    fn see(&mut self, item: &Attributed, arrival: Arrival) {
+        let Some(id) = item.who.known().map(|listener| listener.id) else { return };
+        let refuses = |account: &Account| account.what_if.has_refused();
+        if arrival == Arrival::Refused || self.accounts.get(&id).is_some_and(refuses) {
+            let length = u64::from(item.occurrence.accept_queue);
+            self.account(id).what_if.see(item.occurrence.time, length, arrival);
         }
     }
 
@@ -182,7 +244,7 @@ impl Tally {
         self.account(listener).series.add(second, packets);
     }
 
-    fn count_lost(&mut self, knock: &Knock, lost_before: bool) {
+    fn count_lost(&mut self, knock: &Knock, lost_before: bool) -> Encounter {
         let (encounter, forgotten) = self.connections.lost(knock);
         if encounter == Encounter::First {
             let start = self.session.as_ref().map_or(0, |session| session.start);
@@ -195,6 +257,7 @@ impl Tally {
         if let Some(forgotten) = forgotten {
             self.count(forgotten, |counts| counts.not_followed += 1);
         }
+        encounter
     }
 
     fn count_belief(&mut self, knock: &Knock, carried_data: bool) {
@@ -260,6 +323,18 @@ impl Tally {
         self.complete(who, moved, Some(&self.folded), stretch)
     }
 
+    fn history(&self, account: &Account) -> History {
+        // Of some reasons alone, it cannot be told who came.
+        let can_tell = self.selection.reasons.is_all();
+        let need = || account.what_if.need(self.plane.time());
+        History {
+            series: account.series.clone(),
+            signs: account.signs.clone(),
+            need: if can_tell { need() } else { None },
+            accepted_at: account.accepts.grew_at,
+        }
+    }
+
     fn complete(
         &self,
         who: Who,
@@ -278,15 +353,20 @@ impl Tally {
         } else {
             Some(totals.limit)
         };
-        let (connections, series) = match (account, stretch) {
+        let (connections, history) = match (account, stretch) {
             (None, _) => (ConnectionCounts::default(), None),
             (Some(account), Stretch::Interval) => (account.interval.clone(), None),
-            (Some(account), Stretch::Whole) => (account.whole.clone(), Some(account.series.clone())),
+            (Some(account), Stretch::Whole) => (account.whole.clone(), Some(self.history(account))),
         };
-        let report = ListenerReport { who, totals, limit, waiting, connections, sk_drops, series };
+        let report = ListenerReport { who, totals, limit, waiting, connections, sk_drops, history };
         let is_asked_for = self.selection.reasons.is_all() || report.totals.reasons.iter().next().is_some();
         (is_asked_for && !report.is_empty()).then_some(report)
     }
+}
+
+/// Whether the packet was refused because the accept queue was over its limit.
+fn is_overflow(reason: Reason) -> bool {
+    reason.row().class == Class::Loss && reason.row().counters.contains(&Counter::ListenOverflows)
 }
 
 /// Whether the client had its SYN+ACK, and was not told that its answer is lost.

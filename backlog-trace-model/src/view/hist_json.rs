@@ -5,14 +5,15 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::event::{Figure, HookState};
+use crate::findings::Judged;
 use crate::listener::{Cap, binding};
 use crate::output::Output;
 use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection};
 
 use super::View;
 use super::json::{
-    AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, SourcePart,
-    VERSION, hooks, rows,
+    AuditPart, ConnectionsPart, DetailsPart, FindingPart, HostPart, ListenerPart, Packets, SocketDropsPart,
+    SourcePart, VERSION, hooks, rows,
 };
 use super::units::{rfc3339, seconds};
 use crate::escape::write_json_line;
@@ -34,6 +35,7 @@ struct HistogramLine<'a> {
     recording: Option<&'a str>,
     host: Option<HostPart<'a>>,
     listeners: Vec<ListenerLine<'a>>,
+    findings: Vec<FindingPart<'a>>,
     audit: Vec<AuditPart>,
     hooks: &'a [HookState],
     sources: Vec<SourcePart<'a>>,
@@ -120,7 +122,8 @@ impl<W: Write> HistJson<W> {
         self
     }
 
-    fn print(&mut self, report: &Report) -> io::Result<()> {
+    fn print(&mut self, judged: &Judged) -> io::Result<()> {
+        let report = &judged.report;
         let line = HistogramLine {
             v: VERSION,
             r#type: "histogram",
@@ -134,6 +137,7 @@ impl<W: Write> HistJson<W> {
             recording: self.recording.as_deref(),
             host: report.session.as_deref().map(HostPart::of),
             listeners: report.listeners.iter().map(|listener| self.listener(listener, report)).collect(),
+            findings: FindingPart::of(&judged.findings),
             audit: report.audit.iter().map(AuditPart::from).collect(),
             hooks: hooks(report.session.as_deref()),
             sources: SourcePart::of(&report.sources),
@@ -181,9 +185,9 @@ impl<W: Write> HistJson<W> {
 impl<W: Write> View for HistJson<W> {
     fn take(&mut self, output: &Output<'_>) -> io::Result<()> {
         match output {
-            Output::Interval(report) => self.print(report),
+            Output::Interval(judged) => self.print(judged),
             Output::Ended { rest, whole } => {
-                rest.iter().chain([whole]).try_for_each(|report| self.print(report))
+                rest.iter().chain([whole]).try_for_each(|judged| self.print(judged))
             }
             Output::Began(_) | Output::Occurred(_) | Output::Missed { .. } | Output::SoFar(_) => Ok(()),
         }

@@ -6,16 +6,22 @@ use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::reason::Class;
 
 use crate::event::{Figure, Totals};
+use crate::findings::{Judged, Severity};
 use crate::output::Output;
 use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series};
 
 use super::bars::{Bars, fold, sparkline};
 use super::names::Namespaces;
 use super::paint::{FAINT, HEADING, class, painted};
-use super::words::{self, counted, midway};
+use super::verdict::{self, Length};
+use super::words::{self, midway};
 use super::wrap::{fitted, shortened};
 use super::{Screen, View, audit_text, names, units};
 use crate::escape::Sanitized;
+use crate::quantity::{counted, span};
+
+/// Listeners whose histograms are shown unless all are asked for.
+const DETAILED: usize = 2;
 
 /// Columns of the sparkline's line that are not sparkline.
 const BESIDE_SPARKLINE: usize = 56;
@@ -30,6 +36,8 @@ pub struct HistText<W> {
     recording: Option<String>,
     /// Filters hide listeners.
     is_selective: bool,
+    /// Histograms of every listener are asked for.
+    shows_all: bool,
     /// An interval was printed: the last report is told apart from those.
     in_intervals: bool,
 }
@@ -37,7 +45,15 @@ pub struct HistText<W> {
 impl<W: Write> HistText<W> {
     /// Prints to `out` what is selected.
     pub fn new(out: W, screen: Screen, selection: &Selection) -> Self {
-        Self { out, screen, recording: None, is_selective: !selection.is_all(), in_intervals: false }
+        let is_selective = !selection.is_all();
+        Self { out, screen, recording: None, is_selective, shows_all: false, in_intervals: false }
+    }
+
+    /// With everything that is known of every listener.
+    #[must_use]
+    pub const fn of_all(mut self, shows_all: bool) -> Self {
+        self.shows_all = shows_all;
+        self
     }
 
     /// Names the recording that is replayed, if one is.
@@ -47,21 +63,23 @@ impl<W: Write> HistText<W> {
         self
     }
 
-    fn print(&mut self, report: &Report) -> io::Result<()> {
-        self.print_line(&painted(HEADING, &self.title(report)))?;
-        let namespaces = Namespaces::of(report);
-        for listener in &report.listeners {
-            for line in self.listener(listener, report, &namespaces) {
-                self.print_line(&line)?;
-            }
+    fn print(&mut self, judged: &Judged) -> io::Result<()> {
+        let report = &judged.report;
+        let title = painted(HEADING, &self.title(report));
+        let mut answer = verdict::lines(judged, self.screen.columns, self.length(report));
+        if report.listeners.is_empty() && self.is_selective {
+            answer = vec![painted(HEADING, "no listener that the filters let through saw a connection")];
         }
-        if report.listeners.is_empty() {
-            let among = if self.is_selective { " that the filters let through" } else { "" };
-            self.print_line(&format!("no listener{among} saw a connection"))?;
-        }
-        for line in audit_text::lines(report, self.screen.columns) {
-            self.print_line(&line)?;
-        }
+        answer.extend(audit_text::lines(report, self.screen.columns));
+        let details = self.details(judged);
+        // On a terminal, what stays in view is what comes last.
+        let lines = if self.screen.columns.is_some() {
+            details.into_iter().chain([title]).chain(answer).collect::<Vec<_>>()
+        } else {
+            let gap = (!details.is_empty()).then(String::new);
+            [title].into_iter().chain(answer).chain(gap).chain(details).collect()
+        };
+        lines.iter().try_for_each(|line| self.print_line(line))?;
         if !report.is_final {
             writeln!(self.out)?;
             self.in_intervals = true;
@@ -69,7 +87,36 @@ impl<W: Write> HistText<W> {
         Ok(())
     }
 
+    fn length(&self, report: &Report) -> Length {
+        match (self.shows_all, report.is_final) {
+            (true, _) => Length::Whole,
+            (false, true) => Length::Screen,
+            (false, false) => Length::Table,
+        }
+    }
+
+    /// Histograms and reasons: of the worst few, or of all where that was asked for.
+    fn details(&self, judged: &Judged) -> Vec<String> {
+        let report = &judged.report;
+        let namespaces = Namespaces::of(report);
+        let of =
+            |at: usize| report.listeners.get(at).map(|listener| self.listener(listener, report, &namespaces));
+        let most = if report.is_final { DETAILED } else { 0 };
+        let mut lines: Vec<String> = if self.shows_all || self.is_selective {
+            (0..report.listeners.len()).filter_map(of).flatten().collect()
+        } else {
+            judged.with(Severity::Loss).take(most).filter_map(of).flatten().collect()
+        };
+        if !lines.is_empty() && self.screen.columns.is_some() {
+            lines.push(String::new());
+        }
+        lines
+    }
+
     fn print_line(&mut self, line: &str) -> io::Result<()> {
+        if line.is_empty() {
+            return writeln!(self.out);
+        }
         self.out.write_all(fitted(line, self.screen.columns).as_bytes())
     }
 
@@ -77,13 +124,14 @@ impl<W: Write> HistText<W> {
     fn title(&self, report: &Report) -> String {
         let [from, to] = [report.from, report.to].map(|time| report.unix_ns(time));
         let stretch = units::stretch(from, to, &self.screen.zone);
-        let stretch = format!("{stretch} ({})", units::span(report.to.saturating_sub(report.from) / 1000));
+        let stretch = format!("{stretch} ({})", span(report.to.saturating_sub(report.from) / 1000));
+        let session = report.session.as_deref();
+        let host = || session.map_or_else(String::new, |session| format!(", {}", Sanitized(&session.host)));
         match (report.is_final, &self.recording) {
-            (true, Some(name)) => {
-                format!("{}: {}{stretch}", Sanitized(name), names::origin(report.session.as_deref()))
-            }
-            (true, None) if self.in_intervals => format!("whole run: {stretch}"),
-            _ => stretch,
+            (true, Some(name)) => format!("{}: {}{stretch}", Sanitized(name), names::origin(session)),
+            (true, None) if self.in_intervals => format!("whole run: {stretch}{}", host()),
+            (true, None) => format!("{stretch}{}", host()),
+            (false, _) => stretch,
         }
     }
 
@@ -113,7 +161,7 @@ impl<W: Write> HistText<W> {
             depth_label(bucket, totals.syn_depth.len(), Some(totals.syn_queue_max))
         }));
         lines.extend(self.histogram("time from handshake to accept()", &totals.accept_wait_us, wait_label));
-        lines.extend(report.series.as_ref().and_then(|series| self.losses_per_second(series, of)));
+        lines.extend(report.history.as_ref().and_then(|history| self.losses_per_second(&history.series, of)));
         lines.extend(audit_text::socket(report.sk_drops).map(|text| format!("  {text}")));
         lines
     }
@@ -184,9 +232,9 @@ impl<W: Write> HistText<W> {
 impl<W: Write> View for HistText<W> {
     fn take(&mut self, output: &Output<'_>) -> io::Result<()> {
         match output {
-            Output::Interval(report) => self.print(report),
+            Output::Interval(judged) => self.print(judged),
             Output::Ended { rest, whole } => {
-                rest.iter().chain([whole]).try_for_each(|report| self.print(report))
+                rest.iter().chain([whole]).try_for_each(|judged| self.print(judged))
             }
             Output::Began(_) | Output::Occurred(_) | Output::Missed { .. } | Output::SoFar(_) => Ok(()),
         }
@@ -234,7 +282,7 @@ fn losses(report: &ListenerReport, of: &Report) -> String {
             } else {
                 String::new()
             };
-            let median = units::span(median);
+            let median = span(median);
             format!("; {} retried and got in, after {median} (median){not_back}", recovered.count())
         }
         None if *lost > 0 && of.is_final => "; none got in later".to_owned(),
@@ -346,5 +394,5 @@ fn depth_label(bucket: usize, buckets: usize, most: Option<u32>) -> String {
 
 fn wait_label(bucket: usize) -> String {
     let from = if bucket == 0 { 0 } else { 1u64 << bucket.min(63) };
-    format!("{:>7} -> {}", units::span(from), units::span(2u64 << bucket.min(62)))
+    format!("{:>7} -> {}", span(from), span(2u64 << bucket.min(62)))
 }

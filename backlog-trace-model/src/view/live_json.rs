@@ -6,12 +6,14 @@ use backlog_trace_common::reason::Class;
 use serde::Serialize;
 
 use crate::event::{HookState, Met, Occurrence, Session, What};
+use crate::findings::Judged;
 use crate::output::Output;
-use crate::tally::{Attributed, Report, Selection};
+use crate::tally::{Attributed, Selection};
 
 use super::View;
 use super::json::{
-    AuditPart, DetailsPart, HostPart, ListenerPart, Packets, PeerPart, SourcePart, VERSION, hooks, sum,
+    AuditPart, DetailsPart, FindingPart, HostPart, ListenerPart, Packets, PeerPart, SourcePart, VERSION,
+    hooks, sum,
 };
 use super::units::{rfc3339, seconds};
 use crate::escape::write_json_line;
@@ -72,6 +74,7 @@ struct SummaryLine<'a> {
     listeners_with_loss: u64,
     packets: Packets,
     connections: SummaryConnections,
+    findings: Vec<FindingPart<'a>>,
     audit: Vec<AuditPart>,
     hooks: &'a [HookState],
     sources: Vec<SourcePart<'a>>,
@@ -115,8 +118,8 @@ impl<W: Write> LiveJson<W> {
         }
     }
 
-    fn print_summary(&mut self, report: &Report) -> io::Result<()> {
-        write_json_line(&mut self.out, &summary(report, &self.selection))
+    fn print_summary(&mut self, judged: &Judged) -> io::Result<()> {
+        write_json_line(&mut self.out, &summary(judged, &self.selection))
     }
 }
 
@@ -137,7 +140,7 @@ impl<W: Write> View for LiveJson<W> {
                 )
             }
             Output::Interval(_) => Ok(()),
-            Output::SoFar(report) | Output::Ended { whole: report, .. } => self.print_summary(report),
+            Output::SoFar(judged) | Output::Ended { whole: judged, .. } => self.print_summary(judged),
         }
     }
 
@@ -195,7 +198,8 @@ const fn syn_queue(occurrence: &Occurrence) -> QueuePart {
     QueuePart { length: occurrence.syn_queue, limit: Some(occurrence.limit) }
 }
 
-fn summary<'a>(report: &'a Report, selection: &Selection) -> SummaryLine<'a> {
+fn summary<'a>(judged: &'a Judged, selection: &Selection) -> SummaryLine<'a> {
+    let report = &judged.report;
     let connections = report.listeners.iter().map(|listener| &listener.connections);
     let seen = !report.is_polled();
     SummaryLine {
@@ -215,6 +219,7 @@ fn summary<'a>(report: &'a Report, selection: &Selection) -> SummaryLine<'a> {
             recovered: seen.then(|| connections.clone().map(|counts| counts.recovered.count()).sum()),
             not_followed: seen.then(|| connections.map(|counts| counts.not_followed).sum()),
         },
+        findings: FindingPart::of(&judged.findings),
         audit: report.audit.iter().map(AuditPart::from).collect(),
         hooks: hooks(report.session.as_deref()),
         sources: SourcePart::of(&report.sources),

@@ -6,16 +6,18 @@ use anstyle::Style;
 use backlog_trace_common::reason::Class;
 
 use crate::event::{Met, Occurrence, Session, What};
+use crate::findings::Judged;
 use crate::output::Output;
 use crate::tally::{Attributed, ListenerReport, Report};
 
 use super::bars::fold;
 use super::grid::{Column, Grid};
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
-use super::words::{self, counted};
+use super::words;
 use super::wrap::fitted;
 use super::{Screen, View, audit_text, names, units};
 use crate::escape::Sanitized;
+use crate::quantity::{counted, span};
 
 /// Columns that a row on one line takes, with all six digits of the second's
 /// fraction. On a narrower terminal the fraction is left out, and a row takes
@@ -199,7 +201,8 @@ impl<W: Write> LiveText<W> {
         self.print_line(&painted(HEADING, &title))
     }
 
-    fn print_summary(&mut self, report: &Report) -> io::Result<()> {
+    fn print_summary(&mut self, judged: &Judged) -> io::Result<()> {
+        let report = &judged.report;
         self.print_day(report.unix_ns(report.to))?;
         self.print_line(&fold(&summary(report), "; ", self.screen.columns))?;
         audit_text::lines(report, self.screen.columns).iter().try_for_each(|line| self.print_line(line))
@@ -228,7 +231,7 @@ impl<W: Write> View for LiveText<W> {
             Output::Occurred(item) => self.print(item),
             Output::Missed { time, count, .. } => self.print_missed(*time, *count),
             Output::Interval(_) => Ok(()),
-            Output::SoFar(report) | Output::Ended { whole: report, .. } => self.print_summary(report),
+            Output::SoFar(judged) | Output::Ended { whole: judged, .. } => self.print_summary(judged),
         }
     }
 
@@ -285,7 +288,7 @@ fn summary(report: &Report) -> Vec<String> {
         }
     }
     if let Some(first) = parts.first_mut() {
-        first.insert_str(0, &format!("in {}: ", units::span(report.to.saturating_sub(report.from) / 1000)));
+        first.insert_str(0, &format!("in {}: ", span(report.to.saturating_sub(report.from) / 1000)));
     }
     parts
 }

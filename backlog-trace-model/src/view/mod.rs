@@ -5,6 +5,7 @@
 //! kernel, anything that decides; names from the traced host are untrusted
 //! and leave only escaped.
 
+mod advise;
 mod audit_text;
 mod bars;
 pub mod check;
@@ -19,6 +20,7 @@ mod names;
 mod paint;
 mod sources_text;
 mod units;
+mod verdict;
 mod words;
 mod wrap;
 
@@ -28,6 +30,7 @@ use jiff::tz::TimeZone;
 
 use crate::output::Output;
 
+pub use advise::{AdviseJson, AdviseText};
 pub use hist_json::HistJson;
 pub use hist_text::HistText;
 pub use live_json::LiveJson;

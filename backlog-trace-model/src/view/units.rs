@@ -65,23 +65,6 @@ fn zone_name(at: &Zoned) -> String {
     }
 }
 
-/// A stretch of time for a person, with two or three digits: `850 us`, `1.0 s`, `2.5 min`.
-pub(super) fn span(us: u64) -> String {
-    let (unit, name) = match us {
-        0..1_000 => return format!("{us} us"),
-        1_000..1_000_000 => (1_000, "ms"),
-        1_000_000..60_000_000 => (1_000_000, "s"),
-        60_000_000..3_600_000_000 => (60_000_000, "min"),
-        _ => (3_600_000_000, "h"),
-    };
-    let tenths = us.saturating_mul(10) / unit;
-    if tenths >= 100 {
-        format!("{} {name}", tenths / 10)
-    } else {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
-    }
-}
-
 /// Seconds between two stamps in ns, to the microsecond.
 pub(super) fn seconds(from: u64, to: u64) -> f64 {
     Duration::from_micros(to.saturating_sub(from) / 1000).as_secs_f64()
@@ -90,26 +73,6 @@ pub(super) fn seconds(from: u64, to: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_span(us: u64, expected: &str) {
-        assert_eq!(span(us), expected);
-    }
-
-    #[test]
-    fn spans() {
-        check_span(0, "0 us");
-        check_span(999, "999 us");
-        check_span(1_000, "1.0 ms");
-        check_span(1_024, "1.0 ms");
-        check_span(16_383, "16 ms");
-        check_span(999_999, "999 ms");
-        check_span(1_030_000, "1.0 s");
-        check_span(59_999_999, "59 s");
-        check_span(150_000_000, "2.5 min");
-        check_span(7_200_000_000, "2.0 h");
-        check_span(u64::MAX, "512409557 h");
-    }
 
     #[test]
     fn instants() {

@@ -8,11 +8,6 @@ use backlog_trace_common::detail::{Cause, Outcome};
 use crate::event::Met;
 use crate::listener::{Cap, binding};
 
-/// `1 packet`, `2 packets`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// `its final ACK was dropped` or the like; `None` where there is nothing to say.
 pub(super) const fn outcome(met: Met) -> Option<&'static str> {
     match (met.outcome, met.cause) {

@@ -144,6 +144,11 @@ pub(crate) fn overload() -> Vec<Event> {
             details.push(happened(us, What::Established, peer(client)));
         }
     }
+    // And 18 others a second get in, from the first refusal on.
+    for number in 0..144u16 {
+        let us = 1_060_000 + u64::from(number) * 55_500;
+        details.push(happened(us, What::Established, peer(1000 + number)));
+    }
     details.sort_by_key(|detail| detail.time);
 
     let mut events = vec![

@@ -16,7 +16,8 @@ use super::printing::Printing;
 
 const EXAMPLES: &str = "\
 Examples:
-  backlog-trace hist                                until Ctrl-C, then every listener's histogram
+  backlog-trace hist                                until Ctrl-C, then what is wrong, with the worst's histograms
+  backlog-trace hist --all                          and those of every listener
   backlog-trace hist --duration 10s --port 8080
   backlog-trace hist --interval 5s                  one every five seconds, and one of the whole run
   backlog-trace hist --format json -- ./load-test   what the load test lost, as JSON (docs/json.md)
@@ -29,6 +30,9 @@ pub struct Hist {
     /// Print a histogram of each stretch of this length too, e.g. 5s.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub interval: Option<Duration>,
+    /// Print the histograms of every listener, not only of the worst.
+    #[arg(long)]
+    pub all: bool,
     /// What to observe.
     #[command(flatten)]
     pub observe: Observe,
@@ -40,7 +44,7 @@ pub struct Hist {
 /// Nothing can be attached, or an output cannot be written.
 pub fn run(arguments: &Hist) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
-    let mut printing = printing(arguments.observe.format, &selection, Printed::output());
+    let mut printing = printing(arguments.observe.format, &selection, arguments.all, Printed::output());
     let observation = Observation {
         arguments: &arguments.observe,
         selection,
@@ -52,10 +56,10 @@ pub fn run(arguments: &Hist) -> Result<Exit> {
 }
 
 /// The histogram of an observation.
-pub(super) fn printing(format: Format, selection: &Selection, printed: Printed) -> Printing {
+pub(super) fn printing(format: Format, selection: &Selection, all: bool, printed: Printed) -> Printing {
     let out = printed.writer();
     let view: Box<dyn View> = match format {
-        Format::Text => Box::new(HistText::new(out, output::screen(), selection)),
+        Format::Text => Box::new(HistText::new(out, output::screen(), selection).of_all(all)),
         Format::Json => Box::new(HistJson::new(out, selection.clone())),
     };
     Printing::new(view, printed)

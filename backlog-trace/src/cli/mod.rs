@@ -1,8 +1,9 @@
 //! The command line: one file per subcommand, with its arguments and its `run()`,
 //! and what those share: `drive` runs an observation for its consumers
-//! (`printing`, `recording`), `output` and `printed` are the standard streams,
+//! (`printing`, `recording`), `replay` reads recordings, `output` and `printed` are the standard streams,
 //! `interrupt` and `child` are what ends a run.
 
+pub mod advise;
 mod begin;
 pub mod check;
 mod child;
@@ -22,6 +23,7 @@ mod printing;
 mod ready;
 pub mod record;
 mod recording;
+mod replay;
 pub mod report;
 mod rung;
 pub mod selftest;
@@ -50,8 +52,10 @@ struct Cli {
 enum Command {
     /// Print one line per loss as it happens.
     Live(live::Live),
-    /// Print what each listener lost, at the end or each interval: reasons, queue depths, waits.
+    /// Print which listeners lost connections and why, at the end or each interval; histograms of the worst.
     Hist(hist::Hist),
+    /// Say what is wrong and what to change, after observing for a while or from a recording.
+    Advise(advise::Advise),
     /// Write an observation into a file.
     Record(record::Record),
     /// Print recordings as `hist` or `live` would have.
@@ -177,6 +181,7 @@ fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Command::Live(arguments) => live::run(arguments),
         Command::Hist(arguments) => hist::run(arguments),
+        Command::Advise(arguments) => advise::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::Listeners(arguments) => listeners::run(arguments),

@@ -1,0 +1,58 @@
+//! The acquittal: no listener lost anything.
+
+use backlog_trace_common::bucket::bounds;
+use backlog_trace_common::reason::Class;
+
+use super::{Action, Certainty, Fact, Finding, Kind};
+use crate::event::Figure;
+use crate::quantity::span;
+use crate::tally::{ListenerReport, Report};
+
+pub(super) fn look(report: &Report) -> Option<Finding> {
+    let is_clean = |listener: &ListenerReport| {
+        listener.packets(Class::Loss) == 0
+            && listener.sk_drops.kernel.unwrap_or(0) == listener.sk_drops.explained
+    };
+    let balances =
+        report.audit.iter().all(|audit| audit.balances() && audit.unlisted.iter().next().is_none());
+    if !report.is_final || !report.listeners.iter().all(is_clean) || !balances {
+        return None;
+    }
+    let longest = report.listeners.iter().filter_map(|listener| listener.known(Figure::AcceptQueueMax)).max();
+    let wait = report.listeners.iter().filter_map(longest_wait).max();
+    let queue =
+        longest.map_or_else(String::new, |longest| format!("; the longest accept queue was {longest}"));
+    let waited =
+        wait.map_or_else(String::new, |us| format!(", the longest wait for accept() below {}", span(us)));
+    let because = match report.listeners_seen() {
+        0 => "no listener saw a connection".to_owned(),
+        1 => format!("1 listener saw connections, and refused none{queue}{waited}"),
+        seen => format!("{seen} listeners saw connections, and refused none{queue}{waited}"),
+    };
+    let facts = [
+        Some(Fact::count("listeners", report.listeners_seen())),
+        longest.map(|longest| Fact::count("longest_queue", longest)),
+        wait.map(|us| Fact::count("longest_wait_us_below", us)),
+    ];
+    let advice = Action::only(
+        "look before this host: whether SYNs arrive at all (tcpdump), the firewall, conntrack (conntrack -S), the load balancer; or after accept(), in the application",
+    );
+    let certainty =
+        if report.is_polled() || report.details.missed > 0 { Certainty::Likely } else { Certainty::Certain };
+    Some(Finding {
+        kind: Kind::NobodyRefused,
+        certainty,
+        at: None,
+        who: None,
+        because,
+        facts: facts.into_iter().flatten().collect(),
+        actions: vec![advice],
+    })
+}
+
+/// The upper bound of the longest wait for accept(), in microseconds.
+fn longest_wait(listener: &ListenerReport) -> Option<u64> {
+    let waits = &listener.totals.accept_wait_us;
+    let bucket = waits.iter().enumerate().rev().find(|(_, count)| **count > 0)?.0;
+    Some(u64::from(bounds(bucket, waits.len()).1).saturating_add(1))
+}
