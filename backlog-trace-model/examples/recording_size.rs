@@ -79,9 +79,8 @@ fn second(number: u64) -> Event {
         time,
         listeners,
         namespaces,
-        retired: Vec::new(),
         details_seen: number * 93,
-        details_missed: 0,
+        ..Snapshot::default()
     }))
 }
 

@@ -205,6 +205,7 @@ fn a_histogram() {
             "listeners.0.sk_drops.attributed",
             "listeners.0.sk_drops.explained",
             "audit.0.netns",
+            "sysctls.0.netns",
             "hooks.0.hook",
             "hooks.0.rung",
             "hooks.0.state",
@@ -249,6 +250,10 @@ fn a_histogram() {
     );
     assert_eq!(finding["kind"], "accepts_too_slowly");
     assert_eq!(finding["evidence"]["lost_clients"], 90);
+    let sysctls = serde_json::json!({"net.core.somaxconn": 4096, "net.ipv4.tcp_max_syn_backlog": 1024,
+        "net.ipv4.tcp_syncookies": 1, "net.ipv4.tcp_abort_on_overflow": 0, "net.ipv4.tcp_synack_retries": 5,
+        "net.ipv4.tcp_fastopen": 1});
+    assert_eq!(hist["sysctls"][0]["values"], sysctls, "what is unknown is not there");
 }
 
 /// Each example of the document is what the views print.

@@ -24,7 +24,7 @@ pub enum Source {
     Namespaces,
     /// The kernel's counters of a namespace.
     Netstat,
-    /// `net.core.somaxconn` of a namespace.
+    /// `net.core.somaxconn` of a namespace, and the sysctls beside it.
     Somaxconn,
     /// Every process in /proc.
     Processes,
@@ -110,8 +110,8 @@ pub const SOURCES: [Row; 10] = [
     Row {
         source: Source::Somaxconn,
         name: "somaxconn",
-        what: "the cap on backlogs (/proc/sys/net/core/somaxconn)",
-        feeds: &["somaxconn", "accept_queue.limited_by"],
+        what: "the cap on backlogs and the sysctls beside it (/proc/sys/net/core/somaxconn)",
+        feeds: &["somaxconn", "accept_queue.limited_by", "sysctls"],
         lost: "who limits a queue, the application or somaxconn, is not known",
         advice: "mount proc on /proc without subset=pid",
     },

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by_name;
 use super::totals::Totals;
+use crate::listener::Sysctls;
 
 /// Occurrences per reason.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -118,6 +119,16 @@ impl NamespaceCounts {
     }
 }
 
+/// The sysctls of one namespace, as they were read last.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NamespaceSysctls {
+    /// The namespace's inode number.
+    pub netns: u32,
+    /// Their values; those that are not in it are unknown.
+    pub values: Sysctls,
+}
+
 /// The counts plane at one instant: what has changed since the last snapshot.
 /// Its counts are absolute all the same, since the observation began; a
 /// listener or a namespace that is not in it stands where it stood.
@@ -130,6 +141,9 @@ pub struct Snapshot {
     pub listeners: Vec<ListenerCounts>,
     /// Every namespace whose counters, or what was attributed of them, moved.
     pub namespaces: Vec<NamespaceCounts>,
+    /// Every namespace whose sysctls were read for the first time, or changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<NamespaceSysctls>,
     /// Listeners that have closed and of which nothing comes any more, by
     /// number: their last counts are in this snapshot or an earlier one.
     pub retired: Vec<u32>,

@@ -12,7 +12,7 @@ mod unknown;
 
 use std::sync::Arc;
 
-pub use counts::{ListenerCounts, NamespaceCounts, Reasons, Snapshot};
+pub use counts::{ListenerCounts, NamespaceCounts, NamespaceSysctls, Reasons, Snapshot};
 pub use occurrence::{Met, Occurrence, What};
 pub use peer::Peer;
 pub use session::{Asked, Clock, Session};

@@ -8,6 +8,7 @@ mod entry;
 mod filter;
 mod ports;
 mod standing;
+mod sysctls;
 
 pub use cap::{Cap, binding};
 pub use cgroup_pattern::CgroupPattern;
@@ -15,3 +16,4 @@ pub use entry::{Listener, Owner};
 pub use filter::Filter;
 pub use ports::{Ports, SERVICES};
 pub use standing::{Standing, SynQueue};
+pub use sysctls::Sysctls;

@@ -1,10 +1,12 @@
 //! What a view prints: plain data for one stretch of an observation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use backlog_trace_common::reason::{Class, Reason};
 
 use crate::event::{Figure, Session, SourceState, Totals};
+use crate::listener::Sysctls;
 
 use super::{NamespaceAudit, Need, Recoveries, Series, Signs, SocketDrops, Who};
 
@@ -29,6 +31,9 @@ pub struct Report {
     pub listeners: Vec<ListenerReport>,
     /// Every namespace, whatever is selected.
     pub audit: Vec<NamespaceAudit>,
+    /// The sysctls of each namespace by its inode number, as they were read last;
+    /// none of one that could not be entered.
+    pub sysctls: Arc<BTreeMap<u32, Sysctls>>,
     /// The details plane.
     pub details: DetailCounts,
 }

@@ -1,6 +1,6 @@
 //! The state that events build up, and the reports that can be read from it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use backlog_trace_common::counter::Counter;
@@ -8,6 +8,7 @@ use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::{Class, Reason, Stage};
 
 use crate::event::{Event, Met, Session, Snapshot, SourceState, What};
+use crate::listener::Sysctls;
 
 use super::plane::{Moved, Plane, Stretch};
 use super::{
@@ -25,6 +26,8 @@ pub struct Tally {
     selection: Selection,
     session: Option<Arc<Session>>,
     sources: Arc<Vec<SourceState>>,
+    /// By the namespace's inode number: the next one that has it replaces them.
+    sysctls: Arc<BTreeMap<u32, Sysctls>>,
     attribution: Attribution,
     connections: Connections,
     accounts: HashMap<u32, Account>,
@@ -72,6 +75,8 @@ impl Tally {
             Event::Snapshot(snapshot) => {
                 self.attribution.release(&mut details);
                 self.look(snapshot);
+                let sysctls = snapshot.sysctls.iter().map(|of| (of.netns, of.values));
+                Arc::make_mut(&mut self.sysctls).extend(sysctls);
                 for id in self.plane.take(snapshot) {
                     self.fold(id);
                 }
@@ -293,6 +298,7 @@ impl Tally {
             to: self.plane.time(),
             listeners,
             audit: self.plane.audit(stretch),
+            sysctls: Arc::clone(&self.sysctls),
             details: self.plane.details(stretch),
         }
     }

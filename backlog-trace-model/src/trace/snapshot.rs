@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
 use super::population::Population;
-use crate::event::{ListenerCounts, NamespaceCounts, Snapshot};
+use crate::event::{ListenerCounts, NamespaceCounts, NamespaceSysctls, Snapshot};
 
 /// Most listeners and most namespaces of one part: with every number of them
 /// at its 20 digits, a part still fits into a frame.
@@ -32,14 +32,16 @@ pub(super) struct PartRef<'a> {
     details_missed: u64,
     listeners: &'a [ListenerCounts],
     namespaces: &'a [NamespaceCounts],
+    #[serde(skip_serializing_if = "<[NamespaceSysctls]>::is_empty")]
+    sysctls: &'a [NamespaceSysctls],
     retired: &'a [u32],
 }
 
 /// The parts of a snapshot; `None` where it would take more than [`MAX_PARTS`].
 pub(super) fn parts(snapshot: &Snapshot) -> Option<Vec<PartRef<'_>>> {
     // Named one by one, so that a field added to the snapshot cannot be forgotten here.
-    let Snapshot { time, listeners, namespaces, retired, details_seen, details_missed } = snapshot;
-    let longest = listeners.len().max(namespaces.len()).max(retired.len());
+    let Snapshot { time, listeners, namespaces, sysctls, retired, details_seen, details_missed } = snapshot;
+    let longest = listeners.len().max(namespaces.len()).max(sysctls.len()).max(retired.len());
     let count = longest.div_ceil(PART).max(1);
     let part = |part| PartRef {
         time: *time,
@@ -49,6 +51,7 @@ pub(super) fn parts(snapshot: &Snapshot) -> Option<Vec<PartRef<'_>>> {
         details_missed: *details_missed,
         listeners: listeners.chunks(PART).nth(part).unwrap_or_default(),
         namespaces: namespaces.chunks(PART).nth(part).unwrap_or_default(),
+        sysctls: sysctls.chunks(PART).nth(part).unwrap_or_default(),
         retired: retired.chunks(PART).nth(part).unwrap_or_default(),
     };
     (count <= MAX_PARTS).then(|| (0..count).map(part).collect())
@@ -65,6 +68,7 @@ pub(super) struct Part {
     details_missed: u64,
     listeners: AtMostPart<ListenerCounts>,
     namespaces: AtMostPart<NamespaceCounts>,
+    sysctls: AtMostPart<NamespaceSysctls>,
     retired: AtMostPart<u32>,
 }
 
@@ -114,10 +118,12 @@ impl Assembly {
         part.namespaces
             .0
             .retain(|counts| population.is_within(counts.netns) && self.namespaces.insert(counts.netns));
+        part.sysctls.0.retain(|sysctls| population.is_within(sysctls.netns));
         snapshot.details_seen = part.details_seen;
         snapshot.details_missed = part.details_missed;
         snapshot.listeners.extend(part.listeners.0);
         snapshot.namespaces.extend(part.namespaces.0);
+        snapshot.sysctls.extend(part.sysctls.0);
         snapshot.retired.extend(part.retired.0);
         if !part.more {
             snapshot.retired.iter().for_each(|id| population.retire(*id));
@@ -182,6 +188,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for AtMostPart<T> {
 mod tests {
     use super::*;
     use crate::event::{Figure, Reasons, Totals, Unknown};
+    use crate::listener::Sysctls;
     use crate::trace::format::MAX_PAYLOAD;
     use crate::trace::limits::MOST_UNNAMED;
 
@@ -196,7 +203,15 @@ mod tests {
             })
             .collect();
         let retired = Vec::new();
-        Snapshot { time: 5, listeners, namespaces, retired, details_seen: 6, details_missed: 7 }
+        Snapshot {
+            time: 5,
+            listeners,
+            namespaces,
+            retired,
+            details_seen: 6,
+            details_missed: 7,
+            ..Snapshot::default()
+        }
     }
 
     fn read(part: &PartRef<'_>) -> Part {
@@ -284,10 +299,12 @@ mod tests {
             unlisted: Reasons([u64::MAX; _]),
             unread: true,
         };
+        let sysctls = NamespaceSysctls { netns: u32::MAX, values: Sysctls::by_name(|_| Some(u32::MAX)) };
         let part = Snapshot {
             time: u64::MAX,
             listeners: vec![one; PART],
             namespaces: vec![namespace; PART],
+            sysctls: vec![sysctls; PART],
             retired: vec![u32::MAX; PART],
             details_seen: u64::MAX,
             details_missed: u64::MAX,

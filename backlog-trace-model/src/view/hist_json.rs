@@ -13,7 +13,7 @@ use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection};
 use super::View;
 use super::json::{
     AuditPart, ConnectionsPart, DetailsPart, FindingPart, HostPart, ListenerPart, Packets, SocketDropsPart,
-    SourcePart, VERSION, hooks, rows,
+    SourcePart, SysctlsPart, VERSION, hooks, rows,
 };
 use super::units::{rfc3339, seconds};
 use crate::escape::write_json_line;
@@ -37,6 +37,8 @@ struct HistogramLine<'a> {
     listeners: Vec<ListenerLine<'a>>,
     findings: Vec<FindingPart<'a>>,
     audit: Vec<AuditPart>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sysctls: Vec<SysctlsPart>,
     hooks: &'a [HookState],
     sources: Vec<SourcePart<'a>>,
     details: DetailsPart,
@@ -139,6 +141,7 @@ impl<W: Write> HistJson<W> {
             listeners: report.listeners.iter().map(|listener| self.listener(listener, report)).collect(),
             findings: FindingPart::of(&judged.findings),
             audit: report.audit.iter().map(AuditPart::from).collect(),
+            sysctls: SysctlsPart::of(report),
             hooks: hooks(report.session.as_deref()),
             sources: SourcePart::of(&report.sources),
             details: report.details.into(),

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::event::{HookState, Peer, Reach, Reasons, Session, Source, SourceState};
 use crate::findings::{Action, Certainty, Fact, Finding, Kind, Severity};
-use crate::listener::Owner;
+use crate::listener::{Owner, Sysctls};
 use crate::tally::{
     ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Report, Selection, SocketDrops, Who,
 };
@@ -272,6 +272,22 @@ impl From<&NamespaceAudit> for AuditPart {
             unaccounted: audit.unaccounted.map(Counters),
             unlisted: (!occurred.is_empty()).then_some(Packets(occurred)),
         }
+    }
+}
+
+/// The sysctls of one namespace; those that are unknown are not there.
+#[derive(Serialize)]
+pub(super) struct SysctlsPart {
+    netns: u32,
+    values: Sysctls,
+}
+
+impl SysctlsPart {
+    /// Those of every namespace, in the report of a whole run: they say how it
+    /// was set up, and a host with thousands would repeat them each second.
+    pub(super) fn of(report: &Report) -> Vec<Self> {
+        let of_run = report.sysctls.iter().filter(|_| report.is_final);
+        of_run.map(|(netns, values)| Self { netns: *netns, values: *values }).collect()
     }
 }
 

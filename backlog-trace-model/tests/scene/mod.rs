@@ -12,10 +12,10 @@ use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::{Class, Reason};
 use backlog_trace_model::check::sources::SOURCES;
 use backlog_trace_model::event::{
-    Asked, Clock, Event, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons, Rung,
-    Session, Snapshot, SourceState, Totals, What,
+    Asked, Clock, Event, HookState, ListenerCounts, Met, NamespaceCounts, NamespaceSysctls, Occurrence, Peer,
+    Reasons, Rung, Session, Snapshot, SourceState, Totals, What,
 };
-use backlog_trace_model::listener::{Listener, Owner};
+use backlog_trace_model::listener::{Listener, Owner, Sysctls};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 /// The observation begins at 2026-11-20T10:00:00Z, 1000 s after the host was started.
@@ -231,10 +231,24 @@ fn counts(now: u64, second: u64, seen: &[Occurrence]) -> Snapshot {
             ListenerCounts { id: 1, totals: prometheus, sk_drops: Some(0), ..ListenerCounts::default() },
         ],
         namespaces: vec![balanced(&reasons)],
-        retired: Vec::new(),
+        sysctls: vec![sysctls(NETNS, Some(1))],
         details_seen: seen.len() as u64,
-        details_missed: 0,
+        ..Snapshot::default()
     }
+}
+
+/// Cookies as given, which a kernel may lack; this one is older than tcp_migrate_req.
+fn sysctls(netns: u32, tcp_syncookies: Option<u32>) -> NamespaceSysctls {
+    let values = Sysctls {
+        somaxconn: Some(4096),
+        tcp_max_syn_backlog: Some(1024),
+        tcp_syncookies,
+        tcp_abort_on_overflow: Some(0),
+        tcp_synack_retries: Some(5),
+        tcp_fastopen: Some(1),
+        tcp_migrate_req: None,
+    };
+    NamespaceSysctls { netns, values }
 }
 
 /// Somebody chose these names.
@@ -308,9 +322,10 @@ pub(crate) fn oddities(listener: Listener) -> Vec<Event> {
         time: START + 2 * SECOND,
         listeners: vec![ListenerCounts { id: 0, totals, sk_drops: Some(9), ..ListenerCounts::default() }],
         namespaces: vec![other, unbalanced, idle],
-        retired: Vec::new(),
+        sysctls: vec![sysctls(NETNS, Some(1)), sysctls(4_026_532_001, None)],
         details_seen: 10,
         details_missed: 12,
+        ..Snapshot::default()
     };
     vec![
         Event::Started(Arc::new(session)),

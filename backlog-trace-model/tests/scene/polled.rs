@@ -50,9 +50,8 @@ pub(crate) fn overload() -> Vec<Event> {
             },
         ],
         namespaces: vec![balance],
-        retired: Vec::new(),
         details_seen: 4,
-        details_missed: 0,
+        ..Snapshot::default()
     };
     vec![
         Event::Started(Arc::new(session)),

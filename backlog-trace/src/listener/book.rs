@@ -4,6 +4,7 @@
 //! Every method that looks at the host blocks.
 
 mod naming;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -15,7 +16,7 @@ use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
 use backlog_trace_model::check::SourceState;
 use backlog_trace_model::failure::{Exit, Failure, Result};
-use backlog_trace_model::listener::Listener;
+use backlog_trace_model::listener::{Listener, Sysctls};
 
 use super::cgroup;
 use super::counters::Counters;
@@ -49,6 +50,8 @@ pub struct Book {
     /// Namespaces in which a listener came, went or changed since their
     /// limits were looked at.
     stirred: BTreeSet<u32>,
+    /// The sysctls of each namespace as they were told last.
+    told: BTreeMap<u32, Sysctls>,
     /// Until when a namespace is not looked at because a listener opened there.
     namespace_rests: HashMap<u32, Instant>,
     /// Namespaces of learned listeners that were looked for in vain.
@@ -396,19 +399,6 @@ impl Book {
                 changed.extend(news);
             }
             Err(error) => self.undumped.push((netns, format!("cannot list its sockets: {error}"))),
-        }
-    }
-
-    /// Looks at somaxconn again where that is due.
-    fn look_at_limits(&mut self, changed: &mut BTreeSet<u32>) {
-        let stirred = std::mem::take(&mut self.stirred);
-        for namespace in self.pool.iter_mut() {
-            let netns = namespace.inode();
-            if namespace.reread(stirred.contains(&netns)) {
-                let now = namespace.somaxconn();
-                let open = self.rows.open_in(netns).into_iter();
-                changed.extend(open.filter(|id| self.rows.set_somaxconn(*id, now)));
-            }
         }
     }
 

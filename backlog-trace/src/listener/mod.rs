@@ -29,9 +29,9 @@ mod room;
 mod rows;
 mod sock_diag;
 mod socket_table;
-mod somaxconn;
 mod sources;
 mod standing;
+mod sysctls;
 
 pub use book::Book;
 pub use counters::Counters;

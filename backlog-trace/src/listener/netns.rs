@@ -13,15 +13,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use backlog_trace_common::counter::COUNTERS;
+use backlog_trace_model::listener::Sysctls;
 
 use super::counters::{self, Counters};
 use super::door::Door;
 use super::listing::Listing;
 use super::message::{Socket, States};
 use super::process;
-use super::somaxconn::somaxconn;
+use super::sysctls::sysctls;
 
-/// How long a sysctl that was read stands where no listener comes or changes.
+/// How long sysctls that were read stand where no listener comes or changes.
 const SYSCTLS_KEPT: Duration = Duration::from_secs(10);
 
 /// A network namespace that was entered.
@@ -31,8 +32,8 @@ pub struct Namespace {
     door: Door,
     /// What a person calls it.
     name: Option<String>,
-    somaxconn: Option<u32>,
-    /// When somaxconn was read.
+    sysctls: Sysctls,
+    /// When they were read.
     read: Instant,
     /// Why there is none, otherwise.
     netstat: Result<File, String>,
@@ -52,15 +53,15 @@ impl Namespace {
     /// missing over the namespace's owner.
     pub(super) fn enter(place: &Path, inode: u32, serial: u32) -> io::Result<Self> {
         let door = Door::open(place, inode)?;
-        let (listing, netstat, somaxconn) = inside(&door, || {
+        let (listing, netstat, sysctls) = inside(&door, || {
             // /proc/net is the namespace of the process's main thread; only
             // thread-self is this thread's (proc_net_ns_ops, fs/proc/proc_net.c).
             let netstat = File::open(NETSTAT).map_err(|error| format!("{NETSTAT}: {error}"));
-            Ok((Listing::open(), netstat, somaxconn()))
+            Ok((Listing::open(), netstat, sysctls()))
         })?;
         let unread = RefCell::default();
         let namespace =
-            Self { serial, door, name: None, somaxconn, read: Instant::now(), netstat, unread, listing };
+            Self { serial, door, name: None, sysctls, read: Instant::now(), netstat, unread, listing };
         // Whether it has them is known from the start.
         let _ = namespace.counters();
         Ok(namespace)
@@ -136,15 +137,21 @@ impl Namespace {
         &self.listing
     }
 
-    /// `net.core.somaxconn` when it was last read.
-    pub const fn somaxconn(&self) -> Option<u32> {
-        self.somaxconn
+    /// Its sysctls when they were last read.
+    pub const fn sysctls(&self) -> Sysctls {
+        self.sysctls
     }
 
-    /// Reads somaxconn again where that was a while ago, or where a listener
-    /// has come or changed since (`is_news`); says whether it is another now.
+    /// `net.core.somaxconn` when it was last read.
+    pub const fn somaxconn(&self) -> Option<u32> {
+        self.sysctls.somaxconn
+    }
+
+    /// Reads its sysctls again where that was a while ago, or where a listener
+    /// has come or changed since (`is_news`); says whether somaxconn is another
+    /// now.
     ///
-    /// The file is open for no longer than that: /proc/sys/net shows the
+    /// A file is open for no longer than that: /proc/sys/net shows the
     /// namespace of the thread that looks it up (`net_ctl_header_lookup()`,
     /// net/sysctl_net.c), so a thread is sent inside.
     pub(super) fn reread(&mut self, is_news: bool) -> bool {
@@ -153,8 +160,8 @@ impl Namespace {
         }
         self.read = Instant::now();
         // One that cannot be entered any more is about to be let go of.
-        let Ok(now) = self.run(|| Ok(somaxconn())) else { return false };
-        std::mem::replace(&mut self.somaxconn, now) != now
+        let Ok(now) = self.run(|| Ok(sysctls())) else { return false };
+        std::mem::replace(&mut self.sysctls, now).somaxconn != now.somaxconn
     }
 
     /// The kernel's own counters, absolute, in the order of
@@ -187,7 +194,7 @@ impl Namespace {
 
     /// Whether its somaxconn can be read.
     pub(super) const fn has_somaxconn(&self) -> bool {
-        self.somaxconn.is_some()
+        self.sysctls.somaxconn.is_some()
     }
 
     fn read<T>(&self, parse: impl Fn(&[u8]) -> Result<T, &'static str>) -> io::Result<T> {

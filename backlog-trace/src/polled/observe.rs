@@ -377,6 +377,7 @@ impl Watch {
             time: monotonic(),
             listeners,
             namespaces: news,
+            sysctls: self.book.sysctls(false),
             retired,
             details_seen: self.seen,
             details_missed: 0,

@@ -153,6 +153,7 @@ impl Plane {
         let mut snapshot = self.snapshots.take(&readings, &mut self.queues, &self.book, is_last);
         snapshot.time = source::monotonic();
         snapshot.details_missed = self.maps.missed()?;
+        snapshot.sysctls = self.book.sysctls(is_last);
         for id in &snapshot.retired {
             self.book.forget(*id);
         }

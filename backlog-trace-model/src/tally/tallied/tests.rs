@@ -6,7 +6,7 @@ use backlog_trace_common::reason::Reason;
 use super::super::attribution::tests as made;
 use super::super::{Bounds, CLOSED_KEPT};
 use super::*;
-use crate::event::{ListenerCounts, Occurrence, Peer, Snapshot, Totals};
+use crate::event::{ListenerCounts, NamespaceSysctls, Occurrence, Peer, Snapshot, Totals};
 
 /// A refused SYN of a client at the listener with this key.
 fn refused(key: u64, client: u16) -> Occurrence {
@@ -60,4 +60,22 @@ fn what_is_known_of_clients_outlives_the_name_of_their_listener() {
         assert_eq!((&folded.who, &folded.connections), (&Who::Closed { listeners: 1 }, &before));
     }
     assert!(tally.cut().listeners.is_empty());
+}
+
+#[test]
+fn sysctls_of_a_namespace_are_those_that_were_read_last() {
+    let mut tally = Tally::default();
+    let mut read = |netns, tcp_syncookies| {
+        let values = Sysctls { tcp_syncookies, ..Sysctls::default() };
+        let sysctls = vec![NamespaceSysctls { netns, values }];
+        tally.take(&Event::Snapshot(Arc::new(Snapshot { sysctls, ..Snapshot::default() })));
+        let cookies = |report: &Report| {
+            [1, 2].map(|netns| report.sysctls.get(&netns).map(|sysctls| sysctls.tcp_syncookies))
+        };
+        assert_eq!(cookies(&tally.cut()), cookies(&tally.whole()));
+        cookies(&tally.whole())
+    };
+    assert_eq!(read(1, Some(1)), [Some(Some(1)), None]);
+    assert_eq!(read(2, None), [Some(Some(1)), Some(None)]);
+    assert_eq!(read(1, Some(0)), [Some(Some(0)), Some(None)]);
 }

@@ -1,7 +1,9 @@
 //! A snapshot in parts: each is in its place, and what is put together from
 //! them is what was cut, whichever of its lists is the longest.
 
-use crate::event::{ListenerCounts, NamespaceCounts, Snapshot};
+use crate::event::{ListenerCounts, NamespaceCounts, NamespaceSysctls, Snapshot};
+use crate::listener::Sysctls;
+use crate::trace::limits::MOST_NAMESPACES;
 use crate::trace::population::Population;
 use crate::trace::snapshot::{Assembly, MAX_PARTS, PART, Part, PartRef, parts};
 
@@ -17,6 +19,7 @@ fn of(listeners: usize, namespaces: usize, retired: usize) -> Snapshot {
         retired: numbers(retired).collect(),
         details_seen: 6,
         details_missed: 7,
+        ..Snapshot::default()
     }
 }
 
@@ -61,6 +64,32 @@ fn the_longest_list_says_how_many_parts_there_are() {
     check(1, 1, PART + 1, 2);
     check(2 * PART, 3 * PART + 1, PART + 1, 4);
     check(2 * PART + 1, PART, 2 * PART, 3);
+}
+
+/// As many namespaces came at once as no part holds.
+#[test]
+fn sysctls_of_many_namespaces_are_cut_as_well() {
+    let count = u32::try_from(PART + 1).unwrap();
+    let values = Sysctls { somaxconn: Some(0), ..Sysctls::default() };
+    let sysctls = (0..count).map(|netns| NamespaceSysctls { netns, values }).collect();
+    let snapshot = Snapshot { sysctls, ..of(1, 1, 1) };
+    let (mut assembly, mut population) = (Assembly::default(), introduced(&snapshot));
+    let parts = parts(&snapshot).unwrap();
+    assert_eq!(parts.len(), 2);
+    assert!(assembly.add(read(&parts[0]), &mut population).is_none());
+    assert_eq!(assembly.add(read(&parts[1]), &mut population), Some(snapshot));
+}
+
+#[test]
+fn sysctls_of_more_namespaces_than_a_host_has_are_refused() {
+    let (mut assembly, mut population) = (Assembly::default(), Population::default());
+    let count = u32::try_from(MOST_NAMESPACES + 1).unwrap();
+    let sysctls = (0..count).map(|netns| NamespaceSysctls { netns, ..NamespaceSysctls::default() }).collect();
+    let snapshot = Snapshot { sysctls, ..Snapshot::default() };
+    for part in parts(&snapshot).unwrap() {
+        assembly.add(read(&part), &mut population);
+    }
+    assert!(population.too_many().is_some());
 }
 
 #[test]

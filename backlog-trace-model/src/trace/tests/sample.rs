@@ -9,10 +9,10 @@ use backlog_trace_common::reason::{REASON_SLOTS, Reason, TABLE};
 use proptest::prelude::*;
 
 use crate::event::{
-    Asked, Clock, Event, Figure, HookState, ListenerCounts, Met, NamespaceCounts, Occurrence, Peer, Reasons,
-    Rung, Session, Snapshot, Source, SourceState, Totals, Unknown, What,
+    Asked, Clock, Event, Figure, HookState, ListenerCounts, Met, NamespaceCounts, NamespaceSysctls,
+    Occurrence, Peer, Reasons, Rung, Session, Snapshot, Source, SourceState, Totals, Unknown, What,
 };
-use crate::listener::{Listener, Owner};
+use crate::listener::{Listener, Owner, Sysctls};
 use crate::trace::format::RecordingId;
 use crate::trace::limits::MOST_COMM;
 use crate::trace::{Damage, Medium, Reader, Writer};
@@ -187,6 +187,7 @@ pub(in crate::trace) fn snapshot(time: u64) -> Snapshot {
         time,
         listeners: vec![ListenerCounts { id: 0, totals, sk_drops: Some(time), ..ListenerCounts::default() }],
         namespaces: vec![NamespaceCounts { netns: 1, ..NamespaceCounts::default() }],
+        sysctls: vec![NamespaceSysctls { netns: 1, values: Sysctls::by_name(|_| u32::try_from(time).ok()) }],
         retired: Vec::new(),
         details_seen: time,
         details_missed: 0,
@@ -333,11 +334,21 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     let lists = (
         prop::collection::vec(listener, 0..3),
         prop::collection::vec(namespace, 0..2),
+        prop::collection::vec(any_sysctls(), 0..2),
         prop::collection::vec(any::<u32>(), 0..3),
     );
     (any::<[u64; 3]>(), lists).prop_map(|([time, details_seen, details_missed], lists)| {
-        let (listeners, namespaces, retired) = lists;
-        Snapshot { time, listeners, namespaces, retired, details_seen, details_missed }
+        let (listeners, namespaces, sysctls, retired) = lists;
+        Snapshot { time, listeners, namespaces, sysctls, retired, details_seen, details_missed }
+    })
+}
+
+/// Any of them may be unknown.
+fn any_sysctls() -> impl Strategy<Value = NamespaceSysctls> {
+    let values = prop::collection::vec(any::<Option<u32>>(), Sysctls::NAMES.len());
+    (any::<u32>(), values).prop_map(|(netns, values)| {
+        let mut values = values.into_iter();
+        NamespaceSysctls { netns, values: Sysctls::by_name(|_| values.next().flatten()) }
     })
 }
 

@@ -229,6 +229,33 @@ fn in_new_netns<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 #[test]
+fn root_sysctls_of_a_namespace_are_told_when_it_came_and_when_they_changed() {
+    if !rustix::process::geteuid().is_root() {
+        return anstream::eprintln!("skipped: making a network namespace needs root");
+    }
+    const ABORT: &str = "/proc/sys/net/ipv4/tcp_abort_on_overflow";
+    in_new_netns(|| {
+        let inside = own_netns();
+        let mut book = Book::new();
+        let told = |book: &mut Book, all| {
+            book.refresh();
+            let news = book.sysctls(all);
+            news.iter().find(|of| of.netns == inside).map(|of| of.values)
+        };
+        let first = told(&mut book, false).unwrap();
+        assert_eq!((first.tcp_abort_on_overflow, first.tcp_syncookies), (Some(0), Some(1)));
+        assert_eq!(told(&mut book, false), None);
+        std::fs::write(ABORT, "1").unwrap();
+        // They are read again where a listener came.
+        let _socket = listening(IpAddr::V4(Ipv4Addr::LOCALHOST), 10, Options::default());
+        let second = Sysctls { tcp_abort_on_overflow: Some(1), ..first };
+        assert_eq!(told(&mut book, false), Some(second));
+        assert_eq!(told(&mut book, false), None);
+        assert_eq!(told(&mut book, true), Some(second));
+    });
+}
+
+#[test]
 fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counters() {
     if !rustix::process::geteuid().is_root() {
         return anstream::eprintln!("skipped: making a network namespace needs root");
@@ -240,6 +267,7 @@ fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counter
         let inside = own_netns();
         assert_ne!(inside, outside);
         std::fs::write("/proc/sys/net/core/somaxconn", "77").unwrap();
+        std::fs::write("/proc/sys/net/ipv4/tcp_abort_on_overflow", "1").unwrap();
         let socket = listening(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1000, Options::default());
         // The book is read from a thread that never was in that namespace.
         std::thread::scope(|scope| {
@@ -260,6 +288,7 @@ fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counter
         assert_eq!(listener.owners.first().map(|owner| owner.pid), Some(std::process::id()));
         let namespace = book.namespaces().get(inside).unwrap();
         assert_eq!(namespace.somaxconn(), Some(77));
+        assert_eq!(namespace.sysctls().tcp_abort_on_overflow, Some(1));
         // A namespace begins with all counters at 0; this one has lost nothing.
         assert_eq!(book.counters(inside).unwrap(), [0; COUNTERS]);
         (listener.inode, inside)

@@ -12,7 +12,7 @@ fn the_own_namespace_is_always_found_and_entered() {
     let namespace = pool.get(inode).unwrap();
     assert_eq!(namespace.inode(), inode);
     assert!(namespace.is_still_there());
-    assert_eq!(namespace.somaxconn(), crate::listener::somaxconn::somaxconn());
+    assert_eq!(namespace.somaxconn(), crate::listener::sysctls::sysctls().somaxconn);
     assert!(namespace.counters().is_ok());
     assert!(pool.exists(inode) && !pool.exists(1));
 }
