@@ -115,7 +115,7 @@ fn check(value: &Value, paths: &[&str]) {
     }
 }
 
-const LISTENER: [&str; 10] = [
+const LISTENER: [&str; 11] = [
     "listener.netns",
     "listener.cookie",
     "listener.address",
@@ -125,6 +125,7 @@ const LISTENER: [&str; 10] = [
     "listener.owners.0.pid",
     "listener.owners.0.comm",
     "listener.cgroup",
+    "listener.unit",
     "listener",
 ];
 

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::event::{HookState, Peer, Reach, Reasons, Session, Source, SourceState};
 use crate::findings::{Action, Certainty, Fact, Finding, Kind, Severity};
-use crate::listener::{Owner, Sysctls};
+use crate::listener::{Listener, Owner, Place, Sysctls};
 use crate::tally::{
     ConnectionCounts, DetailCounts, ListenerReport, NamespaceAudit, Report, Selection, SocketDrops, Who,
 };
@@ -37,6 +37,9 @@ pub(super) struct ListenerPart<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     owners_more: Option<usize>,
     cgroup: Option<&'a str>,
+    /// `unit`, `container` and `pod`, where the cgroup is of one.
+    #[serde(flatten)]
+    place: Place<'a>,
     /// How many closed listeners this is, where they are not named any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     closed_listeners: Option<u64>,
@@ -55,6 +58,7 @@ impl<'a> ListenerPart<'a> {
                 owners: listener.owners.get(..OWNERS_TOLD).unwrap_or(&listener.owners),
                 owners_more: listener.owners.len().checked_sub(OWNERS_TOLD).filter(|more| *more > 0),
                 cgroup: listener.cgroup.as_deref(),
+                place: place(listener),
                 closed_listeners: None,
             },
             Who::Unknown { netns, port, cookie } => Self {
@@ -67,6 +71,7 @@ impl<'a> ListenerPart<'a> {
                 owners: &[],
                 owners_more: None,
                 cgroup: None,
+                place: Place::default(),
                 closed_listeners: None,
             },
             Who::Closed { listeners } => Self {
@@ -79,10 +84,16 @@ impl<'a> ListenerPart<'a> {
                 owners: &[],
                 owners_more: None,
                 cgroup: None,
+                place: Place::default(),
                 closed_listeners: Some(*listeners),
             },
         }
     }
+}
+
+/// Whose a listener is, by the cgroup of its first owner.
+pub(super) fn place(listener: &Listener) -> Place<'_> {
+    listener.cgroup.as_deref().map(Place::of).unwrap_or_default()
 }
 
 /// A client.

@@ -8,10 +8,11 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use super::grid::{Column, Grid};
+use super::json::place;
 use super::names;
 use super::wrap::shortened;
 use crate::escape::{Sanitized, write_json_line};
-use crate::listener::{Cap, Listener, Owner, Standing};
+use crate::listener::{Cap, Listener, Owner, Place, Standing};
 
 /// The columns; each is as wide as the widest that stands in it.
 const COLUMNS: [Column; 8] = [
@@ -105,6 +106,8 @@ struct Named<'a> {
     inode: u64,
     owners: &'a [Owner],
     cgroup: Option<&'a str>,
+    #[serde(flatten)]
+    place: Place<'a>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +129,7 @@ impl<'a> From<&'a Listener> for Named<'a> {
             inode: listener.inode,
             owners: &listener.owners,
             cgroup: listener.cgroup.as_deref(),
+            place: place(listener),
         }
     }
 }
@@ -271,6 +275,31 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn json_says_whose_a_listener_is_where_its_cgroup_tells() {
+        let id = "3f2a91b0c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f";
+        for (cgroup, expected) in [
+            (None, String::new()),
+            (Some("/".to_owned()), String::new()),
+            (Some("/system.slice/nginx.service".to_owned()), r#","unit":"nginx.service""#.to_owned()),
+            (
+                Some(format!("/system.slice/docker-{id}.scope")),
+                format!(r#","container":{{"id":"{id}","runtime":"docker"}}"#),
+            ),
+            (
+                Some(format!("/kubepods/burstable/pod12ab-34cd/{id}")),
+                format!(r#","container":{{"id":"{id}"}},"pod":{{"uid":"12ab-34cd"}}"#),
+            ),
+        ] {
+            let path = cgroup.as_ref().map_or("null".to_owned(), |path| format!("\"{path}\""));
+            let listener = Listener { cgroup, ..(*standing(80, 1).listener).clone() };
+            let mut out = Vec::new();
+            json(&[Standing { listener: Arc::new(listener), ..standing(80, 1) }], &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.contains(&format!(r#""cgroup":{path}{expected}}},"accept_queue""#)), "{text}");
+        }
     }
 
     #[test]
