@@ -44,8 +44,9 @@ pub struct Listener {
     /// `net.core.somaxconn` of its namespace.
     #[serde(default)]
     pub somaxconn: Option<u32>,
-    /// What a person calls its network namespace: its name under /run/netns, else a
-    /// process in it (`nginx/812`). Untrusted text; `None` where neither is known.
+    /// What a person calls its network namespace: its name under /run/netns, else the
+    /// pod or the container of a process in it (`docker 3f2a91b0c4d5`), else that
+    /// process (`nginx/812`). Untrusted text; `None` where neither is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns_name: Option<String>,
     /// It had dropped packets before the kernel side met it: a client that it

@@ -13,8 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use backlog_trace_common::counter::COUNTERS;
-use backlog_trace_model::listener::Sysctls;
+use backlog_trace_model::listener::{Place, Sysctls};
 
+use super::cgroup;
 use super::counters::{self, Counters};
 use super::door::Door;
 use super::listing::Listing;
@@ -88,10 +89,11 @@ impl Namespace {
         self.name.as_deref()
     }
 
-    /// Calls it by its name under /run/netns, else by the process through
-    /// which it was found.
+    /// Calls it by its name under /run/netns, else by the pod or the container of
+    /// the process through which it was found, else by that process.
     pub(super) fn call(&mut self, name: Option<String>) {
-        self.name = name.or_else(|| process::through(self.door.place()));
+        let place = self.door.place();
+        self.name = name.or_else(|| contained(place)).or_else(|| process::through(place));
     }
 
     /// Whether the place where it was found still leads to it.
@@ -210,6 +212,13 @@ impl Namespace {
         file.take(counters::LONGEST).read_to_end(&mut text)?;
         Ok(text)
     }
+}
+
+/// `pod 1234abcd…` or `docker 3f2a91b0c4d5`, of a path that leads through a process
+/// in one.
+fn contained(path: &Path) -> Option<String> {
+    let cgroup = cgroup::of_process(process::on_the_way(path)?)?;
+    Place::of(&cgroup).netns()
 }
 
 fn lacking(name: &'static str) -> io::Error {

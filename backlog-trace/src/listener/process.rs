@@ -29,9 +29,14 @@ pub(super) fn comm(pid: u32) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// `nginx/812` of a path that leads through a process: `/proc/812/ns/net`.
+/// The process that a path leads through: 812 of `/proc/812/ns/net`.
+pub(super) fn on_the_way(path: &Path) -> Option<u32> {
+    path.strip_prefix("/proc").ok()?.iter().next()?.to_str()?.parse().ok()
+}
+
+/// `nginx/812` of such a path.
 pub(super) fn through(path: &Path) -> Option<String> {
-    let pid = path.strip_prefix("/proc").ok()?.iter().next()?.to_str()?.parse().ok()?;
+    let pid = on_the_way(path)?;
     Some(format!("{}/{pid}", comm(pid)?))
 }
 

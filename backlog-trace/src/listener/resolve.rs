@@ -1,7 +1,6 @@
 //! What `--netns` may say: an inode number, a name under /run/netns, or a path.
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use backlog_trace_model::failure::{Exit, Failure, Result};
@@ -14,11 +13,17 @@ const DIRECTORIES: [&str; 3] = ["/run/netns", "/run/docker/netns", "/var/run/doc
 /// The names that `ip netns` shows, by inode number. Container engines name
 /// theirs by numbers that nobody knows; there a process says more.
 pub(super) fn names() -> HashMap<u32, String> {
-    let entries = std::fs::read_dir(DIRECTORIES[0]).into_iter().flatten().flatten();
+    names_in(Path::new(DIRECTORIES[0]))
+}
+
+/// A file that is no namespace, such as one whose mount is gone, may have the number
+/// of one in a file system of its own.
+fn names_in(directory: &Path) -> HashMap<u32, String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| {
-            let inode = std::fs::metadata(entry.path()).ok()?.ino();
-            Some((u32::try_from(inode).ok()?, entry.file_name().to_string_lossy().into_owned()))
+            let found = Found::at(&entry.path()).ok()??;
+            Some((found.inode(), entry.file_name().to_string_lossy().into_owned()))
         })
         .collect()
 }
@@ -61,6 +66,8 @@ pub fn netns(text: &str) -> Result<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
@@ -72,6 +79,16 @@ mod tests {
     fn a_path_leads_to_the_inode_number() {
         let own = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
         assert_eq!(u64::from(netns("/proc/self/ns/net").unwrap()), own);
+    }
+
+    #[test]
+    fn what_is_no_namespace_gives_none_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("left"), "").unwrap();
+        std::os::unix::fs::symlink("/proc/self/ns/net", directory.path().join("blue")).unwrap();
+        std::os::unix::fs::symlink("/nowhere", directory.path().join("gone")).unwrap();
+        let own = netns("/proc/self/ns/net").unwrap();
+        assert_eq!(names_in(directory.path()), HashMap::from([(own, "blue".to_owned())]));
     }
 
     #[test]
