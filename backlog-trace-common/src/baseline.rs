@@ -9,10 +9,15 @@ use crate::counter::COUNTERS;
 use crate::evidence::EVIDENCE;
 use crate::reason::REASON_SLOTS;
 
+/// [`Baseline::active`] of a namespace whose listeners user space walked, or
+/// whose first listener the listen hook saw: where its counters stood at the
+/// start is known for every CPU.
+pub const BY_LISTENER: u32 = 1;
+
 /// [`Baseline::active`] of a namespace that user space could not enter: each
-/// CPU begins with the first packet that it sees, which is not judged. What
-/// CPUs that saw none yet had counted by then is not known, so such a
-/// namespace has no audit.
+/// CPU begins with the first packet that it sees, which is not judged. What the
+/// counters of a CPU that has seen no packet yet stood at is not known, so such
+/// a namespace has no audit.
 pub const BY_PACKET: u32 = 2;
 
 /// One CPU's counters of one namespace. Baselines lie in an array, at the
@@ -27,8 +32,8 @@ pub const BY_PACKET: u32 = 2;
 pub struct Baseline {
     /// Kernel address of this CPU's `struct linux_mib` of this namespace.
     pub address: u64,
-    /// Not 0 once `start` and `last` are set: packets are judged from then on.
-    /// [`BY_PACKET`] where the namespace was met by a packet.
+    /// 0 until `start` and `last` are set; packets are judged from then on.
+    /// Then [`BY_LISTENER`] or [`BY_PACKET`].
     pub active: u32,
     /// The network namespace's inode number (`net->ns.inum`).
     pub netns: u32,

@@ -79,7 +79,7 @@ pub struct Detail {
     pub cause: u8,
     /// Which try of a retransmit, from 1.
     pub attempt: u8,
-    /// Address family of `peer`: 2 or 10; 0 where the peer is not known.
+    /// Address family of `peer` ([`crate::family`]); 0 where the client is not known.
     pub family: u8,
     /// The CPU, for putting records of one nanosecond in order.
     pub cpu: u16,

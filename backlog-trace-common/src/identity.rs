@@ -29,7 +29,7 @@ pub struct Identity {
     pub limit: u32,
     /// Local port, host order.
     pub port: u16,
-    /// `AF_INET` 2 or `AF_INET6` 10.
+    /// Address family of the socket ([`crate::family`]).
     pub family: u16,
     /// Name of the process that called listen(), NUL-padded: untrusted bytes.
     pub comm: [u8; 16],

@@ -11,6 +11,8 @@ pub mod counter;
 pub mod counts;
 pub mod detail;
 pub mod evidence;
+pub mod family;
+pub mod globals;
 pub mod identity;
 pub mod key;
 pub mod limits;

@@ -22,7 +22,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use backlog_trace_common::baseline::{BY_PACKET, Baseline};
+use backlog_trace_common::baseline::{BY_LISTENER, BY_PACKET, Baseline};
 use backlog_trace_common::counter::{COUNTERS, Counter};
 use backlog_trace_common::evidence::{EVIDENCE, Evidence};
 use backlog_trace_common::limits::MAX_CPUS;
@@ -48,7 +48,7 @@ pub fn activate(ctx: RawTracePointContext) -> i32 {
     // SAFETY: no arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     if let Some(baseline) = at(slot as u32, cpu) {
-        start(baseline, 1);
+        start(baseline, BY_LISTENER);
     }
     0
 }
@@ -154,7 +154,7 @@ fn begin_here<M: Memory>(net: Ptr, baseline: *mut Baseline, cpu: u32) {
     // memory, the typed pointer becomes a number that can be added to.
     unsafe {
         if (*baseline).address != 0 {
-            start(baseline, 1);
+            start(baseline, BY_LISTENER);
             return;
         }
         if *offset == 0 {
@@ -213,7 +213,7 @@ fn prepare(slot: u32, cpu: u32, netns: u32, mib: u64, late: bool) -> u32 {
         (*baseline).address = mib.wrapping_add(*offset);
     }
     if late {
-        start(baseline, 1);
+        start(baseline, BY_LISTENER);
     }
     1
 }

@@ -7,6 +7,7 @@ use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
+use backlog_trace_common::family;
 use backlog_trace_common::reason::Reason;
 
 use crate::globals::{
@@ -265,7 +266,7 @@ fn from_ipv4<M: Memory>(detail: *mut Detail, skb: Ptr) {
     }
     // SAFETY: `detail` is reserved memory of the ring.
     unsafe {
-        (*detail).family = 2;
+        (*detail).family = family::INET;
         (&raw mut (*detail).peer).cast::<u32>().write(header[3]);
         (*detail).peer_port = u16::from_be(header[5] as u16);
     }
@@ -282,7 +283,7 @@ fn from_ipv6<M: Memory>(detail: *mut Detail, skb: Ptr) {
     copy(&raw mut port, data);
     // SAFETY: `detail` is reserved memory of the ring.
     unsafe {
-        (*detail).family = INET6 as u8;
+        (*detail).family = family::INET6;
         let address = (&raw mut (*detail).peer).cast::<u32>();
         address.write(source[0]);
         address.add(1).write(source[1]);
@@ -322,7 +323,7 @@ fn from_request<M: Memory>(detail: *mut Detail, req: Ptr) {
 fn from_client(detail: *mut Detail, client: &Client) {
     // SAFETY: `detail` is reserved memory of the ring.
     unsafe {
-        (*detail).family = if client.ipv6 { INET6 as u8 } else { 2 };
+        (*detail).family = if client.ipv6 { family::INET6 } else { family::INET };
         (*detail).peer_port = client.port;
         let address = (&raw mut (*detail).peer).cast::<u32>();
         address.write(client.address[0]);

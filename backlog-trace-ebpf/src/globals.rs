@@ -6,9 +6,7 @@
 //! them; a name that exists on one side only is an error at load time.
 
 use aya_ebpf::Global;
-
-/// An offset that this kernel does not have.
-pub const ABSENT: u32 = u32::MAX;
+use backlog_trace_common::globals::{ABSENT, Extent};
 
 macro_rules! globals {
     ($($(#[$doc:meta])* $name:ident;)*) => {
@@ -160,13 +158,9 @@ globals! {
     ROW_MASK;
 }
 
-/// Where a kernel function lies: its start and length, and those of the part of
-/// it that the compiler has put aside as unlikely. Lengths are 0 where unknown.
-pub type Extent = [u64; 4];
-
 macro_rules! extents {
     ($($(#[$doc:meta])* $name:ident;)*) => {
-        $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<Extent> = Global::new([0; 4]);)*
+        $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<Extent> = Global::new(Extent::UNKNOWN);)*
     };
 }
 

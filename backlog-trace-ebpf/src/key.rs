@@ -1,10 +1,10 @@
 //! The key of a listener in the maps: see [`backlog_trace_common::key`].
 
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::key::ListenerKey;
 
 use crate::globals::{
-    ABSENT, OFF_FILE_INODE, OFF_INODE_INO, OFF_SK_INO, OFF_SK_SOCKET, OFF_SKC_COOKIE, OFF_SKC_NUM,
-    OFF_SOCKET_FILE,
+    OFF_FILE_INODE, OFF_INODE_INO, OFF_SK_INO, OFF_SK_SOCKET, OFF_SKC_COOKIE, OFF_SKC_NUM, OFF_SOCKET_FILE,
 };
 use crate::maps::CLOSED_KEYS;
 use crate::read::{Memory, Ptr};

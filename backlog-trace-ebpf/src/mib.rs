@@ -9,10 +9,11 @@ use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::evidence::Evidence;
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::verdict::{Delta, Signs};
 
 use crate::globals::{
-    ABSENT, MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
+    MIB_COOKIESFAILED, MIB_COOKIESRECV, MIB_COOKIESSENT, MIB_DOCOOKIES, MIB_EMBRYONICRSTS,
     MIB_FASTOPENLISTENOVERFLOW, MIB_FASTOPENPASSIVE, MIB_FASTOPENPASSIVEFAIL, MIB_FULLDROP,
     MIB_LISTENOVERFLOWS, MIB_SYNRETRANS,
 };

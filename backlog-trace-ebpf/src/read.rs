@@ -11,13 +11,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_request_sock, bpf_skc_to_tcp_sock};
 
 use crate::globals::{OFF_SK_PROTOCOL, OFF_SKC_STATE};
-
-/// `IPPROTO_TCP`.
-const TCP: u16 = 6;
-/// `TCP_TIME_WAIT` and `TCP_NEW_SYN_RECV`: what is behind the pointer is no
-/// `struct sock`.
-const TIME_WAIT: u8 = 6;
-const NEW_SYN_RECV: u8 = 12;
+use crate::uapi::{NEW_SYN_RECV, TCP, TIME_WAIT};
 
 /// A kernel pointer: what it points at is said by its name.
 pub type Ptr = *const u8;

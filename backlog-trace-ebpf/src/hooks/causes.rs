@@ -10,11 +10,12 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use backlog_trace_common::detail::Outcome;
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::reason::Reason;
 
 use crate::counts::{self, bump};
 use crate::details::{self, Peer, Queues, What};
-use crate::globals::{ABSENT, ARGS_HASH_ADD, ARGS_REQSK_ALLOC, ARGS_ROUTE_REQ_V6, CAUSES};
+use crate::globals::{ARGS_HASH_ADD, ARGS_REQSK_ALLOC, ARGS_ROUTE_REQ_V6, CAUSES};
 use crate::identity::Place;
 use crate::maps::CAUSE;
 use crate::read::{Memory, Ptr, Typed, returned, slot};

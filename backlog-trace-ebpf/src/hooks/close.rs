@@ -13,18 +13,20 @@ use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::detail::Kind;
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::identity::Identity;
 
 use crate::atomic::add;
 use crate::details::{self, What};
 use crate::globals::{
-    ABSENT, MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_SHUTDOWN,
+    MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_SHUTDOWN,
     OFF_SKC_NET, OFF_SKC_REUSEPORT, OFF_SKC_STATE, OFF_SYSCTL_MIGRATE_REQ, SHIFT_SKC_REUSEPORT,
 };
 use crate::identity::{self, Place};
 use crate::key;
 use crate::maps::IDENTITIES;
 use crate::read::{Memory, Ptr, Typed, slot};
+use crate::uapi::NEW_SYN_RECV;
 
 /// inet_csk_listen_stop(sk): close, shutdown, disconnect, ss -K. Both queue
 /// lengths are still whole here.
@@ -121,7 +123,6 @@ pub fn forgotten<M: Memory>(tcp: Ptr) -> i32 {
 /// moves (TCP_NEW_SYN_RECV) finishes at its new listener alone.
 #[fexit]
 pub fn migrated(ctx: FExitContext) -> i32 {
-    const NEW_SYN_RECV: u8 = 12;
     let ctx: *mut c_void = ctx.as_ptr();
     let (moving, to) = (slot::<1>(ctx) as Ptr, slot::<3>(ctx) as Ptr);
     if moving.is_null() || to.is_null() || Typed::load::<u8>(moving, OFF_SKC_STATE.load()) == NEW_SYN_RECV {

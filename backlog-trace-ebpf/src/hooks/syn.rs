@@ -12,6 +12,7 @@ use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::Outcome;
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Alone, Delta, Signs};
 
@@ -19,8 +20,8 @@ use super::causes;
 use crate::counts::{self, bump};
 use crate::details::{self, Peer, Queues, What};
 use crate::globals::{
-    ABSENT, OFF_FASTOPEN_MAX_QLEN, OFF_RT6_FLAGS, OFF_RTABLE_FLAGS, OFF_SK_DROPS, OFF_SKB_PROTOCOL,
-    OFF_SKB_REFDST, OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
+    OFF_FASTOPEN_MAX_QLEN, OFF_RT6_FLAGS, OFF_RTABLE_FLAGS, OFF_SK_DROPS, OFF_SKB_PROTOCOL, OFF_SKB_REFDST,
+    OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
     SIZE_SYNFLOOD_WARNED,
 };
 use crate::identity::Place;

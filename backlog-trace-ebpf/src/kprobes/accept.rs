@@ -11,11 +11,12 @@ use core::ffi::c_void;
 
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+use backlog_trace_common::globals::ABSENT;
 
 use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
 use crate::globals::{
-    ABSENT, OFF_ACCEPT_QUEUE_HEAD, OFF_MPTCP_FIRST, OFF_REQ_NEXT, OFF_REQ_SK, OFF_SK_PROTOCOL, OFF_SKC_STATE,
+    OFF_ACCEPT_QUEUE_HEAD, OFF_MPTCP_FIRST, OFF_REQ_NEXT, OFF_REQ_SK, OFF_SK_PROTOCOL, OFF_SKC_STATE,
 };
 use crate::hooks::{accept, close};
 use crate::maps::QUEUED;

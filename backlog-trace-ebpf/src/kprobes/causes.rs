@@ -2,11 +2,12 @@
 
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::reason::Reason;
 
 use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
-use crate::globals::{ABSENT, ARGS_HASH_ADD};
+use crate::globals::ARGS_HASH_ADD;
 use crate::hooks::causes::{failed, twin};
 use crate::read::{Memory, Probed, Ptr};
 use crate::scratch::Call;

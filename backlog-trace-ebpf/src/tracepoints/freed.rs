@@ -11,7 +11,7 @@ use super::twin::{Pair, content, judges};
 use super::{ack, cookie, request, syn};
 use crate::globals::{
     AT_COOKIE_V4_CHECK, AT_COOKIE_V6_CHECK, AT_ICMP_RCV, AT_ICMPV6_RCV, AT_RCV_STATE_PROCESS, AT_V4_DO_RCV,
-    AT_V4_RCV, AT_V6_DO_RCV, AT_V6_RCV, Extent,
+    AT_V4_RCV, AT_V6_DO_RCV, AT_V6_RCV,
 };
 use crate::maps::PROGRESS;
 use crate::read::{Memory, Ptr, Typed, slot};
@@ -44,8 +44,8 @@ pub fn packet_dropped_twin(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn consumed(ctx: *mut c_void, second: bool) -> i32 {
     let location = slot::<1>(ctx);
-    let of_syn = within(AT_RCV_STATE_PROCESS.load(), location);
-    let of_error = within(AT_ICMP_RCV.load(), location) || within(AT_ICMPV6_RCV.load(), location);
+    let of_syn = AT_RCV_STATE_PROCESS.load().contains(location);
+    let of_error = AT_ICMP_RCV.load().contains(location) || AT_ICMPV6_RCV.load().contains(location);
     if !of_syn && !of_error {
         return 0;
     }
@@ -65,11 +65,11 @@ fn consumed(ctx: *mut c_void, second: bool) -> i32 {
 #[inline(always)]
 fn dropped(ctx: *mut c_void, second: bool) -> i32 {
     let location = slot::<1>(ctx);
-    let of_ack = within(AT_V4_RCV.load(), location) || within(AT_V6_RCV.load(), location);
+    let of_ack = AT_V4_RCV.load().contains(location) || AT_V6_RCV.load().contains(location);
     let of_cookie =
-        within(AT_COOKIE_V4_CHECK.load(), location) || within(AT_COOKIE_V6_CHECK.load(), location);
-    let stray = within(AT_RCV_STATE_PROCESS.load(), location);
-    let again = within(AT_V4_DO_RCV.load(), location) || within(AT_V6_DO_RCV.load(), location);
+        AT_COOKIE_V4_CHECK.load().contains(location) || AT_COOKIE_V6_CHECK.load().contains(location);
+    let stray = AT_RCV_STATE_PROCESS.load().contains(location);
+    let again = AT_V4_DO_RCV.load().contains(location) || AT_V6_DO_RCV.load().contains(location);
     if !of_ack && !of_cookie && !stray && !again {
         return 0;
     }
@@ -93,13 +93,6 @@ fn dropped(ctx: *mut c_void, second: bool) -> i32 {
     } else {
         0
     }
-}
-
-/// Whether an address lies in a function.
-#[inline(always)]
-fn within(at: Extent, location: u64) -> bool {
-    let [start, length, cold, cold_length] = at;
-    location.wrapping_sub(start) < length || location.wrapping_sub(cold) < cold_length
 }
 
 /// User space says so once everything is attached.

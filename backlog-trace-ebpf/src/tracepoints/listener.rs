@@ -12,10 +12,7 @@ use crate::baseline;
 use crate::hooks::{close, listen};
 use crate::identity::Caller;
 use crate::read::{Memory, Ptr, Typed, slot};
-use crate::uapi::LISTEN;
-
-/// `TCP_CLOSE`.
-const CLOSE: u32 = 7;
+use crate::uapi::{CLOSE, LISTEN};
 
 /// inet_sock_set_state(sk, oldstate, newstate): before the socket is found by
 /// packets (inet_csk_listen_start(), all versions), the kernel makes its
@@ -51,7 +48,7 @@ pub fn state_close(ctx: BtfTracePointContext) -> i32 {
     queued::made(ctx);
     // A connection is a copy of its listener at first, and leaves its state
     // with its cookie still in it (inet_csk_clone_lock(), up to 6.12).
-    if slot::<1>(ctx) as u32 != u32::from(LISTEN) || slot::<2>(ctx) as u32 != CLOSE {
+    if slot::<1>(ctx) as u32 != u32::from(LISTEN) || slot::<2>(ctx) as u32 != u32::from(CLOSE) {
         return 0;
     }
     let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx) as Ptr) else { return 0 };

@@ -20,7 +20,7 @@ use crate::hooks::{ack, close};
 use crate::maps::{LAST_CONNECTION, LAST_REQUEST};
 use crate::read::{Memory, Probed, Ptr, Typed, slot};
 use crate::scratch::Segment;
-use crate::uapi::{INET6, LISTEN};
+use crate::uapi::{INET6, LISTEN, SYN_RECV};
 
 /// timer_start(timer, …): a request's timer starts when the request is queued
 /// (inet_csk_reqsk_queue_hash_add()), and again each time that it ran, which is
@@ -29,7 +29,7 @@ use crate::uapi::{INET6, LISTEN};
 #[btf_tracepoint]
 pub fn request_queued(ctx: BtfTracePointContext) -> i32 {
     let timer = slot::<0>(ctx.as_ptr()) as Ptr;
-    if Typed::load::<u64>(timer, OFF_TIMER_FUNCTION.load()) != AT_REQSK_TIMER.load()[0] {
+    if Typed::load::<u64>(timer, OFF_TIMER_FUNCTION.load()) != AT_REQSK_TIMER.load().start {
         return 0;
     }
     let Some(queued) = LAST_REQUEST.get_ptr_mut(0) else { return 0 };
@@ -80,9 +80,6 @@ fn client(sk: Ptr) -> Client {
     Client { ipv6, address, port: u16::from_be(Probed::load(sk, OFF_SKC_DPORT.load())) }
 }
 
-/// `TCP_SYN_RECV`.
-const SYN_RECV: u32 = 3;
-
 /// inet_sock_set_state(sk, oldstate, newstate): which connection the listener
 /// is woken for next.
 #[btf_tracepoint]
@@ -93,7 +90,7 @@ pub fn connection_made(ctx: BtfTracePointContext) -> i32 {
 /// Notes a connection. More than one program does: see [`super::twin`].
 #[inline(always)]
 pub fn made(ctx: *mut c_void) -> i32 {
-    if slot::<1>(ctx) as u32 == SYN_RECV
+    if slot::<1>(ctx) as u32 == u32::from(SYN_RECV)
         && let Some(made) = LAST_CONNECTION.get_ptr_mut(0)
     {
         // SAFETY: this CPU's live map value.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use backlog_trace_common::family::{INET, INET6};
+
 /// A client's address and port.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Peer {
@@ -10,10 +12,6 @@ pub struct Peer {
     /// Port, host order.
     pub port: u16,
 }
-
-/// `AF_INET` and `AF_INET6` (include/linux/socket.h).
-const INET: u8 = 2;
-const INET6: u8 = 10;
 
 impl Peer {
     /// The client in a record: address family, address (IPv4 in the first four

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use backlog_trace_common::family;
 use backlog_trace_common::identity::Identity;
 use backlog_trace_common::key::ListenerKey;
 use backlog_trace_model::listener::{Listener, Owner};
@@ -405,11 +406,11 @@ impl Rows {
     }
 }
 
-/// The bound address of an identity. `AF_INET` is 2, and every other listener
-/// of TCP is `AF_INET6`.
+/// The bound address of an identity. A listener of TCP that is not of IPv4 is
+/// of IPv6.
 fn address(identity: &Identity) -> IpAddr {
     let [a, b, c, d, ..] = identity.address;
-    if identity.family == 2 {
+    if identity.family == u16::from(family::INET) {
         Ipv4Addr::new(a, b, c, d).into()
     } else {
         Ipv6Addr::from(identity.address).into()

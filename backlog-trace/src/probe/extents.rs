@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use backlog_trace_common::globals::Extent;
 use backlog_trace_model::failure::Result;
 
 use crate::kernel::symbols::Symbols;
@@ -22,9 +23,6 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("AT_ICMPV6_RCV", "icmpv6_rcv"),
     ("AT_REQSK_TIMER", "reqsk_timer_handler"),
 ];
-
-/// A function, as the kernel side's global of it: start and length, twice.
-pub(super) type Extent = [u64; 4];
 
 /// What is known of each function.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +42,7 @@ impl Extents {
         Ok(Self { symbols: Symbols::find(&wanted)? })
     }
 
-    /// Every global with its value; zeros where the place is not known.
+    /// Every global with its value; [`Extent::UNKNOWN`] where the place is not known.
     pub(super) fn globals(&self) -> Vec<(&'static str, Extent)> {
         FUNCTIONS.iter().map(|(global, function)| (*global, self.extent(function))).collect()
     }
@@ -53,7 +51,12 @@ impl Extents {
         let length = |range: &Range<u64>| range.end - range.start;
         let own = self.symbols.range(function).unwrap_or_default();
         let unlikely = self.symbols.range(&cold(function)).unwrap_or_default();
-        [own.start, length(&own), unlikely.start, length(&unlikely)]
+        Extent {
+            start: own.start,
+            length: length(&own),
+            cold_start: unlikely.start,
+            cold_length: length(&unlikely),
+        }
     }
 
     /// The first of these functions that this kernel has and whose place is
@@ -87,9 +90,10 @@ ffffffff81000580 t twice
     }
 
     #[track_caller]
-    fn check(text: &str, function: &str, extent: Extent, hidden: bool) {
+    fn check(text: &str, function: &str, extent: [u64; 4], hidden: bool) {
         let extents = extents(text);
-        assert_eq!(extents.extent(function), extent);
+        let found = extents.extent(function);
+        assert_eq!([found.start, found.length, found.cold_start, found.cold_length], extent);
         assert_eq!(extents.hidden(&[function]), hidden.then_some(function));
     }
 

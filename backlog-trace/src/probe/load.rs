@@ -5,6 +5,7 @@ use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counts::Counts;
 use backlog_trace_common::limits::MAX_CPUS;
 use backlog_trace_model::failure::{Exit, Failure, Result};
+use zerocopy::IntoBytes as _;
 
 use super::extents::Extents;
 use super::refusal;
@@ -140,7 +141,7 @@ pub(super) fn load(
     let extents = extents.globals();
     let mut loader = EbpfLoader::new();
     for (name, value) in &extents {
-        loader.override_global(name, value.as_slice(), true);
+        loader.override_global(name, value.as_bytes(), true);
     }
     for (name, value) in &globals {
         loader.override_global(name, value, true);

@@ -1,8 +1,7 @@
 //! Counters that the kernel side reads by one load because they are neighbours.
 
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_model::failure::{Exit, Failure, Result};
-
-use super::ABSENT;
 
 /// ListenDrops must be the slot after ListenOverflows (so since 2.6, up to 7.2).
 ///

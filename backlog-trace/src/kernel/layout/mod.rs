@@ -11,11 +11,10 @@ pub mod table;
 pub use adjacent::{check_overflow_pair, check_queue_full_pair};
 pub use row::{Fact, Need, Row};
 
-use crate::kernel::btf::{Btf, BtfError};
+use backlog_trace_common::globals::ABSENT;
 use backlog_trace_model::failure::{Exit, Failure, Result};
 
-/// The value of an optional fact that this kernel does not have.
-pub const ABSENT: u32 = u32::MAX;
+use crate::kernel::btf::{Btf, BtfError};
 
 /// Every fact of the table with its value on one kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]

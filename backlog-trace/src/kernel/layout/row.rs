@@ -52,7 +52,7 @@ pub enum Fact {
 pub enum Need {
     /// It cannot: nothing is attached.
     Required,
-    /// It can: the global is set to [`super::ABSENT`].
+    /// It can: the global is set to [`ABSENT`](backlog_trace_common::globals::ABSENT).
     Optional,
 }
 
