@@ -1,9 +1,12 @@
-//! What one CPU's counters of one namespace last stood at.
+//! Where the kernel's counters of one network namespace stood on one CPU when a
+//! hook last read them.
 //!
-//! A verdict needs the movement of the counters across one call. Reading them
-//! on both sides of every call is dear, so they are read on the way out only,
-//! and compared with what the previous reading on this CPU left here. That is
-//! exact as long as everything that moves them passes a hook that reads them.
+//! A verdict on a packet needs to know how far the counters moved during the
+//! call that handled it: ListenDrops from 41 to 42, say. A hook on both sides of
+//! the call would cost twice, so the counters are read on the way out only and
+//! compared with the 41 that the previous reading on this CPU left in the
+//! baseline. That is exact as long as every function that moves the counters
+//! has a hook that reads them.
 
 use crate::counter::COUNTERS;
 use crate::evidence::EVIDENCE;
@@ -20,9 +23,9 @@ pub const BY_LISTENER: u32 = 1;
 /// a namespace has no audit.
 pub const BY_PACKET: u32 = 2;
 
-/// One CPU's counters of one namespace. Baselines lie in an array, at the
-/// namespace's slot times the number of CPUs plus the CPU; once it is active,
-/// only its CPU writes it.
+/// One CPU's counters of one namespace. Baselines lie in an array: on a host
+/// with 8 CPUs, that of CPU 2 for the namespace in slot 5 is entry 5 * 8 + 2.
+/// Once a baseline is active, only its CPU writes it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 #[cfg_attr(
@@ -37,24 +40,26 @@ pub struct Baseline {
     pub active: u32,
     /// The network namespace's inode number (`net->ns.inum`).
     pub netns: u32,
-    /// When the namespace got its slot (`CLOCK_MONOTONIC`, ns): of two with one
-    /// inode number the later one has it now.
+    /// When the namespace got its slot (`CLOCK_MONOTONIC`, ns). The kernel gives
+    /// the inode number of a namespace that is gone to the next one: of two
+    /// baselines with one number, the later is of the namespace that has it now.
     pub born: u64,
     /// Where the counters stood when the observation of this CPU began.
     pub start: [u64; COUNTERS],
-    /// Where they stood when they were last read.
+    /// Where the counters stood when they were last read.
     pub last: [u64; COUNTERS],
-    /// The same for the counters of [`crate::evidence`].
+    /// Where the counters of [`crate::evidence`] stood when they were last read.
     pub evidence: [u64; EVIDENCE],
-    /// `SyncookiesRecv` when it was last read; only the tracepoint rung does.
+    /// Where `SyncookiesRecv` stood when it was last read; only the tracepoint
+    /// rung reads it.
     pub cookies_received: u64,
-    /// Occurrences per reason on listeners that found no room in the maps of
-    /// listeners: counted for the namespace, not named.
+    /// Occurrences per reason on listeners that have no row, because the maps of
+    /// rows are full: counted for the namespace, and no listener is named.
     pub unlisted: [u64; REASON_SLOTS],
-    /// Of those, SYNs lost although a cookie was wanted: as
+    /// SYNs among `unlisted` that were lost although a cookie was wanted: as
     /// [`crate::counts::Counts::cookies_wanted_lost`].
     pub unlisted_cookies_wanted: u64,
-    /// Of those, SYNs lost although a cookie was made: as
+    /// SYNs among `unlisted` that were lost although a cookie was made: as
     /// [`crate::counts::Counts::cookies_made_lost`].
     pub unlisted_cookies_made: u64,
 }

@@ -1,7 +1,10 @@
-//! Power-of-two histogram buckets: the one rule both sides use.
+//! Histograms in powers of two: the rule by which the kernel side fills their
+//! buckets and user space reads them.
 //!
-//! Bucket 0 holds 0 and 1, bucket k holds 2^k to 2^(k+1)-1; the last bucket
-//! holds everything above its start. Two hosts' histograms merge by addition.
+//! Bucket 0 holds 0 and 1, bucket k holds 2^k to 2^(k+1)-1 (bucket 7: queues of
+//! 128 to 255); the last bucket holds everything above its start. The buckets
+//! do not depend on what is measured, so histograms of two hosts are merged by
+//! addition.
 
 /// Buckets of a queue depth: the last one starts at 2^23 connections.
 pub const DEPTH_BUCKETS: usize = 24;
@@ -24,9 +27,9 @@ const fn highest_bits() -> [u8; 256] {
 
 /// The bucket of `value` in a histogram of `buckets` buckets.
 ///
-/// By table, because the eBPF instruction set has no count-leading-zeros and
-/// a cascade of shifts costs five times as much; the first compare is the
-/// whole cost on an idle queue.
+/// The highest bit is looked up in a table, because the eBPF instruction set
+/// has no count-leading-zeros and a cascade of shifts costs five times as much.
+/// An idle queue (0 or 1) costs the first compare and nothing more.
 #[inline(always)]
 pub fn bucket_of(value: u32, buckets: usize) -> usize {
     if value < 2 {
@@ -41,8 +44,9 @@ pub fn bucket_of(value: u32, buckets: usize) -> usize {
     } else {
         (value >> 24, 24)
     };
-    // LLVM knows that the rest is a byte and would leave out the mask, from
-    // which the verifier of 5.10 learns it.
+    // LLVM knows that `rest` is a byte and would leave out the mask. The
+    // verifier of 5.10 does not know it, and needs the mask to see that the
+    // index is within the table.
     let byte = core::hint::black_box(rest) & 0xff;
     let bucket = below + HIGHEST_BIT[byte as usize] as usize;
     if bucket < buckets { bucket } else { buckets - 1 }

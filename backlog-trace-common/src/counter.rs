@@ -1,7 +1,7 @@
-//! The kernel's own counters that the audit balances against.
+//! The kernel's own counters that the audit holds the tool's counts against.
 //!
-//! All are per network namespace and per CPU (`struct linux_mib`), shown
-//! summed in `/proc/net/netstat` under `TcpExt:`.
+//! The kernel keeps each of them per network namespace and per CPU (`struct
+//! linux_mib`) and shows the sum over CPUs in `/proc/net/netstat` under `TcpExt:`.
 
 /// One of the kernel's counters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -62,9 +62,10 @@ impl Counter {
         }
     }
 
-    /// Whether what is not a listener's moves it as well: then its movement is
-    /// no less than what is attributed to listeners, and may be more
-    /// (`tcp_rtx_synack()` and `__tcp_retransmit_skb()`, 5.10 to 7.2).
+    /// Whether sockets that are no listeners move the counter as well. Then it
+    /// moves by what is attributed to listeners or by more: TCPSynRetrans counts
+    /// the SYN+ACKs that listeners send again (`tcp_rtx_synack()`) and the SYNs
+    /// that the namespace's own clients do (`__tcp_retransmit_skb()`, 5.10 to 7.2).
     pub const fn is_shared(self) -> bool {
         matches!(self, Self::SynRetrans)
     }

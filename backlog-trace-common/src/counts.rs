@@ -1,13 +1,14 @@
 //! Counts plane: what one CPU counted for one listener.
 //!
-//! Rows are per CPU, so every field is written by one CPU without atomics and
-//! user space adds them up. A row is found by the low bits of its listener's
-//! key in an array, which costs a tenth of a hash lookup; a listener whose
-//! place is taken by another one has its row in a hash map.
+//! A listener has a row on each CPU that handled a packet of it. Every field is
+//! written by that CPU alone, without atomics, and user space adds the rows up.
+//! A row is found by the low bits of its listener's key in an array, which
+//! costs a tenth of a hash lookup; a listener whose place in the array belongs
+//! to another listener has its row in a hash map.
 //!
-//! A row begins where the judging of its namespace has begun on its CPU, so
-//! that everything in it covers one stretch. It ends when user space has folded
-//! what it holds, after the listener has closed.
+//! A row begins once packets of its namespace are judged on its CPU, so that all
+//! its counts cover the same time. It ends after the listener has closed, when
+//! user space has added what the row holds to what it keeps of the listener.
 
 use crate::bucket::{DEPTH_BUCKETS, WAIT_BUCKETS};
 use crate::reason::REASON_SLOTS;
@@ -34,20 +35,22 @@ pub struct Counts {
     pub syn_queue_max: u32,
     /// The limit of both queues when this CPU last looked.
     pub limit: u32,
-    /// The listener's network namespace and port, for its details.
+    /// Inode number of the listener's network namespace. It and the port are
+    /// kept here because every detail of the listener repeats them.
     pub netns: u32,
-    /// See `netns`; host order.
+    /// The listener's port, host order.
     pub port: u32,
     /// The CPU whose row this is.
     pub cpu: u32,
     /// Slot of the listener's namespace.
     pub netns_slot: u32,
-    /// Keeps what follows aligned without hidden padding.
+    /// Keeps the 64-bit counts aligned without hidden padding.
     pub reserved: u32,
     /// SYNs handled by the listener.
     pub syns: u64,
-    /// Connections put into the accept queue, where the hook on final ACKs sees
-    /// each; where it does not, they follow from `accepted`.
+    /// Connections put into the accept queue. Counted on the tracepoint rung,
+    /// which sees each; on the others 0, and user space works the number out
+    /// from `accepted` and the queue's length.
     pub established: u64,
     /// Handshakes finished by a cookie.
     pub established_by_cookie: u64,

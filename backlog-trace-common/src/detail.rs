@@ -8,8 +8,8 @@
 pub enum Kind {
     /// A packet met the reason in [`Detail::reason`].
     Reason = 0,
-    /// A handshake finished on a listener that lost connections lately: tells
-    /// whether a client that was refused got in after all.
+    /// A handshake finished on a port that lost connections lately: user space
+    /// sees by it which of the refused clients retried and got in.
     Established = 1,
     /// listen() succeeded on the socket.
     Opened = 2,
@@ -23,7 +23,7 @@ pub enum Kind {
 pub enum Outcome {
     /// Does not apply.
     None = 0,
-    /// Nothing was sent: the client waits and tries again.
+    /// Nothing was sent: the client waits and sends its packet again.
     Silent = 1,
     /// A RST was sent.
     Reset = 2,
@@ -35,9 +35,9 @@ pub enum Outcome {
 pub enum Cause {
     /// Does not apply.
     None = 0,
-    /// The client never answered.
+    /// The client never answered our SYN+ACK.
     ClientSilent = 1,
-    /// Its final ACK came and we dropped it.
+    /// The client's final ACK came, and the kernel dropped it.
     AckRefused = 2,
     /// The client sent its SYN again.
     DuplicateSyn = 3,
@@ -77,18 +77,19 @@ pub struct Detail {
     pub outcome: u8,
     /// A [`Cause`].
     pub cause: u8,
-    /// Which try of a retransmit, from 1.
+    /// Which retransmit of the SYN+ACK: 1 for the first.
     pub attempt: u8,
     /// Address family of `peer` ([`crate::family`]); 0 where the client is not known.
     pub family: u8,
-    /// The CPU, for putting records of one nanosecond in order.
+    /// The CPU that wrote the record: records of the same nanosecond are put in
+    /// order by it.
     pub cpu: u16,
-    /// Bytes of data that the packet carried, of a final ACK that was refused:
-    /// what the client sent because it believes that it is connected. At most
-    /// 65,535 are told.
+    /// Bytes of data in a final ACK that was refused: what the client sent
+    /// because it believes that it is connected. 65,535 stands for that many or
+    /// more.
     pub payload: u16,
-    /// How many more packets like this one the record stands for: 0 unless the
-    /// losses were polled.
+    /// How many more packets like this one the record stands for. Always 0 from
+    /// the kernel side; where counters are polled, one record of 5 losses has 4.
     pub more: u16,
 }
 

@@ -1,11 +1,12 @@
-//! Kernel counters that tell causes apart and are not balanced by the audit.
+//! Kernel counters that tell causes of a loss apart, and that the audit does not
+//! balance.
 //!
-//! Like [`crate::counter`] they lie in `struct linux_mib`, per network
-//! namespace and CPU. Each is moved by hooked functions only, so that its
-//! movement since the last reading on this CPU is this packet's (read in the
-//! sources of 5.10 to 7.2).
+//! Like the counters of [`crate::counter`] they lie in `struct linux_mib`, per
+//! network namespace and CPU. Only hooked functions move them (read in the
+//! sources of 5.10 to 7.2), so what a counter moved since the last reading on
+//! this CPU was moved by the packet that is judged.
 
-/// One of them.
+/// One of these counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Evidence {
@@ -17,14 +18,15 @@ pub enum Evidence {
     EmbryonicRsts = 1,
     /// `LINUX_MIB_TCPFASTOPENPASSIVE`: tcp_try_fastopen() made a child.
     FastopenPassive = 2,
-    /// `LINUX_MIB_TCPFASTOPENPASSIVEFAIL`: it could not.
+    /// `LINUX_MIB_TCPFASTOPENPASSIVEFAIL`: tcp_try_fastopen() could not make a
+    /// child.
     FastopenPassiveFail = 3,
     /// `LINUX_MIB_TCPFASTOPENLISTENOVERFLOW`: tcp_fastopen_queue_check() found
     /// the Fast Open queue full.
     FastopenListenOverflow = 4,
 }
 
-/// How many there are.
+/// How many counters of evidence there are.
 pub const EVIDENCE: usize = 5;
 
 impl Evidence {

@@ -1,10 +1,11 @@
 //! The key under which the kernel maps keep a listener.
 //!
-//! A listener is a socket, and a socket's cookie is never used twice while the
-//! host is up. `sock_diag` and the `listen` hook make the kernel generate it
-//! (`__sock_gen_cookie()`, net/core/sock_diag.c); before that `skc_cookie` is
-//! 0 and the key is made of the socket's inode and port, tagged by the top
-//! bit. User space joins the two keys of one socket by namespace and inode.
+//! A listener is a socket, and a socket's cookie (4129, say) is never used twice
+//! while the host is up. `sock_diag` and the `listen` hook make the kernel
+//! generate the cookie (`__sock_gen_cookie()`, net/core/sock_diag.c). Before that
+//! `skc_cookie` is 0, and the key is made of the socket's inode and port, with
+//! the top bit set. User space joins the two keys of one socket by namespace and
+//! inode.
 
 /// A listener's key in the kernel maps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -25,9 +26,9 @@ impl ListenerKey {
         Self(cookie & !BY_INODE)
     }
 
-    /// The key of a socket whose cookie nobody has asked for yet. Inodes of
-    /// sockets are counted up for the whole host (`get_next_ino()`); the port
-    /// tells apart the kernel's own sockets, which have none.
+    /// The key of a socket whose cookie nobody has asked for yet. Inode numbers
+    /// of sockets are counted up for the whole host (`get_next_ino()`). The
+    /// kernel's own sockets have no inode; those the port tells apart.
     #[inline(always)]
     pub const fn from_inode(inode: u64, port: u16) -> Self {
         Self(BY_INODE | ((port as u64) << 32) | (inode & 0xffff_ffff))

@@ -1,21 +1,24 @@
 //! What the two sides tell each other about the course of an observation: the
 //! places of the map `PROGRESS`, and the bits of one of them.
 
-/// 1 once every listener that was open at the start has been walked: from then
-/// on the kernel side starts namespaces that it meets by itself.
+/// 1 once every listener that was open at the start has been walked. From then
+/// on a namespace without a slot is one that user space could not enter, and the
+/// kernel side begins to judge it by itself when it meets a packet of it.
 pub const WALKED: u32 = 0;
 
-/// The slot that was given out last to a namespace: a hint.
+/// Where the search for a free slot of a namespace begins: the one after the slot
+/// that was given out last. Only a hint, because CPUs write it without a lock.
 pub const NEXT_SLOT: u32 = 1;
 
-/// Listeners that a search did not find.
+/// How many open listeners the tracepoint rung's search by address did not find.
 pub const NOT_FOUND: u32 = 2;
 
-/// Hooks that the programs of another one carry: the bits below.
+/// Which hooks have no programs of their own on the tracepoint rung, because the
+/// programs of another hook see their packets as well: the bits below.
 pub const CARRIED: u32 = 3;
 
-/// 1 while listeners are walked again after judging has begun: where `sk_drops`
-/// stands then is where it is counted from.
+/// 1 while listeners are walked again after judging has begun: the `sk_drops`
+/// that this walk finds is what a listener's losses are counted from.
 pub const SETTLING: u32 = 4;
 
 /// How many places there are.

@@ -23,7 +23,7 @@ pub enum Stage {
     Listener,
     /// TCP Fast Open.
     Fastopen,
-    /// Not known: packets were not seen one by one.
+    /// Not known, because counters were polled and no packet was seen.
     Unknown,
 }
 

@@ -21,7 +21,7 @@ impl Delta {
     }
 }
 
-/// How far each counter of [`crate::evidence`] moved; 0 where it was not read.
+/// How far each counter of [`crate::evidence`] moved; 0 for one that was not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Signs(pub [u64; EVIDENCE]);
 

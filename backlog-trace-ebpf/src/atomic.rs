@@ -1,7 +1,8 @@
-//! Atomic changes of words in map memory. In assembly, because the target's core
-//! library has no atomic operations.
+//! Atomic changes of words in map memory that several CPUs write. They are written
+//! in assembly, because the core library of the eBPF target has no atomic
+//! operations.
 
-/// Adds atomically, wrapping.
+/// Adds `count` to a word, wrapping. `lock +=` works in 5.10 too.
 #[inline(always)]
 pub fn add(to: *mut u64, count: u64) {
     // SAFETY: `to` points into a live map value; the verifier checks it.
@@ -10,7 +11,8 @@ pub fn add(to: *mut u64, count: u64) {
     }
 }
 
-/// Replaces `old` atomically and returns what was there: 5.12 and later.
+/// Writes `new` where the word holds `old`, and returns what the word held: the
+/// exchange took place if that is `old`. Kernels have it since 5.12.
 #[inline(always)]
 pub fn exchange(to: *mut u64, old: u64, new: u64) -> u64 {
     let mut was = old;

@@ -1,4 +1,6 @@
-//! Where each CPU's copy of per-CPU memory lies.
+//! How far each CPU's copy of per-CPU memory lies from the pointer that stands for
+//! all copies, such as `net->mib.net_statistics`: added to that pointer, the
+//! distance gives the address of this CPU's counters.
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use aya_ebpf::macros::raw_tracepoint;
@@ -8,14 +10,14 @@ use crate::globals::OFF_ARRAY_PPTRS;
 use crate::maps::{CPU_OFFSETS, CPU_PROBE};
 use crate::read::copy;
 
-/// Records the distance from a per-CPU pointer to this CPU's memory. User
-/// space runs it once on every CPU (`BPF_F_TEST_RUN_ON_CPU`).
+/// Records the distance of this CPU's copy. User space runs this program once on
+/// every CPU (`BPF_F_TEST_RUN_ON_CPU`).
 ///
-/// The kernel's own table of these distances is no symbol on kernels without
-/// KALLSYMS_ALL. A per-CPU array knows both ends: its lookup returns this
-/// CPU's copy, its `pptrs[0]` is the per-CPU pointer. Both pointers are put
-/// into map memory and read back as plain numbers, because the verifier does
-/// arithmetic on neither.
+/// The kernel's own table of these distances (`__per_cpu_offset`) is no symbol
+/// on kernels without KALLSYMS_ALL. A per-CPU array knows both ends of one
+/// distance: a lookup in it returns this CPU's copy, and its `pptrs[0]` is the
+/// per-CPU pointer. Both pointers are put into map memory and read back as plain
+/// numbers, because the verifier allows no arithmetic on either.
 #[raw_tracepoint]
 pub fn cpu_offset(_ctx: RawTracePointContext) -> i32 {
     let Some(place) = CPU_PROBE.get_ptr_mut(0) else { return 0 };

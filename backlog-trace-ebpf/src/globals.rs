@@ -1,9 +1,11 @@
-//! What user space looked up in the running kernel's BTF, as read-only globals.
+//! What user space looked up about the running kernel, as read-only globals: on
+//! 6.12, `OFF_SK_ACK_BACKLOG` is 604.
 //!
-//! The verifier sees them as constants, so a load at such an offset costs what
-//! a load at a compiled-in offset costs, and code behind a flag that is 0 is
-//! removed. `backlog-trace/src/kernel/layout/table.rs` holds the table that fills
-//! them; a name that exists on one side only is an error at load time.
+//! The verifier sees their values as constants, so it knows which member of
+//! which structure a load reaches, and removes code behind a flag that is 0. The
+//! table in `kernel/layout/table.rs` of user space fills them in from BTF; a name
+//! that exists on one side only is an error at load time. A fact that the kernel
+//! does not have is [`ABSENT`].
 
 use aya_ebpf::Global;
 use backlog_trace_common::globals::{ABSENT, Extent};
@@ -23,7 +25,7 @@ globals! {
     /// What shutdown() and close() have shut.
     OFF_SK_SHUTDOWN;
     OFF_SK_SOCKET;
-    /// 6.18 and later; the inode's number is kept in the socket itself.
+    /// 6.18 and later: the inode's number is in the socket itself.
     OFF_SK_INO;
     OFF_SOCKET_FILE;
     OFF_FILE_INODE;
@@ -42,7 +44,7 @@ globals! {
     OFF_SKC_RCV_SADDR;
     OFF_SKC_V6_DADDR;
     OFF_SKC_V6_RCV_SADDR;
-    /// Cleared when a request is taken out of the hash table.
+    /// 0 once a request has been taken out of the hash table.
     OFF_SKC_NODE_PPREV;
     /// struct inet_connection_sock.
     OFF_ACCEPT_QUEUE_HEAD;
@@ -60,16 +62,17 @@ globals! {
     /// The byte that holds num_timeout.
     OFF_REQ_NUM_TIMEOUT;
     OFF_REQ_TIMER;
-    /// Cleared while the request's timer handler runs.
+    /// 0 while the request's timer handler runs.
     OFF_REQ_TIMER_PPREV;
     OFF_IREQ_ACKED;
     SHIFT_IREQ_ACKED;
-    /// struct tcp_sock: stamped when the connection is made, and by the
-    /// application's reads after accept().
+    /// struct tcp_sock: the time when the connection was made, until the
+    /// application's first reads after accept() move it.
     OFF_RCVQ_TIME;
     /// struct mptcp_sock.
     OFF_MPTCP_FIRST;
-    /// struct sock: of a group that shares a port.
+    /// struct sock: the reuseport group that the socket is a member of, and what
+    /// the search for a listener compares.
     OFF_SK_REUSEPORT_CB;
     OFF_SKC_INCOMING_CPU;
     OFF_SKC_BOUND_DEV;
@@ -84,11 +87,11 @@ globals! {
     OFF_HASHINFO_LHASH2_MASK;
     OFF_BUCKET_HEAD;
     BYTES_BUCKET;
-    /// How a listener is linked into it: by sock_common's node since 6.1, by
-    /// one of its own before.
+    /// How a listener is linked into that table: by the node of sock_common since
+    /// 6.1, by a node of its own in 5.10.
     OFF_SKC_NULLS_NODE;
     OFF_LISTEN_NODE;
-    /// struct timer_list, and where a request has its own.
+    /// struct timer_list.
     OFF_TIMER_FUNCTION;
     /// struct dst_entry and struct net_device.
     OFF_DST_DEV;
@@ -148,13 +151,13 @@ globals! {
     ARGS_ROUTE_REQ_V6;
     /// Absent where the function returns nothing.
     ARGS_HASH_ADD;
-    /// 1 where the hooks of [`crate::hooks::causes`] are attached.
+    /// 1 where the hooks of [`crate::hooks::causes`] are to be attached.
     CAUSES;
     /// Possible CPUs.
     CPUS;
-    /// Namespaces that have room.
+    /// How many namespaces there is room for.
     NETNS_ROOM;
-    /// Rows of the counts plane minus one: a mask for keys.
+    /// Places in the array of rows minus one: what of a key picks its place.
     ROW_MASK;
 }
 
@@ -164,7 +167,7 @@ macro_rules! extents {
     };
 }
 
-// From /proc/kallsyms; the names are those of `backlog-trace/src/probe/extents.rs`.
+// User space reads them from /proc/kallsyms: `probe/extents.rs` has the same names.
 extents! {
     AT_RCV_STATE_PROCESS;
     AT_V4_RCV;

@@ -16,16 +16,19 @@ pub fn of<M: Memory>(tcp: Ptr) -> u64 {
     if cookie != 0 { cookie } else { without_cookie::<M>(tcp) }
 }
 
-/// The key that a listening socket had before it had a cookie.
+/// The key that a listening socket had before it had a cookie: made of its inode
+/// and port.
 ///
-/// A socket that closes loses its inode (sock_orphan()) and its port
-/// (inet_put_port()), and its half-open requests may meet something all the
-/// same: then it goes by the key that it closed with.
+/// A socket that closes loses both (sock_orphan(), inet_put_port()), but its
+/// half-open requests live on until their next timer or ACK, and what is lost
+/// with them is the listener's: then the key that it closed with is looked up by
+/// the socket's address.
 #[inline(always)]
 pub fn without_cookie<M: Memory>(tcp: Ptr) -> u64 {
     let inode = inode::<M>(tcp);
     if inode == 0 {
-        // SAFETY: a key is entered whole, and read only while it is used.
+        // SAFETY: the key is copied at once; a map value of eight bytes is
+        // written whole.
         if let Some(key) = unsafe { CLOSED_KEYS.get(tcp as u64) } {
             return *key;
         }
@@ -42,15 +45,16 @@ pub fn remember_closed<M: Memory>(tcp: Ptr) {
     }
 }
 
-/// The socket's inode: what `ss` and `/proc/PID/fd` know it by. 0 for a socket
-/// of the kernel's own.
+/// The number of the socket's inode, by which `ss` and `/proc/PID/fd` know the
+/// socket (`socket:[102322]`). 0 for a socket of the kernel's own.
 #[inline(always)]
 pub fn inode<M: Memory>(tcp: Ptr) -> u64 {
     if OFF_SK_INO.load() != ABSENT {
         return M::load(tcp, OFF_SK_INO.load());
     }
-    // struct socket_alloc is out of reach of a typed pointer to its first
-    // member, so the way goes through the file.
+    // The inode lies in struct socket_alloc, behind its first member struct
+    // socket. The verifier lets a typed pointer to that member go no further, so
+    // the way to the inode leads through the socket's file.
     let socket: Ptr = M::load(tcp, OFF_SK_SOCKET.load());
     if socket.is_null() {
         return 0;

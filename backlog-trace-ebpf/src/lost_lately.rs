@@ -1,10 +1,12 @@
-//! Which ports lost something lately: there, finished handshakes are told one
-//! by one, so that user space can say which refused clients got in after all.
+//! Which ports lost something lately. At these, each finished handshake is told by
+//! a record of its own, so that user space can say which of the refused clients
+//! retried and got in.
 //!
-//! By port and not by socket, because the client's next try may reach another
-//! one: the successor of a listener that restarted, or another member of its
-//! group. Two ports can share a place; then more is told than needed, and user
-//! space tells clients apart.
+//! What is noted is the port and not the socket, because the client's next try
+//! may reach another socket: the successor of a listener that restarted, or
+//! another member of a reuseport group. Two ports can share a place in the
+//! table; then handshakes of both are told, which costs records and harms
+//! nothing, because user space knows each client by its address.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use backlog_trace_common::limits::LOST_LATELY_PLACES;
@@ -14,13 +16,14 @@ use crate::globals::{OFF_NET_INUM, OFF_SKC_NET, OFF_SKC_NUM};
 use crate::maps::{LOST_EVER, LOST_LATELY};
 use crate::read::{Memory, Ptr};
 
-/// How long after a loss finished handshakes are told: beyond the last SYN
-/// retry of a client with tcp_syn_retries 6 (127 s).
+/// How long after a loss finished handshakes are told. A client with
+/// tcp_syn_retries 6, the default, sends its last SYN after 63 s and gives up
+/// after 127 s.
 const FOLLOW_NS: i64 = 130_000_000_000;
 
-/// A bit for each reason that loses a connection. Cookies, SYN+ACKs sent again
-/// and requests given up are none: in a flood that cookies answer, no
-/// handshake must be told for them.
+/// A bit for each reason that loses a connection. Cookies, SYN+ACKs sent again and
+/// requests given up have no bit: in a flood that cookies answer, telling each
+/// finished handshake would cost more than the flood.
 const LOSSES: u32 = {
     let mut losses = 0;
     let mut at = 0;
@@ -33,19 +36,20 @@ const LOSSES: u32 = {
     losses
 };
 
-/// Takes note of a loss, if the reason is one.
+/// Takes note that this port lost something, if the reason is a loss.
 #[inline(always)]
 pub fn note(reason: Reason, netns: u32, port: u32, now: u64) {
     if LOSSES >> reason as u32 & 1 == 0 {
         return;
     }
     if let Some(last) = LOST_LATELY.get_ptr_mut(place(netns, port)) {
-        // SAFETY: a live map value of eight bytes, which CPUs write in any order.
+        // SAFETY: a live map value of eight bytes. CPUs write it without a lock:
+        // any of their times will do.
         unsafe { last.write_volatile(now) };
     }
     if let Some(ever) = LOST_EVER.get_ptr_mut(0) {
         // SAFETY: a live map value that only ever becomes 1. It is read first,
-        // so that its cache line stays shared.
+        // because a write would take its cache line from all other CPUs.
         unsafe {
             if ever.read_volatile() == 0 {
                 ever.write_volatile(1);
@@ -69,7 +73,8 @@ pub fn at<M: Memory>(sk: Ptr) -> bool {
     // SAFETY: a live map value; the helper takes no arguments.
     unsafe {
         let last = last.read_volatile();
-        // Another CPU may have written a moment later than this one asks.
+        // Another CPU may have noted a time that is later than `now` on this
+        // one: the difference is signed, and negative then.
         last != 0 && (bpf_ktime_get_ns().wrapping_sub(last) as i64) < FOLLOW_NS
     }
 }

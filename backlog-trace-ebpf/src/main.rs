@@ -1,10 +1,14 @@
-//! The kernel side of backlog-trace: one file per step of the handshake under
-//! `hooks`, one body per step, thin shells per rung: those for trampolines and
-//! tracepoints beside the body, those for kprobes under `kprobes`.
+//! The kernel side of backlog-trace: the programs that the kernel runs when it
+//! handles a packet of a listener, accepts a connection or opens or closes one.
+//!
+//! Each step of the handshake has one file under `hooks` with one body, which
+//! judges and counts. Thin shells call it: those for trampolines (fentry, fexit)
+//! stand beside the body, those for kprobes under `kprobes`, those for
+//! tracepoints alone under `tracepoints`.
 //!
 //! Nothing here decides what is printed. Counts go to per-CPU maps and are
-//! exact under any flood; details go to the ring buffer and may be missed,
-//! which is counted.
+//! exact under any flood. Details go to the ring buffer; one that finds no room
+//! there is lost, and counted as missed.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]

@@ -23,16 +23,18 @@ pub static SPILLED: PerCpuHashMap<u64, Counts> = PerCpuHashMap::with_max_entries
 #[map]
 pub static IDENTITIES: HashMap<u64, Identity> = HashMap::with_max_entries(1024, 0);
 
-/// Slot of each namespace in [`BASELINES`], by its cookie: the inode number of
-/// a namespace that is gone is given to the next one.
+/// Slot of each namespace in [`BASELINES`], by the namespace's cookie. Its inode
+/// number would not do: the kernel gives that of a namespace that is gone to the
+/// next one.
 #[map]
 pub static NETNS_SLOTS: HashMap<u64, u32> = HashMap::with_max_entries(64, 0);
 
-/// Which namespace took a slot: settles who gets it.
+/// Which namespace took a slot. Where two namespaces reach for slot 5 at the same
+/// time, the one that is entered here first has it.
 #[map]
 pub static SLOT_OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(64, 0);
 
-/// Where each CPU's counters of each namespace last stood.
+/// Where each CPU's counters of each namespace stood when they were last read.
 #[map]
 pub static BASELINES: Array<Baseline> = Array::with_max_entries(64, 0);
 
@@ -44,8 +46,9 @@ pub static PROGRESS: Array<u32> = Array::with_max_entries(progress::PLACES, 0);
 #[map]
 pub static FREE_SLOTS: Queue<u32> = Queue::with_max_entries(64, 0);
 
-/// Identities that each CPU entered: tells user space that there are some that
-/// no detail has told of.
+/// How many identities each CPU has entered. Where the sum is more than user space
+/// knows, it reads the map of identities: a detail that told of a new listener
+/// may have been missed.
 #[map]
 pub static MET: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
@@ -62,23 +65,25 @@ pub static LOST_LATELY: Array<u64> = Array::with_max_entries(LOST_LATELY_PLACES,
 #[map]
 pub static LOST_EVER: Array<u32> = Array::with_max_entries(1, 0);
 
-/// 1 once a listener was met whose namespace has tcp_syncookies at 2.
+/// 1 once a SYN came for a listener whose namespace has tcp_syncookies at 2.
 #[map]
 pub static COOKIES_ALWAYS: Array<u32> = Array::with_max_entries(1, 0);
 
-/// Details plane.
+/// Details plane: the ring buffer of records.
 #[map]
 pub static DETAILS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
-/// Details that found no room, per CPU.
+/// How many details found no room in the ring buffer, per CPU.
 #[map]
 pub static MISSED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// Distance from a per-CPU pointer to the memory of each CPU.
+/// Distance from a per-CPU pointer to the memory of each CPU: see
+/// [`crate::cpu_offset`].
 #[map]
 pub static CPU_OFFSETS: Array<u64> = Array::with_max_entries(MAX_CPUS, 0);
 
-/// Its own address is what tells the distance: see [`crate::baseline`].
+/// Its value is only scratch memory; where this map lies in the kernel is what
+/// tells the distance: see [`crate::cpu_offset`].
 #[map]
 pub static CPU_PROBE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 
@@ -91,7 +96,8 @@ pub static ZERO_COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0
 #[map]
 pub static CLOSED_KEYS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 
-/// A request that is about to be aborted: see [`crate::hooks`].
+/// A half-open request that may be about to be aborted: see
+/// [`crate::hooks::request`].
 #[map]
 pub static ABORTING: PerCpuArray<Aborting> = PerCpuArray::with_max_entries(1, 0);
 
@@ -99,25 +105,28 @@ pub static ABORTING: PerCpuArray<Aborting> = PerCpuArray::with_max_entries(1, 0)
 #[map]
 pub static CAUSE: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// A request whose timer handler runs.
+/// A half-open request whose timer handler runs: see [`crate::hooks::expiry`].
 #[map]
 pub static EXPIRING: PerCpuArray<Expiring> = PerCpuArray::with_max_entries(1, 0);
 
-/// Calls that kprobes saw begin and whose return they wait for, bottom half off.
+/// Calls that kprobes saw begin and have not seen return, with the bottom half
+/// off: see [`crate::kprobes::calls`].
 #[map]
 pub static CALLS: PerCpuArray<Calls> = PerCpuArray::with_max_entries(1, 0);
 
-/// The socket that a task is inside listen() of, where kprobes watch.
+/// The socket that a task is inside listen() or close() of, where kprobes watch:
+/// see `kprobes/callers.rs`.
 #[map]
 pub static CALLERS: HashMap<u64, u64> = HashMap::with_max_entries(256, 0);
 
-/// The listener of each connection in an accept queue, where kprobes watch. The
-/// least recently used go first: one that is never accepted leaves its entry.
+/// The listener of each connection in an accept queue, where kprobes watch.
+/// accept() removes the entry; that of a connection that is never accepted stays,
+/// so the least recently used entry makes room for a new one.
 #[map]
 pub static QUEUED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 
-/// Too large for the stack: an identity under construction, one for each
-/// [`crate::identity::Place`] that can interrupt another.
+/// An identity under construction, which is too large for the stack: one for each
+/// [`crate::identity::Place`], because a packet can interrupt a listen().
 #[map]
 pub static NEW_IDENTITY: PerCpuArray<Identity> = PerCpuArray::with_max_entries(4, 0);
 
@@ -129,8 +138,8 @@ pub static LAST_REQUEST: PerCpuArray<Queued> = PerCpuArray::with_max_entries(1, 
 #[map]
 pub static LAST_CONNECTION: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// [0]: the segment that a packet's hook on the tracepoint rung is about.
-/// [1]: one that a search is tried out with, in process context.
+/// Entry 0: the segment that a program of the tracepoint rung judges. Entry 1: one
+/// that [`crate::tracepoints`] tries its search out with, in process context.
 #[map]
 pub static SEGMENT: PerCpuArray<Segment> = PerCpuArray::with_max_entries(2, 0);
 

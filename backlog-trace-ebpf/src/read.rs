@@ -1,9 +1,9 @@
 //! The only file that touches kernel memory.
 //!
-//! [`Typed`] loads directly through pointers whose type the verifier knows: an
-//! address that went bad faults and reads as 0, and no helper is called.
-//! `bpf_probe_read_kernel()` serves where the type is lost (packet headers,
-//! counters).
+//! [`Typed`] loads directly through pointers whose type the verifier knows: a load
+//! from an address that went bad faults and gives 0, and no helper is called.
+//! `bpf_probe_read_kernel()` serves where the verifier does not know the type: of
+//! packet headers and counters on every rung, and of everything in kprobes.
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -13,7 +13,9 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_request
 use crate::globals::{OFF_SK_PROTOCOL, OFF_SKC_STATE};
 use crate::uapi::{NEW_SYN_RECV, TCP, TIME_WAIT};
 
-/// A kernel pointer: what it points at is said by its name.
+/// A kernel pointer. What it points at is said by the name of the variable: `sk` is
+/// any socket, `tcp` a full TCP socket (here nearly always a listener), `req` a
+/// half-open request, `skb` a packet, `net` a network namespace.
 pub type Ptr = *const u8;
 
 /// The `N`th 64-bit slot of a tracing context.
@@ -34,8 +36,9 @@ pub fn slot<const N: i16>(ctx: *mut c_void) -> u64 {
     value
 }
 
-/// The same through a helper, for an argument whose type the verifier of 5.10
-/// does not let a program load (a pointer to a bool: "type INT is not a struct").
+/// The `N`th 64-bit slot of a tracing context, read by a helper: for an argument
+/// that the verifier of 5.10 does not let a program load, because it is a pointer
+/// to something else than a structure (to a bool: "type INT is not a struct").
 #[inline(always)]
 pub fn untyped_slot<const N: usize>(ctx: *mut c_void) -> u64 {
     let mut value = 0u64;
@@ -43,7 +46,9 @@ pub fn untyped_slot<const N: usize>(ctx: *mut c_void) -> u64 {
     value
 }
 
-/// The return value of a traced function with `args` arguments (2 to 7).
+/// The return value of a traced function with `args` arguments, which BTF has told
+/// user space: it lies in the slot after the last argument. 0 where the function
+/// has more than 7 arguments, or returns nothing.
 #[inline(always)]
 pub fn returned(ctx: *mut c_void, args: u32) -> u64 {
     match args {
@@ -60,7 +65,7 @@ pub fn returned(ctx: *mut c_void, args: u32) -> u64 {
 
 /// How members of kernel structures are read on a rung.
 pub trait Memory {
-    /// One member. 0 where the address is bad.
+    /// One member of a structure; 0 where the address is bad.
     fn load<T: Copy>(base: Ptr, offset: u32) -> T;
     /// A socket as `struct tcp_sock`; `None` where it is not a full TCP socket.
     fn tcp_sock(sk: Ptr) -> Option<Ptr>;
@@ -126,22 +131,23 @@ impl Memory for Probed {
     }
 }
 
-/// Copies kernel memory whose type is lost. `false` where the address is bad.
+/// Copies kernel memory whose type the verifier does not know. `false` where the
+/// address is bad.
 #[inline(always)]
 pub fn copy<T>(to: *mut T, from: u64) -> bool {
     // SAFETY: `to` is a valid place for a T; the helper checks `from`.
     unsafe { bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, from as *const c_void) == 0 }
 }
 
-/// The same, and a mask of it: all ones where it was copied, 0 where not. For
-/// what must not branch.
+/// Copies like [`copy`], and returns a mask instead of a bool: all ones where the
+/// memory was copied, 0 where it was not. For callers that must not branch.
 #[inline(always)]
 pub fn mask<T>(to: *mut T, from: u64) -> u64 {
-    // SAFETY: as above.
+    // SAFETY: `to` is a valid place for a T; the helper checks `from`.
     let error = unsafe { bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, from as *const c_void) };
     let mut mask = error as u64;
-    // Written in assembly because LLVM would make a branch of it. An error is
-    // negative.
+    // An error is negative: its sign bit, spread over the word and inverted, is
+    // the mask. In assembly, because LLVM would make a branch of it.
     // SAFETY: arithmetic on one register.
     unsafe {
         core::arch::asm!("{m} s>>= 63", "{m} ^= -1", m = inout(reg) mask, options(pure, nomem, nostack));

@@ -1,115 +1,134 @@
-//! What a program leaves for the next one on the same CPU: from the way in to a
-//! function for its way out, from one packet's tracepoint to another. One value
-//! per CPU, in map memory. What they mean is told where they are used.
+//! What one program leaves in map memory for the next program on the same CPU: the
+//! program on the way into a function for the one on its way out, that on one
+//! tracepoint for that on another. There is one value per CPU. How the values
+//! are used is told by the files that use them.
 
 use backlog_trace_common::detail::Detail;
 
-/// A request that is about to be aborted.
+/// A half-open request that tcp_req_err() may be about to abort.
 #[repr(C)]
 pub struct Aborting {
-    /// What is told if it is; no listener: that one has no row.
+    /// The record that is sent if the request is aborted. Its `listener` is 0
+    /// where the listener has no row.
     pub detail: Detail,
-    /// Slot of its namespace plus one; 0: it is not judged.
+    /// Slot of the request's namespace plus one; 0 where the namespace is not
+    /// judged.
     pub slot: u64,
 }
 
-/// A request whose timer handler runs on this CPU.
+/// A half-open request whose timer handler runs on this CPU.
 #[repr(C)]
 pub struct Expiring {
-    /// What is told if it is given up.
+    /// The record that is sent if the request is given up.
     pub detail: Detail,
-    /// The request; 0: none.
+    /// Address of the request; 0 where none is watched.
     pub request: u64,
-    /// TCPMigrateReqSuccess of this CPU on the way in.
+    /// Where TCPMigrateReqSuccess of this CPU stood on the way in.
     pub migrated: u64,
-    /// The byte that holds num_timeout, on the way in.
+    /// The byte that holds `num_timeout`, as it was on the way in.
     pub timeouts: u8,
-    /// Whether its listener still listened on the way in.
+    /// 1 where the request's listener still listened on the way in.
     pub listening: u8,
+    /// Keeps the size a multiple of eight.
     pub reserved: [u8; 6],
 }
 
-/// Frames of [`Calls`]. Deeper than functions can nest: an IPv6 wrapper calls the IPv4
-/// one, and an inline redirect (up to 6.1) can put a final ACK inside a SYN.
+/// Frames of [`Calls`]: more than hooked functions nest. An IPv6 wrapper calls the
+/// IPv4 one, and an inline redirect (up to 6.1) can put the handling of a final
+/// ACK inside that of a SYN.
 pub const DEPTH: usize = 4;
 
-/// One call.
+/// A call of a hooked function that kprobes saw begin.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Call {
+    /// Which function, by the number that `kprobes/calls.rs` gives it.
     pub function: u64,
-    /// rsp when it began.
+    /// The stack pointer when the call began.
     pub stack: u64,
-    /// The listener, or the request that the call is about.
+    /// Address of the listener or of the half-open request that the call is about.
     pub sk: u64,
-    /// The packet.
+    /// Address of the packet.
     pub skb: u64,
-    /// tcp_check_req()'s request, and where it says that another CPU was faster.
+    /// Address of the half-open request, where it is a further argument.
     pub req: u64,
+    /// Where tcp_check_req() says that another CPU took the request away.
     pub stolen: u64,
 }
 
-/// The calls of one CPU.
+/// The calls of one CPU that have begun and not returned, each inside the one
+/// before it.
 #[repr(C)]
 pub struct Calls {
+    /// How many frames are in use.
     pub depth: u64,
+    /// The calls, outermost first.
     pub frames: [Call; DEPTH],
 }
 
-/// A TCP segment, and the listener that is looked for.
+/// A TCP segment, and the listener that it was for, as far as the search for the
+/// listener has come.
 ///
-/// It is kept in map memory, whose contents the verifier does not tell apart:
-/// on the stack, each way to fill it in would be another state to go through
-/// everything that follows with.
+/// It is kept in map memory, of whose contents the verifier keeps no track. On
+/// the stack, each way to fill it in (IPv4 or IPv6, queued or not) would be
+/// another state, and the verifier would go through everything that follows
+/// once for each.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Segment {
-    /// Address of its `struct net`.
+    /// Address of the segment's `struct net`.
     pub net: u64,
-    /// Our address: IPv4 in the first word, network order.
+    /// Address of this host: IPv4 in the first word, network order.
     pub local: [u32; 4],
-    /// The client's.
+    /// Address of the client.
     pub remote: [u32; 4],
-    /// Our port, host order.
+    /// Port of this host, host order.
     pub local_port: u32,
-    /// The client's.
+    /// Port of the client.
     pub remote_port: u32,
     /// 1 for IPv6.
     pub ipv6: u32,
-    /// 1 where our address is not unicast.
+    /// 1 where `local` is a broadcast, multicast or anycast address.
     pub not_unicast: u32,
-    /// Interface that the packet came in by.
+    /// Index of the interface that the packet came in by.
     pub device: u32,
+    /// Keeps what follows aligned without hidden padding.
     pub reserved: u32,
-    /// The listener; 0: none was found.
+    /// Address of the listener; 0 where none was found.
     pub listener: u64,
-    /// Its group (`struct sock_reuseport`), where it may be any member of it.
+    /// Address of the listener's group (`struct sock_reuseport`), where the
+    /// segment may have been for any member of it; 0 otherwise.
     pub group: u64,
-    /// How well it matches.
+    /// How well `listener` matches: the higher of two scores wins.
     pub score: u64,
-    /// 1: the SYN has been queued, which says what its listener is.
+    /// 1 where the SYN has been queued: then its request says what the listener
+    /// is, and no search is needed.
     pub queued: u64,
 }
 
-/// The request that a CPU queued last.
+/// The half-open request that a CPU queued last.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Queued {
-    /// Its timer while it is taken apart, then its listener; 0: none.
+    /// Address of the request's listener; 0 where no request was queued since the
+    /// last SYN. For a moment it holds the request's timer instead.
     pub listener: u64,
-    /// Its client's address: IPv4 in the first word.
+    /// The client's address: IPv4 in the first word.
     pub address: [u32; 4],
-    /// Its client's port, host order.
+    /// The client's port, host order.
     pub port: u32,
     /// Keeps the size a multiple of eight.
     pub reserved: u32,
 }
 
-/// What the first twin has judged.
+/// What the first of two twin programs has judged: see [`crate::tracepoints::twin`].
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Judged {
+    /// Address of the packet or socket.
     pub what: u64,
+    /// What tells it from the next one at that address.
     pub content: u64,
+    /// When it was judged (`CLOCK_MONOTONIC`, ns).
     pub time: u64,
 }

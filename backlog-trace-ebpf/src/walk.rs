@@ -1,5 +1,7 @@
-//! The walk over listeners that are open already, when the observation begins
-//! and once more where members of a group must be settled.
+//! The walk over the listeners that are open already. User space has it done when
+//! the observation begins, and, where the tracepoint rung has to know how far
+//! `sk_drops` of each member of a group has been charged, once more when judging
+//! has begun.
 
 use core::ffi::c_void;
 
@@ -14,9 +16,9 @@ use crate::read::{Memory, Ptr, Typed, slot};
 use crate::uapi::LISTEN;
 use crate::{baseline, key};
 
-/// Walks the sockets of one namespace when user space reads the iterator:
-/// every listener gets its identity, its namespace a slot. How each listener
-/// stands now is written out as an [`Identity`].
+/// Walks the sockets of one namespace when user space reads the iterator. Every
+/// listener gets an identity, and its namespace a slot. What user space reads is
+/// an [`Identity`] of each listener as it stands now.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/tcp")]
 pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
@@ -45,8 +47,9 @@ pub extern "C" fn listeners(ctx: *mut c_void) -> i32 {
     0
 }
 
-/// Once judging has begun, what members of a group lost before is nobody's
-/// any more: see `tracepoints::group`.
+/// Has `sk_drops` of a listener counted from where it stands now, less what has
+/// been charged already: what a member of a group lost before judging began must
+/// not be charged to it later (`tracepoints::group`).
 #[inline(always)]
 fn settle(key: u64, drops: u32) {
     if PROGRESS.get(SETTLING).is_none_or(|settling| *settling == 0) {

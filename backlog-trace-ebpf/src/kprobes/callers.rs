@@ -1,26 +1,29 @@
 //! The socket that a task is inside listen() or close() of.
 //!
-//! They run in process context and can go on on another CPU, so the CPU says
-//! nothing; and a task is in one of them at a time and once, so the task says
-//! everything. A packet that interrupts it never comes here.
+//! Both run in process context, where a task can enter on CPU 1 and return on CPU
+//! 3: so the socket is kept by task and not by CPU. A task is inside one of them
+//! at a time, and a packet that interrupts it calls neither, so one socket for
+//! each task is enough.
 
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 
 use crate::maps::CALLERS;
 use crate::read::Ptr;
 
-/// The task enters.
+/// The current task enters listen() or close() of this socket.
 #[inline(always)]
 pub fn enter(sk: u64) {
-    // Where the way out was left out, it has left an entry, which this one replaces.
+    // Where the kernel left out the program on the way out, the entry of that
+    // call is still there; this one replaces it.
     let _ = CALLERS.insert(task(), sk, 0);
 }
 
-/// The task leaves.
+/// The current task leaves: the socket that it was inside of, where its way in was
+/// seen.
 #[inline(always)]
 pub fn leave() -> Option<Ptr> {
     let task = task();
-    // SAFETY: only this task writes the entry.
+    // SAFETY: only this task writes the entry, and it is copied at once.
     let sk = *unsafe { CALLERS.get(task) }?;
     let _ = CALLERS.remove(task);
     Some(sk as Ptr)

@@ -1,35 +1,40 @@
-//! Calls that have begun and not returned, on this CPU, with the bottom half
-//! off: a stack beside the kernel's.
+//! The arguments of hooked functions that have begun and not returned, on this CPU,
+//! with the bottom half off: a stack of frames beside the kernel's own stack.
 //!
-//! With the bottom half off nothing moves to another CPU and no other task
-//! runs in between, so on one CPU such calls nest, and they nest on one kernel
-//! stack. That is why a frame is keyed by CPU and never by task: the task that a packet
-//! interrupts has nothing to do with it.
+//! With the bottom half off a call stays on its CPU and no other task runs in
+//! between. So the calls of one CPU nest, and they nest on one kernel stack. That
+//! is why frames are kept by CPU and never by task: the task that a packet
+//! interrupts has nothing to do with the packet.
 //!
-//! The kernel can leave out a program on either side: where another kprobe
-//! runs on this CPU (`kprobe_running()`), where another program of this kind or
-//! a bpf() call does (`bpf_prog_active` in trace_call_bpf()), and while probes
-//! are attached and taken back one by one. A frame is therefore found again by
-//! its function and by its place on the kernel stack, not by being on top:
+//! The kernel can leave out the program on either side of a call: where another
+//! kprobe runs on this CPU (`kprobe_running()`), where another program of this
+//! kind or a bpf() call does (`bpf_prog_active` in trace_call_bpf()), and while
+//! probes are attached and taken back one by one. A frame is therefore found
+//! again by its function and by its place on the kernel stack, not by being on
+//! top:
 //!
-//! - The way in was left out: the way out finds no frame and judges nothing.
-//! - The way out was left out: its frame stays, and is dropped by the next call
-//!   that begins at or above its place on the stack, or on another stack.
+//! - Where the program on the way in was left out, the one on the way out finds
+//!   no frame and judges nothing.
+//! - Where the program on the way out was left out, the frame stays. It is
+//!   dropped by the next call that begins at or above its place on the stack, or
+//!   on another stack.
 //!
-//! Either way a packet has moved counters that no hook read. The next call that
-//! begins takes them in without judging them ([`crate::mib::catch_up`]), unless
-//! it is inside another one: they are nobody's, and the audit shows them.
+//! Either way a packet has moved counters that no program read. The next call
+//! that begins outside of any other reads them without judging them
+//! ([`crate::mib::catch_up`]): what they moved is charged to no listener, and the
+//! audit shows it as unattributed.
 
 use crate::maps::CALLS;
 use crate::mib;
 use crate::read::{Memory, Probed, Ptr};
 use crate::scratch::{Call, Calls, DEPTH};
 
-/// No kernel stack is larger (THREAD_SIZE with KASAN).
+/// No kernel stack is larger (THREAD_SIZE with KASAN, and with pages of 64 KiB).
 const STACK: u64 = 1 << 16;
 
-/// How far the stack pointer of a return can be from that of its call: the
-/// return address, and what the trampolines of some kernels have pushed.
+/// How far the stack pointer after the return can be above that at the beginning:
+/// by 8 for the return address on x86-64, by 0 on arm64, which has it in a
+/// register, and by what the trampolines of some kernels have pushed.
 const NEAR: u64 = 32;
 
 /// The function that a frame is of.
@@ -57,14 +62,16 @@ pub enum Function {
 }
 
 impl Call {
-    /// What a function was called with.
+    /// A call of a function at this place of the stack, about this listener or
+    /// request and this packet.
     #[inline(always)]
     pub const fn new(function: Function, stack: u64, sk: u64, skb: u64) -> Self {
         Self { function: function as u64, stack, sk, skb, req: 0, stolen: 0 }
     }
 }
 
-/// A call begins whose listener is `listener`.
+/// A call begins. `listener` is the listener that it is about; NULL where no counter
+/// is to be caught up with.
 #[inline(always)]
 pub fn begin(call: Call, listener: Ptr) {
     let Some(calls) = CALLS.get_ptr_mut(0) else { return };
@@ -84,7 +91,8 @@ pub fn begin(call: Call, listener: Ptr) {
     }
 }
 
-/// How many of the frames can still be of calls that this one is inside of.
+/// How many frames, from the outermost, can be of calls that have not returned when
+/// a call begins at this place of the stack.
 #[inline(always)]
 fn live(calls: *mut Calls, stack: u64) -> u64 {
     // SAFETY: this CPU's live map value.
@@ -93,9 +101,10 @@ fn live(calls: *mut Calls, stack: u64) -> u64 {
         if depth == 0 || depth > DEPTH as u64 {
             return 0;
         }
-        // SAFETY: as above.
+        // SAFETY: this CPU's live map value.
         let outer = unsafe { (*frame(calls, depth - 1)).stack };
-        // An outer call's place is above, and not far.
+        // Stacks grow downwards: a call that this one is inside of began above
+        // it, and on the same stack.
         if outer > stack && outer - stack < STACK {
             return depth;
         }
@@ -104,7 +113,7 @@ fn live(calls: *mut Calls, stack: u64) -> u64 {
     0
 }
 
-/// A call has returned: what it was called with, if its beginning was seen.
+/// A call has returned: what it was called with, where its beginning was seen.
 #[inline(always)]
 pub fn end(function: Function, stack: u64) -> Option<Call> {
     let calls = CALLS.get_ptr_mut(0)?;
@@ -115,7 +124,7 @@ pub fn end(function: Function, stack: u64) -> Option<Call> {
             return None;
         }
         depth -= 1;
-        // SAFETY: as above.
+        // SAFETY: this CPU's live map value.
         unsafe {
             let call = frame(calls, depth).read();
             if call.function == function as u64 && stack.wrapping_sub(call.stack) <= NEAR {
@@ -127,7 +136,8 @@ pub fn end(function: Function, stack: u64) -> Option<Call> {
     None
 }
 
-/// The mask is for the verifier.
+/// A frame by its index. The mask shows the verifier that the index is within the
+/// array.
 #[inline(always)]
 fn frame(calls: *mut Calls, index: u64) -> *mut Call {
     // SAFETY: this CPU's live map value, and the index is within the array.

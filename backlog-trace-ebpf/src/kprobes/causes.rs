@@ -1,4 +1,5 @@
-//! Why a SYN was refused, by kretprobes: what was returned says it.
+//! Why a SYN was refused, by kretprobes on the functions that can fail: what a
+//! function returned says whether it did.
 
 use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};

@@ -10,8 +10,9 @@ use crate::hooks::listen;
 use crate::identity::Caller;
 use crate::read::{Memory, Probed, Ptr};
 
-/// inet_csk_listen_start(sk[, backlog]). The helper that makes a cookie wants a
-/// typed pointer, so the listener goes by its address until somebody asks.
+/// inet_csk_listen_start(sk[, backlog]). No cookie is made: the helper for it wants
+/// a typed pointer, which kprobes do not have. So the listener's key is made of
+/// its inode and port until somebody asks the kernel for the cookie.
 #[kprobe]
 pub fn listen_in(ctx: ProbeContext) -> u32 {
     let sk = Entry::of(&ctx).first();

@@ -1,13 +1,15 @@
-//! The shells for kprobes and kretprobes: where no trampoline can be had.
+//! The shells for kprobes and kretprobes: for kernels that have no trampolines.
 //!
-//! A kretprobe has lost the arguments. For functions that run with the bottom
-//! half off they are kept in [`calls`], per CPU; for listen() and close(),
-//! which run in process context, by task in [`callers`]. The bodies are those of
-//! [`crate::hooks`], and read through [`crate::read::Probed`].
+//! When a function returns, its kretprobe finds the arguments gone. Of functions
+//! that run with the bottom half off, the kprobe on the way in keeps them in
+//! [`calls`], per CPU; of listen() and close(), which run in process context, in
+//! [`callers`], per task. The bodies are those of [`crate::hooks`], and read
+//! kernel memory through [`crate::read::Probed`].
 //!
-//! What is probed often runs with the bottom half off: a kprobe is left out on a
-//! packet that interrupts another one, so one in process context would hide
-//! packets. listen() and close are rare.
+//! Functions that are called often are probed only where they run with the
+//! bottom half off. The kernel leaves a kprobe out while another one runs on the
+//! same CPU, so a kprobe in process context hides the packets that interrupt it.
+//! That is borne for listen() and close(), which are rare.
 //!
 //! The programs carry no types and no BTF ids, and read the registers of
 //! x86-64 only.

@@ -1,4 +1,5 @@
-//! Packets that are freed: the place says whose business they are.
+//! Packets that are freed: the function in which a packet is freed says what kind of
+//! packet it was, and so which file judges it.
 
 use core::ffi::c_void;
 
@@ -40,7 +41,8 @@ pub fn packet_dropped_twin(ctx: BtfTracePointContext) -> i32 {
     dropped(ctx.as_ptr(), true)
 }
 
-/// The most frequent tracepoint of all, so the place decides first.
+/// A packet of any kind is consumed. No tracepoint fires more often, so the place is
+/// compared before anything else is read.
 #[inline(always)]
 fn consumed(ctx: *mut c_void, second: bool) -> i32 {
     let location = slot::<1>(ctx);
@@ -62,6 +64,7 @@ fn consumed(ctx: *mut c_void, second: bool) -> i32 {
     }
 }
 
+/// A packet of any kind is dropped.
 #[inline(always)]
 fn dropped(ctx: *mut c_void, second: bool) -> i32 {
     let location = slot::<1>(ctx);
@@ -95,7 +98,8 @@ fn dropped(ctx: *mut c_void, second: bool) -> i32 {
     }
 }
 
-/// User space says so once everything is attached.
+/// Whether the hook of this bit has no programs of its own, so that its packets are
+/// judged here. User space says so once everything is attached.
 #[inline(always)]
 fn carries(hook: u32) -> bool {
     PROGRESS.get(CARRIED).is_some_and(|carried| *carried & hook != 0)

@@ -13,11 +13,12 @@ use crate::key;
 use crate::maps::IDENTITIES;
 use crate::read::{Memory, Probed, Ptr};
 
-/// Most members that are looked at.
+/// How many members of a group are looked at.
 const MOST: u32 = 128;
 
-/// The member that a lost packet is charged to; 0: none is known. A function of
-/// its own: see [`super::lookup::look_up`].
+/// Address of the member that a lost packet is charged to; 0 where no member has
+/// lost more than it was charged with. A global function, for the reason that
+/// [`super::lookup::look_up`] is one.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn loser(group: u64) -> u64 {
@@ -36,10 +37,11 @@ pub extern "C" fn loser(group: u64) -> u64 {
     0
 }
 
-/// How often a charge is tried again that another CPU was faster with.
+/// How often a charge is tried where other CPUs charge the same member meanwhile.
 const TRIES: u32 = 4;
 
-/// Charges one to a member if it has lost more than it was charged with.
+/// Charges one loss to a member that has lost more than it was charged with; `false`
+/// for any other.
 #[inline(always)]
 fn lost_more(sk: Ptr) -> bool {
     let Some(identity) = IDENTITIES.get_ptr_mut(key::of::<Probed>(sk)) else { return false };
@@ -47,7 +49,7 @@ fn lost_more(sk: Ptr) -> bool {
     let (start, charged) = unsafe { ((*identity).drops, &raw mut (*identity).charged) };
     for _ in 0..TRIES {
         let drops: u32 = Probed::load(sk, OFF_SK_DROPS.load());
-        // SAFETY: as above.
+        // SAFETY: a live map value; every CPU changes `charged` atomically.
         let before = unsafe { charged.read_volatile() };
         if drops.wrapping_sub(start).wrapping_sub(before as u32) as i32 <= 0 {
             return false;
@@ -59,15 +61,15 @@ fn lost_more(sk: Ptr) -> bool {
     false
 }
 
-/// Takes note of what a packet added to a member's `sk_drops`, where the
-/// kernel says which member it was.
+/// Charges a member with what a packet added to its `sk_drops`, where the kernel
+/// says which member it was. A listener in no group is not charged.
 #[inline(always)]
 pub fn charge<M: Memory>(tcp: Ptr, key: u64, count: u32) {
     if M::load::<u64>(tcp, OFF_SK_REUSEPORT_CB.load()) == 0 {
         return;
     }
     if let Some(identity) = IDENTITIES.get_ptr_mut(key) {
-        // SAFETY: as above.
+        // SAFETY: a live map value; every CPU changes `charged` atomically.
         add(unsafe { &raw mut (*identity).charged }, u64::from(count));
     }
 }

@@ -14,9 +14,9 @@ use crate::identity::Caller;
 use crate::read::{Memory, Ptr, Typed, slot};
 use crate::uapi::{CLOSE, LISTEN};
 
-/// inet_sock_set_state(sk, oldstate, newstate): before the socket is found by
-/// packets (inet_csk_listen_start(), all versions), the kernel makes its
-/// cookie. A program of its own, because kernels before 5.12 refuse the helper.
+/// inet_sock_set_state(sk, oldstate, newstate): has the kernel make the listener's
+/// cookie before packets find the socket (inet_csk_listen_start(), all versions).
+/// A program of its own, because kernels before 5.12 refuse the helper.
 #[btf_tracepoint]
 pub fn state_cookie(ctx: BtfTracePointContext) -> i32 {
     let ctx: *mut c_void = ctx.as_ptr();
@@ -27,8 +27,8 @@ pub fn state_cookie(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// inet_sock_set_state(sk, oldstate, newstate): the port of a socket that was
-/// not bound is not known yet.
+/// inet_sock_set_state(sk, oldstate, newstate): a socket begins to listen. The port
+/// of one that was not bound is not known yet.
 #[btf_tracepoint]
 pub fn state_listen(ctx: BtfTracePointContext) -> i32 {
     let raw: *mut c_void = ctx.as_ptr();
@@ -40,18 +40,20 @@ pub fn state_listen(ctx: BtfTracePointContext) -> i32 {
     listen::opened::<Typed>(tcp, Caller::current(&ctx))
 }
 
-/// inet_sock_set_state(sk, oldstate, newstate): inet_csk_listen_stop() comes
-/// right after it, so both queue lengths are still whole.
+/// inet_sock_set_state(sk, oldstate, newstate): a listener closes.
+/// inet_csk_listen_stop() follows right after, so both queue lengths are still
+/// whole.
 #[btf_tracepoint]
 pub fn state_close(ctx: BtfTracePointContext) -> i32 {
     let ctx: *mut c_void = ctx.as_ptr();
     queued::made(ctx);
-    // A connection is a copy of its listener at first, and leaves its state
-    // with its cookie still in it (inet_csk_clone_lock(), up to 6.12).
+    // Up to 6.12 a new connection is at first a copy of its listener, cookie and
+    // all, and leaves LISTEN for SYN_RECV (inet_csk_clone_lock()): so the new
+    // state is asked for as well.
     if slot::<1>(ctx) as u32 != u32::from(LISTEN) || slot::<2>(ctx) as u32 != u32::from(CLOSE) {
         return 0;
     }
     let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx) as Ptr) else { return 0 };
-    // No hook sees the connections reset one by one.
+    // No tracepoint tells of the connections that are reset one by one.
     close::closing::<Typed>(tcp, false)
 }

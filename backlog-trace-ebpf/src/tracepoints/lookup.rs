@@ -3,9 +3,9 @@
 //! order of preference: `__inet_lookup_listener()` and
 //! `inet6_lookup_listener()`, 5.10 to 7.2.
 //!
-//! The table is read and never kept, so nothing here can be out of date. What
-//! it refuses to know: redirection by TPROXY or by sk_lookup programs, which
-//! leave the packet's addresses as they are.
+//! The kernel's table is read anew for each packet, so nothing here can be out of
+//! date. The search refuses to know redirection by TPROXY or by sk_lookup
+//! programs, which leave the packet's addresses as they are.
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use backlog_trace_common::globals::ABSENT;
@@ -21,13 +21,15 @@ use crate::read::{Memory, Probed, Ptr};
 use crate::scratch::Segment;
 use crate::uapi::{INET6, LISTEN};
 
-/// Longest chain that is followed. The table has a place for every 2 MiB of
-/// memory, and a group counts as its first member.
+/// Longest chain that is followed. The table has a place for every 2 MiB of memory,
+/// so chains are short; of a reuseport group only the first member is met.
 const LONGEST: u32 = 32;
 
-/// Looks for the listener of [`SEGMENT`]: sets `listener` and `group`. A function
-/// of its own with plain numbers for arguments, so that the verifier looks at
-/// it once and not at each call.
+/// Searches for the listener that the segment in entry `at` of [`SEGMENT`] was for,
+/// and sets its `listener` and `group`.
+///
+/// A global function with plain numbers for arguments: the verifier looks at such
+/// a function once, and not again at each call.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn look_up(at: u32) -> i32 {
@@ -57,7 +59,8 @@ pub extern "C" fn look_up(at: u32) -> i32 {
     0
 }
 
-/// The best match of one chain.
+/// Looks for a better match than the one that was found so far, in one chain of the
+/// table.
 ///
 /// # Safety
 /// `segment` must be a live map value.
@@ -94,10 +97,11 @@ unsafe fn chain(bucket: u64, segment: *mut Segment, wildcard: bool) {
     }
 }
 
-/// `compute_score()` of both families; 0: does not match.
+/// How well a socket matches, as compute_score() has it for both families; 0 where
+/// it does not match.
 ///
-/// Differences are collected and asked about once: each branch in here
-/// would double what the verifier goes through at each step of a chain.
+/// Differences are collected and asked about once, at the end: each branch in
+/// here would double what the verifier goes through at each step of a chain.
 ///
 /// # Safety
 /// `segment` must be a live map value.
@@ -116,7 +120,7 @@ unsafe fn score(sk: Ptr, segment: *mut Segment, wildcard: bool, cpu: u32) -> u64
         let expected = if wildcard { [0; 4] } else { to.local };
         differs |= u64::from(family) | difference(&address, &expected);
     } else {
-        // IPv4 packets reach the IPv6 sockets that do not refuse them.
+        // An IPv4 packet reaches an IPv6 socket that has not IPV6_V6ONLY set.
         let only = Probed::load::<u8>(sk, OFF_SKC_IPV6ONLY.load()) >> SHIFT_SKC_IPV6ONLY.load() & 1;
         let address: u32 = Probed::load(sk, OFF_SKC_RCV_SADDR.load());
         let expected = if wildcard { 0 } else { to.local[0] };
@@ -131,13 +135,14 @@ unsafe fn score(sk: Ptr, segment: *mut Segment, wildcard: bool, cpu: u32) -> u64
     if differs == 0 { u64::from(score) } else { 0 }
 }
 
-/// Without a branch.
+/// 1 for 0, 0 for any other value, without a branch.
 #[inline(always)]
 fn one_if_zero(value: u32) -> u32 {
     let value = u64::from(core::hint::black_box(value));
     (value.wrapping_sub(1) >> 63) as u32
 }
 
+/// 0 where both addresses are the same, without a branch.
 #[inline(always)]
 fn difference(a: &[u32; 4], b: &[u32; 4]) -> u64 {
     u64::from((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]))

@@ -1,6 +1,6 @@
-//! What a packet says that is about to be freed: its namespace, its addresses
-//! and its ports. By then `skb->dev` is NULL (tcp_v4_rcv(), tcp_v6_rcv()) and
-//! no socket is tied to it.
+//! What can be read from a packet that is about to be freed: its namespace, its
+//! addresses and its ports. By then `skb->dev` is NULL (tcp_v4_rcv(),
+//! tcp_v6_rcv()) and the packet points at no socket.
 
 use crate::details::{Client, Peer};
 use crate::globals::{
@@ -13,7 +13,8 @@ use crate::read::{Memory, Probed, Ptr, copy};
 use crate::scratch::Segment;
 use crate::uapi::IPV4;
 
-/// `skb->_skb_refdst`: the lowest bit says who counts the reference.
+/// Lowest bit of `skb->_skb_refdst`: set where the packet's reference to its route
+/// is not counted (`SKB_DST_NOREF`).
 const NOREF: u64 = 1;
 
 impl Segment {
@@ -24,8 +25,8 @@ impl Segment {
     }
 }
 
-/// The segment of a packet that is freed on this CPU, with the bottom half
-/// off: until the program ends there is no other one.
+/// Takes a packet that is freed on this CPU apart. The bottom half is off, so until
+/// the program ends no other packet uses this memory.
 #[inline(always)]
 pub fn of<M: Memory>(skb: Ptr) -> Option<*mut Segment> {
     let segment = SEGMENT.get_ptr_mut(0)?;
@@ -47,8 +48,9 @@ pub fn of<M: Memory>(skb: Ptr) -> Option<*mut Segment> {
     Some(segment)
 }
 
-/// The segment of ours that an ICMP error is about: `skb->data` is at its IP
-/// header (icmp_unreach(), icmpv6_notify()). We sent it.
+/// Takes the segment apart that an ICMP error is about: a SYN+ACK that this host
+/// sent, so its source is here and its destination is the client. `skb->data`
+/// points at its IP header (icmp_unreach(), icmpv6_notify()).
 #[inline(always)]
 pub fn of_error<M: Memory>(skb: Ptr, net: u64) -> Option<*mut Segment> {
     let segment = SEGMENT.get_ptr_mut(0)?;
@@ -78,8 +80,8 @@ pub fn net<M: Memory>(skb: Ptr) -> Option<u64> {
     if net == 0 { None } else { Some(net) }
 }
 
-/// Length of an IP header. Our own SYN+ACK has no IPv6 extension headers
-/// unless the application asked for some.
+/// Length of the IP header of a SYN+ACK of this host. One of IPv6 has no extension
+/// headers unless the application asked for some.
 #[inline(always)]
 fn header(network: u64, ipv6: u32) -> u64 {
     if ipv6 == 1 {
@@ -90,7 +92,7 @@ fn header(network: u64, ipv6: u32) -> u64 {
     u64::from(first & 0xf) * 4
 }
 
-/// Source and destination; an IPv4 address in the first word.
+/// Source and destination address; that of IPv4 is put into the first word.
 ///
 /// # Safety
 /// `source` and `destination` must be memory for an address.

@@ -1,6 +1,5 @@
-//! Whether listeners are where [`super::lookup`] looks for them: its knowledge
-//! of the kernel's table is tried out on every listener that is open before any
-//! verdict depends on it.
+//! Whether [`super::lookup`] finds listeners: what it knows of the kernel's table is
+//! tried out on every listener that is open, before any verdict depends on it.
 
 use core::ffi::c_void;
 
@@ -25,8 +24,7 @@ pub extern "C" fn listeners_found(ctx: *mut c_void) -> i32 {
         return 0;
     }
     let Some(segment) = SEGMENT.get_ptr_mut(1) else { return 0 };
-    // SAFETY: this CPU's live map value, which packets do not use. Should
-    // another walk get in between on it, both are of this program.
+    // SAFETY: this CPU's live map value, which packets do not use.
     unsafe {
         (*segment).net = Typed::load(sk, OFF_SKC_NET.load());
         (*segment).device = Typed::load(sk, OFF_SKC_BOUND_DEV.load());

@@ -1,11 +1,12 @@
-//! Two programs of the same body on one tracepoint, of which one judges.
+//! Twins: two programs with the same body on one tracepoint, of which one judges
+//! the packet.
 //!
 //! Since 6.2 the kernel skips a tracing program that is running already on the
 //! same CPU (`__bpf_trace_run()`). The tracepoints of this rung fire in process
-//! context as well: a packet that interrupts a program there, which is about
-//! to find that its own packet is none of its business, would go unseen, and
-//! what it moved be charged to the next one. The interrupted task is inside one
-//! of the twins, and the other sees the packet.
+//! context too, where a packet can interrupt a program that looks at a packet of
+//! another protocol, say. With one program that interrupting packet would go
+//! unseen, and what it moved would be charged to the next one. With two, the
+//! interrupted task is inside one twin, and the other twin sees the packet.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 
@@ -13,22 +14,29 @@ use crate::globals::{OFF_CB_SEQ, OFF_SKB_CB, OFF_SKB_HEAD, OFF_SKB_TRANSPORT};
 use crate::maps::TWINS;
 use crate::read::{Memory, Ptr, Typed, copy};
 
-/// A tracepoint with twins.
+/// A tracepoint that has twins.
 #[derive(Clone, Copy)]
 pub enum Pair {
+    /// consume_skb
     Consumed = 0,
+    /// kfree_skb
     Dropped = 1,
+    /// sk_data_ready
     Woken = 2,
 }
 
-/// Longest time between the twins: more than a CPU of a virtual machine is kept
-/// waiting. A second twin that was skipped leaves its mark to whatever is taken
-/// for the same next, but only if the first twin is skipped there in turn.
+/// Longest time between the first twin and the second: longer than a hypervisor
+/// keeps a CPU waiting.
+///
+/// The first twin notes what it has judged, and the second erases the note. Where
+/// the kernel skipped the second twin, the note stays. It does harm only if within
+/// this time the first twin is skipped at a packet with the same address and the
+/// same content: then the second takes that packet for judged.
 const NEAR_NS: u64 = 1_000_000_000;
 
-/// Whether this twin is the one to judge `what`, which nothing else is at the
-/// same time on this CPU: the bottom half is off. `content` tells it from what
-/// gets the same address next.
+/// Whether this twin is the one to judge `what`, the address of a packet or socket.
+/// The bottom half is off, so no other packet is handled on this CPU between the
+/// twins. `content` tells the packet from the next one at the same address.
 #[inline(always)]
 pub fn judges(pair: Pair, second: bool, what: u64, content: u64) -> bool {
     let Some(judged) = TWINS.get_ptr_mut(pair as u32) else { return false };
@@ -49,8 +57,8 @@ pub fn judges(pair: Pair, second: bool, what: u64, content: u64) -> bool {
     }
 }
 
-/// What a segment is known by beside its place in memory, which the next one
-/// gets as likely as not: its sequence number and its ports.
+/// What a segment is known by beside its address, which the kernel gives to the
+/// next packet as likely as not: its sequence number and its ports.
 #[inline(always)]
 pub fn content(skb: Ptr) -> u64 {
     let sequence: u32 = Typed::load(skb, OFF_SKB_CB.load() + OFF_CB_SEQ.load());
