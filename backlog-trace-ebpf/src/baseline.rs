@@ -1,25 +1,26 @@
 //! Where the counters stand when the observation begins.
 //!
 //! A namespace is enrolled when its first listener is met: it gets a slot, and
-//! each CPU's baseline the address of that CPU's counters. It becomes active
-//! when the starting values are set, which must not happen between a bump of
-//! a counter and the reading of it on the way out:
+//! each CPU's baseline gets the address of that CPU's counters. A baseline
+//! becomes active when its starting values are set. That must not happen between
+//! the moment when the kernel moves a counter for a packet and the moment when
+//! the packet's hook reads it, or the packet would be lost to both. Three ways
+//! avoid it:
 //!
-//! - A namespace that had listeners before the tool: the hooks are attached
-//!   first and judge nothing where the baseline is not active; then user space
-//!   has every CPU set its own ([`activate`] runs in an interrupt of that CPU,
-//!   where no packet is half-way through between two of its instructions). A
-//!   packet that was half-way through is in the starting value, and no
-//!   difference is left for its hook to see.
-//! - A namespace that gets its first listener later: nothing can bump its
-//!   counters before listen() returns, so the listen hook sets them for all
-//!   CPUs.
-//! - A namespace with listeners that user space could not enter: each CPU sets
-//!   its own at the end of the first packet's hook, where no other packet is
-//!   half-way through on it. That packet is in the starting value.
+//! - A namespace had listeners before the tool started. The hooks are attached
+//!   first, and judge nothing where the baseline is not active. Then user space
+//!   has every CPU set its own baseline: [`activate`] runs in an interrupt of
+//!   that CPU, where no packet is handled between two of its instructions. What
+//!   a packet moved that is half-way through is in the starting values already,
+//!   so its hook finds no difference.
+//! - A namespace gets its first listener later. Nothing can move its counters
+//!   before listen() returns, so the listen hook sets the baselines of all CPUs.
+//! - A namespace has listeners, and user space could not enter it. Each CPU sets
+//!   its own baseline at the end of the first packet's hook, when no other packet
+//!   is half-way through on that CPU. What the first packet moved is in the
+//!   starting values.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use backlog_trace_common::baseline::{BY_LISTENER, BY_PACKET, Baseline};
@@ -34,8 +35,8 @@ use crate::globals::{
     MIB_LISTENOVERFLOWS, MIB_SYNRETRANS, NETNS_ROOM, OFF_NET_INUM, OFF_NET_MIB, OFF_SKC_NET,
 };
 use crate::maps::{BASELINES, CPU_OFFSETS, FREE_SLOTS, NETNS_SLOTS, PROGRESS, SLOT_OWNERS};
-use crate::namespace;
-use crate::read::{Memory, Ptr, copy};
+use crate::read::{Memory, Ptr, as_number, copy};
+use crate::{context, namespace};
 
 /// How many slots are tried for a new namespace before it is left out.
 const TRIES: u32 = 16;
@@ -45,15 +46,15 @@ const TRIES: u32 = 16;
 #[raw_tracepoint]
 pub fn activate(ctx: RawTracePointContext) -> i32 {
     let slot: u64 = ctx.arg(0);
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let cpu = context::cpu();
     if let Some(baseline) = at(slot as u32, cpu) {
-        start(baseline, BY_LISTENER);
+        // SAFETY: a live map value; nothing interrupts this program on its CPU.
+        start(unsafe { &mut *baseline }, BY_LISTENER);
     }
     0
 }
 
-/// One baseline.
+/// The baseline of one CPU for the namespace in a slot.
 #[inline(always)]
 pub fn at(slot: u32, cpu: u32) -> Option<*mut Baseline> {
     BASELINES.get_ptr_mut(slot * CPUS.load() + cpu)
@@ -70,14 +71,8 @@ pub fn enroll<M: Memory>(tcp: Ptr) {
     let key = namespace::name::<M>(net);
     let Some(slot) = take_slot(key) else { return };
     let Some(first) = at(slot, 0) else { return };
-    // A typed pointer cannot be added to a number; through map memory it
-    // becomes one.
     // SAFETY: `first` is a live map value of a slot that nobody else uses yet.
-    let mib = unsafe {
-        let place = &raw mut (*first).address;
-        place.write_volatile(M::load(net, OFF_NET_MIB.load()));
-        place.read_volatile()
-    };
+    let mib = unsafe { as_number(&raw mut (*first).address, M::load(net, OFF_NET_MIB.load())) };
     let late = walked();
     let cpus = CPUS.load();
     let mut cpu = 0u32;
@@ -115,9 +110,9 @@ pub fn judged<M: Memory>(tcp: Ptr, is_packet: bool) -> Option<u32> {
     judged_in::<M>(M::load(tcp, OFF_SKC_NET.load()), is_packet)
 }
 
-/// The slot of a namespace, where packets are judged on this CPU. Where they
-/// are not yet, this packet's hook begins it: the packet itself is in the
-/// starting value.
+/// The slot of a namespace, where packets are judged on this CPU. Where they are not
+/// judged yet, this packet's hook begins with it: what the packet itself moved is
+/// in the starting values, so it is not judged.
 #[inline(always)]
 pub fn judged_in<M: Memory>(net: Ptr, is_packet: bool) -> Option<u32> {
     let slot = match namespace::slot_of::<M>(net) {
@@ -125,8 +120,7 @@ pub fn judged_in<M: Memory>(net: Ptr, is_packet: bool) -> Option<u32> {
         None if is_packet && walked() => enroll_by_packet::<M>(net)?,
         None => return None,
     };
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let cpu = context::cpu();
     let baseline = at(slot, cpu)?;
     // SAFETY: a live map value.
     if unsafe { (*baseline).active } != 0 {
@@ -138,7 +132,7 @@ pub fn judged_in<M: Memory>(net: Ptr, is_packet: bool) -> Option<u32> {
     None
 }
 
-/// Gives a namespace a slot that no walk and no listen hook has met.
+/// Gives a slot to a namespace that neither the walk nor the listen hook has met.
 #[inline(always)]
 fn enroll_by_packet<M: Memory>(net: Ptr) -> Option<u32> {
     let key = namespace::name::<M>(net);
@@ -150,28 +144,26 @@ fn enroll_by_packet<M: Memory>(net: Ptr) -> Option<u32> {
 #[inline(always)]
 fn begin_here<M: Memory>(net: Ptr, baseline: *mut Baseline, cpu: u32) {
     let Some(offset) = CPU_OFFSETS.get(cpu) else { return };
-    // SAFETY: a live map value that only this CPU writes now. Through map
-    // memory, the typed pointer becomes a number that can be added to.
+    // SAFETY: a live map value that only this CPU writes now.
     unsafe {
         if (*baseline).address != 0 {
-            start(baseline, BY_LISTENER);
+            start(&mut *baseline, BY_LISTENER);
             return;
         }
         if *offset == 0 {
             return;
         }
         (*baseline).netns = M::load(net, OFF_NET_INUM.load());
-        (*baseline).born = bpf_ktime_get_ns();
-        let place = &raw mut (*baseline).address;
-        place.write_volatile(M::load(net, OFF_NET_MIB.load()));
-        place.write_volatile(place.read_volatile().wrapping_add(*offset));
-        start(baseline, BY_PACKET);
+        (*baseline).born = context::now();
+        let mib = as_number(&raw mut (*baseline).address, M::load(net, OFF_NET_MIB.load()));
+        (*baseline).address = mib.wrapping_add(*offset);
+        start(&mut *baseline, BY_PACKET);
     }
 }
 
-/// A slot that no other namespace has: one that was given back, or the next.
-/// Two namespaces that reach for the same
-/// one at the same time are told apart by who enters its name first.
+/// A slot that no other namespace has: one that was given back, or the next. Where two
+/// namespaces reach for the same slot at the same time, the one that is entered
+/// first has it, and the other tries the next.
 #[inline(always)]
 fn take_slot(key: u64) -> Option<u32> {
     if let Ok(Some(slot)) = FREE_SLOTS.pop()
@@ -189,7 +181,7 @@ fn take_slot(key: u64) -> Option<u32> {
             return None;
         }
         if SLOT_OWNERS.insert(slot, key, u64::from(BPF_NOEXIST)).is_ok() {
-            // SAFETY: as above.
+            // SAFETY: a live map value; a lost update only costs another try.
             unsafe { hint.write_volatile(slot + 1) };
             return Some(slot);
         }
@@ -202,73 +194,69 @@ fn take_slot(key: u64) -> Option<u32> {
 #[inline(never)]
 fn prepare(slot: u32, cpu: u32, netns: u32, mib: u64, late: bool) -> u32 {
     let (Some(offset), Some(baseline)) = (CPU_OFFSETS.get(cpu), at(slot, cpu)) else { return 0 };
-    // A CPU that was not online when the distances were taken: never active.
+    // This CPU was not online when the distances were taken: its baseline is never
+    // active.
     if *offset == 0 {
         return 0;
     }
     // SAFETY: a live map value of a slot that is not active yet.
     unsafe {
         (*baseline).netns = netns;
-        (*baseline).born = bpf_ktime_get_ns();
+        (*baseline).born = context::now();
         (*baseline).address = mib.wrapping_add(*offset);
-    }
-    if late {
-        start(baseline, BY_LISTENER);
+        if late {
+            start(&mut *baseline, BY_LISTENER);
+        }
     }
     1
 }
 
-/// Sets the starting values from the counters as they stand.
+/// Sets the starting values from the counters as they stand: see the head of this file
+/// for why nothing moves them meanwhile.
 #[inline(always)]
-fn start(baseline: *mut Baseline, active: u32) {
-    // SAFETY: a live map value; see the module's head for why nothing moves
-    // the counters meanwhile.
-    unsafe {
-        if (*baseline).address == 0 || (*baseline).active != 0 {
-            return;
-        }
-        let address = (*baseline).address;
-        set(baseline, Counter::ListenOverflows, address, MIB_LISTENOVERFLOWS.load());
-        set(baseline, Counter::ListenDrops, address, MIB_LISTENDROPS.load());
-        set(baseline, Counter::ReqQFullDrop, address, MIB_FULLDROP.load());
-        set(baseline, Counter::ReqQFullDoCookies, address, MIB_DOCOOKIES.load());
-        set(baseline, Counter::SyncookiesSent, address, MIB_COOKIESSENT.load());
-        set(baseline, Counter::SynRetrans, address, MIB_SYNRETRANS.load());
-        const { assert!(EVIDENCE == 5) };
-        stand(baseline, Evidence::SyncookiesFailed, address, MIB_COOKIESFAILED.load());
-        stand(baseline, Evidence::EmbryonicRsts, address, MIB_EMBRYONICRSTS.load());
-        stand(baseline, Evidence::FastopenPassive, address, MIB_FASTOPENPASSIVE.load());
-        stand(baseline, Evidence::FastopenPassiveFail, address, MIB_FASTOPENPASSIVEFAIL.load());
-        stand(baseline, Evidence::FastopenListenOverflow, address, MIB_FASTOPENLISTENOVERFLOW.load());
-        copy(&raw mut (*baseline).cookies_received, address + 8 * u64::from(MIB_COOKIESRECV.load()));
-        (&raw mut (*baseline).active).write_volatile(active);
+fn start(baseline: &mut Baseline, active: u32) {
+    if baseline.address == 0 || baseline.active != 0 {
+        return;
     }
+    const { assert!(COUNTERS == 6) };
+    set(baseline, Counter::ListenOverflows, MIB_LISTENOVERFLOWS.load());
+    set(baseline, Counter::ListenDrops, MIB_LISTENDROPS.load());
+    set(baseline, Counter::ReqQFullDrop, MIB_FULLDROP.load());
+    set(baseline, Counter::ReqQFullDoCookies, MIB_DOCOOKIES.load());
+    set(baseline, Counter::SyncookiesSent, MIB_COOKIESSENT.load());
+    set(baseline, Counter::SynRetrans, MIB_SYNRETRANS.load());
+    const { assert!(EVIDENCE == 5) };
+    set_evidence(baseline, Evidence::SyncookiesFailed, MIB_COOKIESFAILED.load());
+    set_evidence(baseline, Evidence::EmbryonicRsts, MIB_EMBRYONICRSTS.load());
+    set_evidence(baseline, Evidence::FastopenPassive, MIB_FASTOPENPASSIVE.load());
+    set_evidence(baseline, Evidence::FastopenPassiveFail, MIB_FASTOPENPASSIVEFAIL.load());
+    set_evidence(baseline, Evidence::FastopenListenOverflow, MIB_FASTOPENLISTENOVERFLOW.load());
+    let address = baseline.address;
+    copy(&raw mut baseline.cookies_received, address + 8 * u64::from(MIB_COOKIESRECV.load()));
+    // Last, because a packet that interrupts listen() judges by the values above as
+    // soon as it finds the baseline active: volatile writes stay where they are.
+    // SAFETY: a member of the baseline that the caller lends.
+    unsafe { (&raw mut baseline.active).write_volatile(active) };
 }
 
 /// One counter's starting value.
-///
-/// # Safety
-/// `baseline` must be a live map value.
 #[inline(always)]
-unsafe fn set(baseline: *mut Baseline, counter: Counter, address: u64, index: u32) {
-    const { assert!(COUNTERS == 6) };
-    let mut value = 0u64;
-    copy(&raw mut value, address + 8 * u64::from(index));
-    // SAFETY: the caller's promise.
-    unsafe {
-        (*baseline).start[counter.index()] = value;
-        (*baseline).last[counter.index()] = value;
-    }
+fn set(baseline: &mut Baseline, counter: Counter, index: u32) {
+    let value = standing(baseline.address, index);
+    baseline.start[counter.index()] = value;
+    baseline.last[counter.index()] = value;
 }
 
-/// The same for a counter that only tells causes apart.
-///
-/// # Safety
-/// `baseline` must be a live map value.
+/// The starting value of a counter that only tells causes apart.
 #[inline(always)]
-unsafe fn stand(baseline: *mut Baseline, evidence: Evidence, address: u64, index: u32) {
+fn set_evidence(baseline: &mut Baseline, evidence: Evidence, index: u32) {
+    baseline.evidence[evidence.index()] = standing(baseline.address, index);
+}
+
+/// Where a counter of the CPU stands whose counters begin at `address`.
+#[inline(always)]
+fn standing(address: u64, index: u32) -> u64 {
     let mut value = 0u64;
     copy(&raw mut value, address + 8 * u64::from(index));
-    // SAFETY: the caller's promise.
-    unsafe { (*baseline).evidence[evidence.index()] = value };
+    value
 }

@@ -2,10 +2,10 @@
 //! all copies, such as `net->mib.net_statistics`: added to that pointer, the
 //! distance gives the address of this CPU's counters.
 
-use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
+use crate::context;
 use crate::globals::OFF_ARRAY_PPTRS;
 use crate::maps::{CPU_OFFSETS, CPU_PROBE};
 use crate::read::copy;
@@ -32,8 +32,7 @@ pub fn cpu_offset(_ctx: RawTracePointContext) -> i32 {
     if !copy(&raw mut pointer, map + u64::from(OFF_ARRAY_PPTRS.load())) {
         return 0;
     }
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let cpu = context::cpu();
     if let Some(offset) = CPU_OFFSETS.get_ptr_mut(cpu) {
         // SAFETY: `offset` is a live map value that only this CPU writes.
         unsafe { *offset = own.wrapping_sub(pointer) };

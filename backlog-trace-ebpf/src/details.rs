@@ -1,91 +1,33 @@
-//! The details plane: one record per packet worth telling about.
+//! The details plane: one record per packet worth telling about, in the ring
+//! buffer.
 //!
-//! A record that finds no room is counted as missed; no count is derived from
-//! records.
+//! A record that finds no room there is counted as missed. No count is derived
+//! from records.
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
-use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::{Cause, Detail, Kind, Outcome};
-use backlog_trace_common::family;
 use backlog_trace_common::reason::Reason;
 
-use crate::globals::{
-    OFF_ACCEPT_QUEUE_QLEN, OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_MAX_ACK_BACKLOG, OFF_SKB_DATA,
-    OFF_SKB_HEAD, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL, OFF_SKC_DADDR, OFF_SKC_DPORT, OFF_SKC_FAMILY,
-    OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_V6_DADDR,
-};
+use crate::context;
+use crate::globals::{OFF_NET_INUM, OFF_SK_MAX_ACK_BACKLOG, OFF_SKC_NET, OFF_SKC_NUM};
 use crate::lost_lately;
 use crate::maps::{DETAILS, MISSED};
-use crate::read::{Memory, Ptr, copy};
-use crate::uapi::{INET6, IPV4};
+use crate::peer::Peer;
+use crate::queues::Queues;
+use crate::read::{Memory, Ptr};
+use crate::row::Row;
 
-/// A client's end.
-#[derive(Clone, Copy)]
-pub struct Client {
-    /// Its family.
-    pub ipv6: bool,
-    /// Its address: IPv4 in the first word, network order.
-    pub address: [u32; 4],
-    /// Its port, host order.
-    pub port: u16,
-}
-
-/// Where the client's address comes from.
-#[derive(Clone, Copy)]
-pub enum Peer {
-    /// The headers of an IPv4 packet.
-    Ipv4(Ptr),
-    /// The headers of an IPv6 packet.
-    Ipv6(Ptr),
-    /// The request kept for the handshake.
-    Request(Ptr),
-    /// Taken from its packet or request already.
-    Known(Client),
-    /// No client.
-    Nobody,
-}
-
-impl Peer {
-    /// The headers of a packet of either family.
-    #[inline(always)]
-    pub fn packet<M: Memory>(skb: Ptr) -> Self {
-        let protocol: u16 = M::load(skb, OFF_SKB_PROTOCOL.load());
-        if protocol == IPV4 { Self::Ipv4(skb) } else { Self::Ipv6(skb) }
-    }
-}
-
-/// Both queues of a listener, as its hook has just read them.
-#[derive(Clone, Copy)]
-pub struct Queues {
-    /// Accept queue length.
-    pub accept: u32,
-    /// SYN queue length.
-    pub syn: u32,
-}
-
-impl Queues {
-    /// Reads them.
-    #[inline(always)]
-    pub fn of<M: Memory>(tcp: Ptr) -> Self {
-        Self {
-            accept: M::load(tcp, OFF_SK_ACK_BACKLOG.load()),
-            syn: M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load()),
-        }
-    }
-}
-
-/// What a record says besides listener, queues and peer.
+/// What a record says besides listener, queues and client.
 pub struct What {
-    /// What it tells of.
+    /// What the record tells of.
     pub kind: Kind,
     /// Why, where `kind` is [`Kind::Reason`].
     pub reason: Reason,
     /// What the client was told.
     pub outcome: Outcome,
-    /// Why a SYN+ACK was sent again.
+    /// Why a SYN+ACK was sent again, or a request given up.
     pub cause: Cause,
-    /// Which try.
+    /// Which retransmit of the SYN+ACK: 1 for the first.
     pub attempt: u8,
     /// Bytes of data in the packet.
     pub payload: u32,
@@ -98,7 +40,7 @@ impl What {
         Self { kind: Kind::Reason, reason, outcome, cause: Cause::None, attempt: 0, payload: 0 }
     }
 
-    /// Something that happened to the listener or a connection of it.
+    /// Something that happened to the listener or to a connection of it.
     #[inline(always)]
     pub const fn kind(kind: Kind) -> Self {
         Self {
@@ -113,21 +55,15 @@ impl What {
 }
 
 /// Writes one record about the listener of a row.
-///
-/// # Safety
-/// `row` must be this CPU's live map value, claimed by the listener.
 #[inline(always)]
-pub unsafe fn tell<M: Memory>(tcp: Ptr, row: *mut Counts, queues: Queues, what: What, peer: Peer) {
-    // SAFETY: the caller's promise.
-    let (key, netns, port, cpu) = unsafe { ((*row).key, (*row).netns, (*row).port, (*row).cpu) };
-    let limit: u32 = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
-    // SAFETY: the caller's promise.
-    unsafe { (*row).limit = limit };
-    write::<M>(Head { key, netns, port, cpu, limit, queues }, what, peer);
+pub fn tell<M: Memory>(tcp: Ptr, row: Row, queues: Queues, what: What, peer: Peer) {
+    let head = Head::of_row::<M>(tcp, row, queues);
+    row.set_limit(head.limit);
+    write::<M>(head, what, peer);
 }
 
-/// Writes one record about a listener in process context, where its row on
-/// this CPU is not looked for.
+/// Writes one record about a listener in process context, where its row on this CPU
+/// is not looked for.
 #[inline(always)]
 pub fn tell_without_row<M: Memory>(tcp: Ptr, key: u64, what: What) {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
@@ -135,8 +71,7 @@ pub fn tell_without_row<M: Memory>(tcp: Ptr, key: u64, what: What) {
         key,
         netns: M::load(net, OFF_NET_INUM.load()),
         port: u32::from(M::load::<u16>(tcp, OFF_SKC_NUM.load())),
-        // SAFETY: no arguments.
-        cpu: unsafe { bpf_get_smp_processor_id() },
+        cpu: context::cpu(),
         limit: M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load()),
         queues: Queues::of::<M>(tcp),
     };
@@ -153,32 +88,33 @@ struct Head {
     queues: Queues,
 }
 
-/// Prepares a record about a listener and a request that the hooked function
-/// may free, for [`send`] on its way out.
-///
-/// # Safety
-/// `row` must be this CPU's live map value, claimed by the listener; `detail`
-/// must be memory for a record.
+impl Head {
+    /// What does not change is kept in the row, so that it is not read again for
+    /// each record.
+    #[inline(always)]
+    fn of_row<M: Memory>(tcp: Ptr, row: Row, queues: Queues) -> Self {
+        let (key, netns, port, cpu) = (row.key(), row.netns(), row.port(), row.cpu());
+        Self { key, netns, port, cpu, limit: M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load()), queues }
+    }
+}
+
+/// Prepares a record about a listener and a half-open request that the hooked
+/// function may free. [`send`] writes it on the function's way out.
 #[inline(always)]
-pub unsafe fn prepare<M: Memory>(detail: *mut Detail, tcp: Ptr, row: *mut Counts, what: What, peer: Peer) {
-    // SAFETY: the caller's promise.
-    let (key, netns, port, cpu) = unsafe { ((*row).key, (*row).netns, (*row).port, (*row).cpu) };
-    let limit: u32 = M::load(tcp, OFF_SK_MAX_ACK_BACKLOG.load());
-    fill::<M>(detail, Head { key, netns, port, cpu, limit, queues: Queues::of::<M>(tcp) }, what, peer);
+pub fn prepare<M: Memory>(record: &mut Detail, tcp: Ptr, row: Row, what: What, peer: Peer) {
+    let head = Head::of_row::<M>(tcp, row, Queues::of::<M>(tcp));
+    // SAFETY: a record that the caller lends.
+    unsafe { fill::<M>(record, head, what, peer) };
 }
 
 /// Writes a prepared record of this reason.
-///
-/// # Safety
-/// `prepared` must be a live map value.
 #[inline(always)]
-pub unsafe fn send(prepared: *const Detail, reason: Reason) {
+pub fn send(prepared: &Detail, reason: Reason) {
     let Some(mut entry) = DETAILS.reserve::<Detail>(0) else { return missed() };
-    // SAFETY: the caller's promise; the entry is as large.
-    unsafe {
-        entry.as_mut_ptr().write(prepared.read());
-        lost_lately::note(reason, (*prepared).netns, u32::from((*prepared).port), (*prepared).time);
-    }
+    // SAFETY: the ring has reserved memory for one record. Copied as a whole: by value,
+    // LLVM would take the record apart and copy it member by member.
+    unsafe { entry.as_mut_ptr().copy_from_nonoverlapping(prepared, 1) };
+    lost_lately::note(reason, prepared.netns, u32::from(prepared.port), prepared.time);
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
@@ -194,141 +130,58 @@ fn missed() {
 fn write<M: Memory>(head: Head, what: What, peer: Peer) {
     let reason = matches!(what.kind, Kind::Reason).then_some((what.reason, head.netns, head.port));
     let Some(mut entry) = DETAILS.reserve::<Detail>(0) else {
-        // The client's own way is not followed, that of others is.
+        // The client of this loss is not known to user space, so its retries are
+        // not followed. Those of clients whose records found room are.
         if let Some((reason, netns, port)) = reason {
-            // SAFETY: no arguments.
-            lost_lately::note(reason, netns, port, unsafe { bpf_ktime_get_ns() });
+            lost_lately::note(reason, netns, port, context::now());
         }
         return missed();
     };
-    fill::<M>(entry.as_mut_ptr(), head, what, peer);
+    // SAFETY: the ring has reserved memory for one record, which nothing else uses
+    // until the record is submitted.
+    let time = unsafe { fill::<M>(entry.as_mut_ptr(), head, what, peer) };
     if let Some((reason, netns, port)) = reason {
-        // SAFETY: the entry has just been filled in.
-        lost_lately::note(reason, netns, port, unsafe { (*entry.as_mut_ptr()).time });
+        lost_lately::note(reason, netns, port, time);
     }
     // User space polls at a steady pace: a wake-up per record would cost more
     // than the record.
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
-/// Fills in every field of a record.
+/// Fills in every field of a record, and returns its time.
+///
+/// # Safety
+/// `record` must be memory for a record that nothing else uses meanwhile.
 #[inline(always)]
-fn fill<M: Memory>(detail: *mut Detail, head: Head, what: What, peer: Peer) {
-    // SAFETY: `detail` is memory for a record.
+unsafe fn fill<M: Memory>(record: *mut Detail, head: Head, what: What, peer: Peer) -> u64 {
+    // SAFETY: the caller's promise. The client's address has room for four words and
+    // lies at a multiple of eight.
     unsafe {
-        (*detail).time = bpf_ktime_get_ns();
-        (*detail).listener = head.key;
-        (*detail).netns = head.netns;
-        (*detail).accept_queue = head.queues.accept;
-        (*detail).syn_queue = head.queues.syn;
-        (*detail).limit = head.limit;
-        (*detail).port = head.port as u16;
-        (*detail).kind = what.kind as u8;
-        (*detail).reason = what.reason as u8;
-        (*detail).outcome = what.outcome as u8;
-        (*detail).cause = what.cause as u8;
-        (*detail).attempt = what.attempt;
-        (*detail).cpu = head.cpu as u16;
-        (*detail).payload = if what.payload > 0xffff { 0xffff } else { what.payload as u16 };
-        (*detail).more = 0;
-        (*detail).peer_port = 0;
-        (*detail).family = 0;
-        let address: *mut u64 = (&raw mut (*detail).peer).cast();
-        address.write(0);
-        address.add(1).write(0);
-    }
-    match peer {
-        Peer::Ipv4(skb) => from_ipv4::<M>(detail, skb),
-        Peer::Ipv6(skb) => from_ipv6::<M>(detail, skb),
-        Peer::Request(req) => from_request::<M>(detail, req),
-        Peer::Known(client) => from_client(detail, &client),
-        Peer::Nobody => {}
-    }
-}
-
-/// Length of an IPv4 header without options, and of an IPv6 header.
-const IPV4_BYTES: u64 = 20;
-const IPV6_BYTES: u64 = 40;
-
-/// The source of an IPv4 packet whose TCP header `skb->data` points at
-/// (tcp_v4_rcv() pulled what is before it). One read serves unless the header
-/// has options.
-#[inline(always)]
-fn from_ipv4<M: Memory>(detail: *mut Detail, skb: Ptr) {
-    let data: u64 = M::load(skb, OFF_SKB_DATA.load());
-    let mut header = [0u32; 6];
-    copy(&raw mut header, data.wrapping_sub(IPV4_BYTES));
-    // Version 4 and five words.
-    if header[0] as u8 != 0x45 {
-        let network = network_header::<M>(skb);
-        copy((&raw mut header).cast::<[u32; 5]>(), network);
-        copy((&raw mut header).cast::<u32>().wrapping_add(5), data);
-    }
-    // SAFETY: `detail` is reserved memory of the ring.
-    unsafe {
-        (*detail).family = family::INET;
-        (&raw mut (*detail).peer).cast::<u32>().write(header[3]);
-        (*detail).peer_port = u16::from_be(header[5] as u16);
-    }
-}
-
-/// The source of an IPv6 packet; extension headers may stand in between.
-#[inline(always)]
-fn from_ipv6<M: Memory>(detail: *mut Detail, skb: Ptr) {
-    let data: u64 = M::load(skb, OFF_SKB_DATA.load());
-    let network = network_header::<M>(skb);
-    let mut source = [0u32; 4];
-    copy(&raw mut source, network + IPV6_BYTES - 32);
-    let mut port = 0u16;
-    copy(&raw mut port, data);
-    // SAFETY: `detail` is reserved memory of the ring.
-    unsafe {
-        (*detail).family = family::INET6;
-        let address = (&raw mut (*detail).peer).cast::<u32>();
-        address.write(source[0]);
-        address.add(1).write(source[1]);
-        address.add(2).write(source[2]);
-        address.add(3).write(source[3]);
-        (*detail).peer_port = u16::from_be(port);
-    }
-}
-
-#[inline(always)]
-fn network_header<M: Memory>(skb: Ptr) -> u64 {
-    let head: u64 = M::load(skb, OFF_SKB_HEAD.load());
-    head + u64::from(M::load::<u16>(skb, OFF_SKB_NETWORK.load()))
-}
-
-/// The client of a half-open request: in it, the peer is the destination.
-#[inline(always)]
-fn from_request<M: Memory>(detail: *mut Detail, req: Ptr) {
-    let family: u16 = M::load(req, OFF_SKC_FAMILY.load());
-    let port: u16 = M::load(req, OFF_SKC_DPORT.load());
-    // SAFETY: `detail` is reserved memory of the ring.
-    unsafe {
-        (*detail).peer_port = u16::from_be(port);
-        (*detail).family = family as u8;
-        let address: *mut u64 = (&raw mut (*detail).peer).cast();
-        if family == INET6 {
-            address.write(M::load(req, OFF_SKC_V6_DADDR.load()));
-            address.add(1).write(M::load(req, OFF_SKC_V6_DADDR.load() + 8));
-        } else {
-            address.write(u64::from(M::load::<u32>(req, OFF_SKC_DADDR.load())));
-        }
-    }
-}
-
-/// A client that is known.
-#[inline(always)]
-fn from_client(detail: *mut Detail, client: &Client) {
-    // SAFETY: `detail` is reserved memory of the ring.
-    unsafe {
-        (*detail).family = if client.ipv6 { family::INET6 } else { family::INET };
-        (*detail).peer_port = client.port;
-        let address = (&raw mut (*detail).peer).cast::<u32>();
-        address.write(client.address[0]);
-        address.add(1).write(client.address[1]);
-        address.add(2).write(client.address[2]);
-        address.add(3).write(client.address[3]);
+        let time = context::now();
+        (*record).time = time;
+        (*record).listener = head.key;
+        (*record).netns = head.netns;
+        (*record).accept_queue = head.queues.accept;
+        (*record).syn_queue = head.queues.syn;
+        (*record).limit = head.limit;
+        (*record).port = head.port as u16;
+        (*record).kind = what.kind as u8;
+        (*record).reason = what.reason as u8;
+        (*record).outcome = what.outcome as u8;
+        (*record).cause = what.cause as u8;
+        (*record).attempt = what.attempt;
+        (*record).cpu = head.cpu as u16;
+        (*record).payload = if what.payload > 0xffff { 0xffff } else { what.payload as u16 };
+        (*record).more = 0;
+        let client = peer.client::<M>();
+        (*record).family = client.map_or(0, |client| client.family());
+        (*record).peer_port = client.map_or(0, |client| client.port);
+        let [first, second, third, fourth] = client.map_or([0; 4], |client| client.address);
+        let address: *mut u32 = (&raw mut (*record).peer).cast();
+        address.write(first);
+        address.add(1).write(second);
+        address.add(2).write(third);
+        address.add(3).write(fourth);
+        time
     }
 }

@@ -1,22 +1,21 @@
-//! Which socket a key stands for, recorded when it is met first: enough for
-//! user space to name it after it has closed.
+//! Which socket a listener's key stands for, recorded when the listener is first met:
+//! enough for user space to name it after it has closed.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 
 use crate::atomic::add;
 use crate::globals::{
     OFF_NET_INUM, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_MAX_ACK_BACKLOG, OFF_SKC_COOKIE, OFF_SKC_FAMILY,
-    OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR, OFF_SKC_V6_RCV_SADDR,
+    OFF_SKC_NET, OFF_SKC_NUM,
 };
 use crate::maps::{IDENTITIES, MET, NEW_IDENTITY};
 use crate::read::{Memory, Ptr};
-use crate::uapi::INET6;
-use crate::{key, namespace};
+use crate::{address, context, key, namespace};
 
-/// Where a hook runs. A packet's hook can interrupt one in process context on
-/// the same CPU, so the two must not build the same thing in one place.
+/// Where a hook runs. A packet's hook can interrupt a hook in process context on the
+/// same CPU, so the two must not build their identities in the same memory.
 #[derive(Clone, Copy)]
 pub enum Place {
     /// A packet or timer, bottom half off.
@@ -25,8 +24,8 @@ pub enum Place {
     Accept = 1,
     /// listen() or close(), in process context.
     Listen = 2,
-    /// The walk over listeners, in process context: what it has built is written
-    /// out, so a task that preempts it must not build its own there.
+    /// The walk over listeners, in process context. It writes out what it has built, so
+    /// a task that preempts it and calls listen() must not build there.
     Walk = 3,
 }
 
@@ -42,13 +41,13 @@ impl Caller {
     #[inline(always)]
     pub fn current<C: EbpfContext>(ctx: &C) -> Self {
         // SAFETY: no arguments.
-        let (pid, cgroup) =
-            unsafe { ((bpf_get_current_pid_tgid() >> 32) as u32, bpf_get_current_cgroup_id()) };
+        let cgroup = unsafe { bpf_get_current_cgroup_id() };
+        let pid = (context::thread() >> 32) as u32;
         Self { pid, cgroup, comm: ctx.command().unwrap_or_default() }
     }
 }
 
-/// Records which socket a key stands for. `false`: there is no room for it.
+/// Records which socket a key stands for. `false` where there is no room for it.
 #[inline(always)]
 pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place) -> bool {
     let Some(new) = NEW_IDENTITY.get_ptr_mut(place as u32) else { return false };
@@ -59,16 +58,9 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
     unsafe {
         (*new).cookie = M::load(tcp, OFF_SKC_COOKIE.load());
         (*new).inode = key::inode::<M>(tcp);
-        (*new).time = bpf_ktime_get_ns();
+        (*new).time = context::now();
         (*new).cgroup = cgroup;
-        let words: *mut u64 = (&raw mut (*new).address).cast();
-        if family == INET6 {
-            words.write(M::load(tcp, OFF_SKC_V6_RCV_SADDR.load()));
-            words.add(1).write(M::load(tcp, OFF_SKC_V6_RCV_SADDR.load() + 8));
-        } else {
-            words.write(u64::from(M::load::<u32>(tcp, OFF_SKC_RCV_SADDR.load())));
-            words.add(1).write(0);
-        }
+        (&raw mut (*new).address).cast::<[u64; 2]>().write(address::local::<M>(tcp, family));
         (*new).netns = M::load(net, OFF_NET_INUM.load());
         (*new).pid = pid;
         (*new).drops = M::load(tcp, OFF_SK_DROPS.load());
@@ -98,10 +90,10 @@ pub fn meet<M: Memory>(tcp: Ptr, key: u64, caller: Option<Caller>, place: Place)
         (*new).namespace = namespace::name::<M>(net);
         (*new).is_gone = 0;
         (*new).charged = 0;
-        // Another CPU may have met it first: what it recorded stays.
+        // Where another CPU has met the listener first, what that CPU recorded stays.
         if IDENTITIES.insert(key, &*new, u64::from(BPF_NOEXIST)).is_ok() {
             if let Some(met) = MET.get_ptr_mut(0) {
-                // A packet can interrupt a listen() here.
+                // Atomically, because a packet can interrupt a listen() here.
                 add(met, 1);
             }
             return true;
@@ -116,7 +108,8 @@ pub fn is_known(key: u64) -> bool {
     IDENTITIES.get_ptr(key).is_some()
 }
 
-/// A socket can listen again after a shutdown: it keeps its row.
+/// A socket listens again after a shutdown: it keeps its identity and its rows, under
+/// both keys that it may have.
 #[inline(always)]
 pub fn reopen<M: Memory>(tcp: Ptr, key: u64) {
     open_again(key);

@@ -8,10 +8,10 @@
 //! table; then handshakes of both are told, which costs records and harms
 //! nothing, because user space knows each client by its address.
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use backlog_trace_common::limits::LOST_LATELY_PLACES;
 use backlog_trace_common::reason::{Class, Reason, TABLE};
 
+use crate::context;
 use crate::globals::{OFF_NET_INUM, OFF_SKC_NET, OFF_SKC_NUM};
 use crate::maps::{LOST_EVER, LOST_LATELY};
 use crate::read::{Memory, Ptr};
@@ -70,13 +70,11 @@ pub fn at<M: Memory>(sk: Ptr) -> bool {
     let netns: u32 = M::load(net, OFF_NET_INUM.load());
     let port = u32::from(M::load::<u16>(sk, OFF_SKC_NUM.load()));
     let Some(last) = LOST_LATELY.get_ptr(place(netns, port)) else { return false };
-    // SAFETY: a live map value; the helper takes no arguments.
-    unsafe {
-        let last = last.read_volatile();
-        // Another CPU may have noted a time that is later than `now` on this
-        // one: the difference is signed, and negative then.
-        last != 0 && (bpf_ktime_get_ns().wrapping_sub(last) as i64) < FOLLOW_NS
-    }
+    // SAFETY: a live map value.
+    let last = unsafe { last.read_volatile() };
+    // Another CPU may have noted a time that is later than `now` on this one: the
+    // difference is signed, and negative then.
+    last != 0 && (context::now().wrapping_sub(last) as i64) < FOLLOW_NS
 }
 
 #[inline(always)]

@@ -13,8 +13,10 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod address;
 mod atomic;
 mod baseline;
+mod context;
 mod counts;
 mod cpu_offset;
 mod details;
@@ -27,7 +29,10 @@ mod lost_lately;
 mod maps;
 mod mib;
 mod namespace;
+mod peer;
+mod queues;
 mod read;
+mod row;
 mod scratch;
 mod tracepoints;
 mod uapi;

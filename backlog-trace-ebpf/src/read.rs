@@ -63,6 +63,20 @@ pub fn returned(ctx: *mut c_void, args: u32) -> u64 {
     }
 }
 
+/// A pointer as a plain number, which the verifier allows to be added to or kept: it
+/// becomes one by being written to map memory and read back.
+///
+/// # Safety
+/// `place` must be a word of a live map value that nothing else uses meanwhile.
+#[inline(always)]
+pub unsafe fn as_number(place: *mut u64, pointer: u64) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        place.write_volatile(pointer);
+        place.read_volatile()
+    }
+}
+
 /// How members of kernel structures are read on a rung.
 pub trait Memory {
     /// One member of a structure; 0 where the address is bad.

@@ -69,7 +69,7 @@ pub struct Calls {
 /// A TCP segment, and the listener that it was for, as far as the search for the
 /// listener has come.
 ///
-/// It is kept in map memory, of whose contents the verifier keeps no track. On
+/// A segment is kept in map memory, of whose contents the verifier keeps no track. On
 /// the stack, each way to fill it in (IPv4 or IPv6, queued or not) would be
 /// another state, and the verifier would go through everything that follows
 /// once for each.

@@ -1,10 +1,10 @@
-//! Why a SYN was refused where the counters do not tell, and SYNs that were
-//! lost to an identical one: hooks on functions that every SYN passes, so they
-//! are attached on request only.
+//! Why a SYN was refused where the counters do not tell, and SYNs that were lost to
+//! an identical one. Every SYN passes the functions that are hooked here, so the
+//! hooks are attached only on request.
 //!
-//! Each of them ends the handling of a SYN in `tcp_conn_request()` when it
-//! fails. All but the last leave the reason for the SYN's own hook, which
-//! takes it on its way out if the kernel counted a loss.
+//! When one of these functions fails, `tcp_conn_request()` gives the SYN up. All
+//! hooks but the last leave the reason for the SYN's own hook, which takes it on
+//! its way out if the kernel counted a loss.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
@@ -13,11 +13,13 @@ use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::reason::Reason;
 
-use crate::counts::{self, bump};
-use crate::details::{self, Peer, Queues, What};
+use crate::counts;
+use crate::details::{self, What};
 use crate::globals::{ARGS_HASH_ADD, ARGS_REQSK_ALLOC, ARGS_ROUTE_REQ_V6, CAUSES};
 use crate::identity::Place;
 use crate::maps::CAUSE;
+use crate::peer::Peer;
+use crate::queues::Queues;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 
 /// inet_reqsk_alloc(ops, sk_listener, attach_listener)
@@ -63,14 +65,11 @@ pub fn cause_twin(ctx: FExitContext) -> i32 {
 /// The SYN of this request was lost to an identical one.
 #[inline(always)]
 pub fn twin<M: Memory>(tcp: Ptr, req: Ptr) {
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return };
+    let Some(row) = counts::of::<M>(tcp, Place::Packet) else { return };
     let reason = Reason::SynDuplicate;
-    // SAFETY: `row` is this CPU's live map value.
-    unsafe {
-        bump(&raw mut (*row).reasons, reason.index());
-        let what = What::reason(reason, Outcome::Silent);
-        details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req));
-    }
+    row.count(reason);
+    let what = What::reason(reason, Outcome::Silent);
+    details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req));
 }
 
 /// Leaves the reason for the SYN's own hook.
@@ -83,10 +82,10 @@ pub fn failed(failed: bool, reason: Reason) -> i32 {
     0
 }
 
-/// Nothing is left for the next SYN.
+/// Leaves no reason for the next SYN.
 ///
-/// Whatever else calls these functions with the bottom half off forgets too:
-/// cookie ACKs, and SYN+ACKs that are sent again.
+/// The hooked functions are called for cookie ACKs and for SYN+ACKs that are sent
+/// again as well, where a failure is no SYN's: the hooks of those call this too.
 #[inline(always)]
 pub fn forget() {
     if CAUSES.load() != 0
@@ -97,8 +96,8 @@ pub fn forget() {
     }
 }
 
-/// The cause that was left since the last call, as a [`Reason`]'s number;
-/// nothing where causes were not asked for.
+/// The reason that was left for this SYN; `None` where none was, or where causes were
+/// not asked for.
 #[inline(always)]
 pub fn take() -> Option<Reason> {
     if CAUSES.load() == 0 {

@@ -1,15 +1,14 @@
 //! A listener closes: what still waits in its queues is lost.
 //!
-//! Unaccepted connections are counted one by one as `inet_csk_listen_stop()`
-//! resets them, because it may hand them to another member of the reuseport
-//! group instead. Half-open requests are left alone by it and die at their
-//! next timer or ACK: they are counted at once, unless they may move too; then
-//! the timer's hook counts those that did not.
+//! `inet_csk_listen_stop()` resets each connection that waits for accept(), or hands
+//! it to another member of the reuseport group. So these connections are counted
+//! one by one as they are reset. It leaves half-open requests alone: they die at
+//! their next timer or ACK. They are counted at once, unless they may move to
+//! another member; then the timer's hook counts those that did not.
 
 use core::ffi::c_void;
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use backlog_trace_common::detail::Kind;
@@ -17,6 +16,7 @@ use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::identity::Identity;
 
 use crate::atomic::add;
+use crate::context;
 use crate::details::{self, What};
 use crate::globals::{
     MIB_MIGRATEREQSUCCESS, OFF_ACCEPT_QUEUE_QLEN, OFF_SK_ACK_BACKLOG, OFF_SK_DROPS, OFF_SK_SHUTDOWN,
@@ -28,8 +28,8 @@ use crate::maps::IDENTITIES;
 use crate::read::{Memory, Ptr, Typed, slot};
 use crate::uapi::NEW_SYN_RECV;
 
-/// inet_csk_listen_stop(sk): close, shutdown, disconnect, ss -K. Both queue
-/// lengths are still whole here.
+/// inet_csk_listen_stop(sk): called by close(), shutdown(), disconnect and `ss -K`. On
+/// the way in both queues still have their full length.
 #[fentry]
 pub fn close(ctx: FEntryContext) -> i32 {
     let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
@@ -44,9 +44,9 @@ pub fn close_done(ctx: FExitContext) -> i32 {
     closed::<Typed>(tcp)
 }
 
-/// inet_child_forget(sk, req, child): a finished handshake is reset. Called
-/// for a closing listener, and for a handshake that finishes on a closed one,
-/// which is the ACK's loss.
+/// inet_child_forget(sk, req, child): a finished handshake is reset. It is called for
+/// each connection of a listener that closes, and for a handshake that finishes on
+/// a listener that has closed; the latter is counted by the hook on final ACKs.
 #[fentry]
 pub fn unaccepted(ctx: FEntryContext) -> i32 {
     let Some(tcp) = Typed::tcp_sock(slot::<0>(ctx.as_ptr()) as Ptr) else { return 0 };
@@ -60,7 +60,8 @@ pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
     key::remember_closed::<M>(tcp);
     let key = key::of::<M>(tcp);
     identity::meet::<M>(tcp, key, None, Place::Listen);
-    // All that a listener met may have been before it got its cookie.
+    // A listener that got its cookie late has a second key, under which it may have
+    // been recorded before.
     let before = key::without_cookie::<M>(tcp);
     if before != key {
         mark::<M>(tcp, before);
@@ -72,9 +73,10 @@ pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
             // tcp_disconnect() and tcp_abort() do not (5.10 to 7.2).
             const BOTH_WAYS: u8 = 3;
             (*identity).is_gone = u32::from(M::load::<u8>(tcp, OFF_SK_SHUTDOWN.load()) == BOTH_WAYS);
-            // Where nothing counts one by one, nothing tells the end either.
+            // Where nothing counts connections one by one, nothing tells the end of
+            // the closing either.
             if one_by_one {
-                (*identity).closing = bpf_get_current_pid_tgid();
+                (*identity).closing = context::thread();
             }
             (*identity).left_unaccepted += (*identity).closed_accept_queue;
             if may_migrate::<M>(tcp) {
@@ -91,7 +93,7 @@ pub fn closing<M: Memory>(tcp: Ptr, one_by_one: bool) -> i32 {
     0
 }
 
-/// It has closed.
+/// The listener has closed.
 #[inline(always)]
 pub fn closed<M: Memory>(tcp: Ptr) -> i32 {
     if let Some(identity) = IDENTITIES.get_ptr_mut(key::of::<M>(tcp)) {
@@ -101,16 +103,15 @@ pub fn closed<M: Memory>(tcp: Ptr) -> i32 {
     0
 }
 
-/// A softirq that interrupts the closing thread cannot come here for the same
-/// listener: its state has left LISTEN before, and tcp_v4_rcv() looks at it
-/// first. So the current thread tells the two callers apart.
+/// A finished handshake is reset: counted if the current thread is the one that closes
+/// the listener. A packet that interrupts that thread cannot come here for the same
+/// listener: its state has left LISTEN before, and tcp_v4_rcv() looks at it first.
 #[inline(always)]
 pub fn forgotten<M: Memory>(tcp: Ptr) -> i32 {
     if let Some(identity) = IDENTITIES.get_ptr_mut(key::of::<M>(tcp)) {
-        // SAFETY: a live map value that only the closing thread writes now;
-        // the helper takes no arguments.
+        // SAFETY: a live map value that only the closing thread writes now.
         unsafe {
-            if (*identity).closing == bpf_get_current_pid_tgid() {
+            if (*identity).closing == context::thread() {
                 (*identity).lost_unaccepted += 1;
             }
         }
@@ -132,9 +133,9 @@ pub fn migrated(ctx: FExitContext) -> i32 {
     taken_over::<Typed>(tcp)
 }
 
-/// A listener took a finished connection over. It is in its accept queue only
-/// after this (inet_csk_reqsk_queue_add()), so a listener that is first met here
-/// did not have it then.
+/// A listener took a finished connection over. The connection is put into its accept
+/// queue only after this (inet_csk_reqsk_queue_add()), so the queue of a listener
+/// that is first met here is recorded without it.
 #[inline(always)]
 pub fn taken_over<M: Memory>(tcp: Ptr) -> i32 {
     let key = key::of::<M>(tcp);
@@ -152,7 +153,7 @@ fn mark<M: Memory>(tcp: Ptr, key: u64) -> Option<*mut Identity> {
     let identity = IDENTITIES.get_ptr_mut(key)?;
     // SAFETY: a live map value; a socket closes once at a time (it is locked).
     unsafe {
-        (*identity).closed = bpf_ktime_get_ns();
+        (*identity).closed = context::now();
         (*identity).closed_drops = M::load(tcp, OFF_SK_DROPS.load());
         (*identity).closed_accept_queue = M::load(tcp, OFF_SK_ACK_BACKLOG.load());
         (*identity).closed_syn_queue = M::load(tcp, OFF_ACCEPT_QUEUE_QLEN.load());

@@ -15,10 +15,10 @@ use crate::identity::{self, Caller, Place};
 use crate::key;
 use crate::read::{Memory, Ptr, Typed, returned, slot};
 
-/// inet_csk_listen_start(sk[, backlog]), before any client can reach the
-/// socket: the kernel makes its cookie, if there is none yet. A program of its
-/// own, because kernels before 5.12 refuse the helper in tracing programs;
-/// there the listener goes by its address until somebody asks for the cookie.
+/// inet_csk_listen_start(sk[, backlog]): has the kernel make the socket's cookie before
+/// any client can reach the socket. A program of its own, because kernels before
+/// 5.12 refuse the helper in tracing programs. There the listener's key is made of
+/// its inode and port until somebody asks for the cookie.
 #[fentry]
 pub fn listen_cookie(ctx: FEntryContext) -> i32 {
     let sk = slot::<0>(ctx.as_ptr()) as Ptr;

@@ -1,10 +1,10 @@
 //! A half-open request removed by an ICMP error, or by a neighbour that does
 //! not answer: `tcp_req_err()`, which counts a ListenDrops of its own.
 //!
-//! The function gives up its reference to the request, so what is told of it
-//! is read on the way in and sent on the way out, where the counters say
-//! whether it was removed. The listener is read by helper: skc_listener shares
-//! its place with a number, and that is what the verifier takes it for.
+//! The function gives up its reference to the request. So the record of it is prepared
+//! on the way in and sent on the way out, where the counters say whether the request
+//! was removed. The listener is read by helper: skc_listener shares its place in a
+//! union with a number, which is what the verifier takes it for.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, fexit};
@@ -14,13 +14,15 @@ use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::reason::Reason;
 
 use crate::baseline;
-use crate::counts::{self, bump};
-use crate::details::{self, Peer, What};
+use crate::counts;
+use crate::details::{self, What};
 use crate::globals::OFF_SKC_LISTENER;
 use crate::identity::Place;
 use crate::maps::ABORTING;
-use crate::mib;
+use crate::mib::{self, OwnBaseline};
+use crate::peer::Peer;
 use crate::read::{Memory, Probed, Ptr, slot};
+use crate::row::Row;
 
 /// tcp_req_err(sk, seq, abort): the socket is the request.
 #[fentry]
@@ -36,46 +38,50 @@ pub fn request_aborted(_ctx: FExitContext) -> i32 {
     0
 }
 
-/// A request may be about to go.
+/// tcp_req_err() begins: the request may be about to go.
 #[inline(always)]
 pub fn about_to_abort<M: Memory>(req: Ptr) {
     let Some(aborting) = ABORTING.get_ptr_mut(0) else { return };
-    // SAFETY: this CPU's live map value. ICMP errors are handled with the
-    // bottom half off, so nothing comes in between entry and exit.
-    unsafe {
-        (*aborting).detail.listener = 0;
-        (*aborting).slot = 0;
-        let listener: Ptr = M::load(req, OFF_SKC_LISTENER.load());
-        if listener.is_null() {
-            return;
-        }
-        let Some(tcp) = M::tcp_sock(listener) else { return };
-        let Some(slot) = baseline::judged::<M>(tcp, true) else { return };
-        (*aborting).slot = u64::from(slot) + 1;
-        let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return };
-        let what = What::reason(Reason::RequestAborted, Outcome::None);
-        details::prepare::<M>(&raw mut (*aborting).detail, tcp, row, what, Peer::Request(req));
+    // SAFETY: this CPU's live map value. ICMP errors are handled with the bottom half
+    // off, so no other one comes in between entry and exit.
+    let aborting = unsafe { &mut *aborting };
+    aborting.detail.listener = 0;
+    aborting.slot = 0;
+    let listener: Ptr = M::load(req, OFF_SKC_LISTENER.load());
+    if listener.is_null() {
+        return;
     }
+    let Some(tcp) = M::tcp_sock(listener) else { return };
+    let Some(slot) = baseline::judged::<M>(tcp, true) else { return };
+    aborting.slot = u64::from(slot) + 1;
+    let Some(row) = counts::of::<M>(tcp, Place::Packet) else { return };
+    let what = What::reason(Reason::RequestAborted, Outcome::None);
+    details::prepare::<M>(&mut aborting.detail, tcp, row, what, Peer::Request(req));
 }
 
-/// Whether the request that may have been about to go went.
+/// tcp_req_err() has returned: the counters say whether the request went.
 #[inline(always)]
 pub fn aborted() {
     let Some(aborting) = ABORTING.get_ptr_mut(0) else { return };
-    // SAFETY: as above; `row` is this CPU's live map value.
-    unsafe {
-        let Some(slot) = (*aborting).slot.checked_sub(1) else { return };
-        let Some(baseline) = mib::of_slot(slot as u32) else { return };
-        if mib::delta(baseline, false).of(Counter::ListenDrops) == 0 {
-            return;
-        }
-        let reason = Reason::RequestAborted;
-        let Some(row) = counts::existing((*aborting).detail.listener) else {
-            bump(&raw mut (*baseline).unlisted, reason.index());
-            return;
-        };
-        (*row).sk_drops += 1;
-        bump(&raw mut (*row).reasons, reason.index());
-        details::send(&raw const (*aborting).detail, reason);
+    // SAFETY: this CPU's live map value. ICMP errors are handled with the bottom half
+    // off, so no other one came in between entry and exit.
+    let aborting = unsafe { &*aborting };
+    let Some(slot) = aborting.slot.checked_sub(1) else { return };
+    let Some(baseline) = mib::of_slot(slot as u32) else { return };
+    if baseline.delta(false).of(Counter::ListenDrops) != 0 {
+        let row = counts::existing(aborting.detail.listener);
+        removed(row, baseline, |_, reason| details::send(&aborting.detail, reason));
     }
+}
+
+/// A request was removed: counted and told for its listener, or counted for the namespace
+/// where the listener has no row or is not known.
+#[inline(always)]
+pub fn removed(row: Option<Row>, baseline: OwnBaseline, tell: impl FnOnce(Row, Reason)) {
+    let reason = Reason::RequestAborted;
+    let Some(row) = row else { return baseline.count_unlisted(reason) };
+    // tcp_req_err() calls tcp_listendrop() once.
+    row.count_drops(1);
+    row.count(reason);
+    tell(row, reason);
 }

@@ -1,24 +1,22 @@
 //! The client's SYN: on the way out of the functions that answer it.
 //!
-//! Hooked are the wrappers around `tcp_conn_request()`, because they refuse
-//! broadcast and multicast themselves and count it, and because each SYN
-//! passes one of them exactly as it passes the function inside.
+//! `tcp_conn_request()` answers a SYN. Hooked are the wrappers around it, because they
+//! refuse SYNs to broadcast and multicast addresses themselves, which the kernel
+//! counts as well. Every SYN that reaches `tcp_conn_request()` has come through one of
+//! them.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
-use backlog_trace_common::baseline::Baseline;
-use backlog_trace_common::bucket::{DEPTH_BUCKETS, bucket_of};
 use backlog_trace_common::counter::Counter;
-use backlog_trace_common::counts::Counts;
 use backlog_trace_common::detail::Outcome;
 use backlog_trace_common::globals::ABSENT;
 use backlog_trace_common::reason::Reason;
 use backlog_trace_common::verdict::{self, Alone, Delta, Signs};
 
 use super::causes;
-use crate::counts::{self, bump};
-use crate::details::{self, Peer, Queues, What};
+use crate::counts;
+use crate::details::{self, What};
 use crate::globals::{
     OFF_FASTOPEN_MAX_QLEN, OFF_RT6_FLAGS, OFF_RTABLE_FLAGS, OFF_SK_DROPS, OFF_SKB_PROTOCOL, OFF_SKB_REFDST,
     OFF_SKC_NET, OFF_SYNFLOOD_WARNED, OFF_SYSCTL_MAX_SYN_BACKLOG, OFF_SYSCTL_SYNCOOKIES,
@@ -26,8 +24,11 @@ use crate::globals::{
 };
 use crate::identity::Place;
 use crate::maps::COOKIES_ALWAYS;
-use crate::mib;
+use crate::mib::{self, OwnBaseline};
+use crate::peer::Peer;
+use crate::queues::Queues;
 use crate::read::{Memory, Probed, Ptr, Typed, slot};
+use crate::row::Row;
 use crate::uapi::IPV4;
 
 /// tcp_v4_conn_request(sk, skb)
@@ -66,61 +67,77 @@ pub fn handled_v6<M: Memory>(sk: Ptr, skb: Ptr) -> i32 {
 #[inline(always)]
 pub fn handled<M: Memory>(sk: Ptr, client: Peer) -> i32 {
     let Some(tcp) = M::tcp_sock(sk) else { return 0 };
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
+    let Some(row) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
     let queues = Queues::of::<M>(tcp);
     let drops: u32 = M::load(tcp, OFF_SK_DROPS.load());
     let cookies = cookies_possible::<M>(tcp);
-    // SAFETY: `row` is this CPU's live map value.
-    unsafe {
-        // Every tcp_listendrop() bumps sk_drops, so where this CPU saw it at
-        // the same value before, this SYN was not refused; and no cookie can
-        // have been wanted unless the listener says so. Then no counter is read.
-        let fastopen = M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0;
-        let told = if drops != (*row).last_drops || cookies || fastopen {
-            (*row).last_drops = drops;
-            judge::<M>(tcp, row, client, Read { cookies, fastopen }, queues)
-        } else {
-            false
-        };
-        arrived(row, queues, told);
-    }
+    let fastopen = has_fastopen::<M>(tcp);
+    let syn = Syn { tcp, row, client, queues };
+    // Every tcp_listendrop() adds to sk_drops, so where this CPU saw it at the same
+    // value before, this SYN was not refused; and no cookie can have been wanted unless
+    // the listener says so. Then no counter is read.
+    let told = if drops != row.last_drops() || cookies || fastopen {
+        row.set_last_drops(drops);
+        syn.judge_by_row::<M>(cookies, fastopen)
+    } else {
+        false
+    };
+    row.count_syn(queues, told);
     causes::forget();
     0
 }
 
-/// Counts a SYN and what it found, once it is known what became of it.
-///
-/// # Safety
-/// `row` must be this CPU's live map value.
-#[inline(always)]
-pub unsafe fn arrived(row: *mut Counts, queues: Queues, told: bool) {
-    let Queues { accept, mut syn } = queues;
-    // SAFETY: the caller's promise.
-    unsafe {
-        (*row).syns += 1;
-        bump(&raw mut (*row).accept_depth, bucket_of(accept, DEPTH_BUCKETS));
-        if accept > (*row).accept_queue_max {
-            (*row).accept_queue_max = accept;
-        }
-        if syn > (*row).syn_queue_max {
-            (*row).syn_queue_max = syn;
-        }
-        // A request that was just queued is not what the SYN found.
-        if !told && syn > 0 {
-            syn -= 1;
-        }
-        bump(&raw mut (*row).syn_depth, bucket_of(syn, DEPTH_BUCKETS));
+/// A SYN of a listener that has a row. Handed on by value, so that it is kept in registers
+/// as long as nothing is judged.
+#[derive(Clone, Copy)]
+pub struct Syn {
+    /// The listener.
+    pub tcp: Ptr,
+    /// Its row.
+    pub row: Row,
+    /// Who sent the SYN.
+    pub client: Peer,
+    /// The listener's queues once the SYN had been handled.
+    pub queues: Queues,
+}
+
+impl Syn {
+    /// Judges the SYN by how far the counters of its listener's namespace moved since
+    /// this CPU last read them.
+    #[inline(always)]
+    fn judge_by_row<M: Memory>(self, cookies: bool, fastopen: bool) -> bool {
+        let Some(baseline) = mib::of_row(self.row) else { return false };
+        let delta = baseline.delta(cookies);
+        let signs = if fastopen { baseline.fastopen() } else { Signs::default() };
+        self.judge::<M>(&delta, &signs, move || not_unicast::<M>(self.client))
+    }
+
+    /// What became of the SYN, by the movement of the counters; counted and told.
+    /// Returns whether there was anything to tell, and not what: the verifier would
+    /// follow what comes after once for each reason.
+    #[inline(always)]
+    pub fn judge<M: Memory>(self, delta: &Delta, signs: &Signs, not_unicast: impl FnOnce() -> bool) -> bool {
+        let Self { tcp, row, client, queues } = self;
+        let verdict = verdict::syn(delta, signs, move || alone::<M>(tcp, queues.syn, not_unicast));
+        row.count_cookie_loss(&verdict);
+        let Some(reason) = verdict.reason else { return false };
+        // What tcp_listendrop() adds to sk_drops, whether or not the SYN is lost.
+        row.count_drops(delta.of(Counter::ListenDrops));
+        let outcome = if answered(reason) { Outcome::None } else { Outcome::Silent };
+        row.count(reason);
+        details::tell::<M>(tcp, row, queues, What::reason(reason, outcome), client);
+        true
     }
 }
 
 /// Whether a cookie can have been wanted for a SYN of this listener.
 ///
-/// tcp_syn_flood_action() sets synflood_warned the first time that the SYN
-/// queue of a listener is full, unless tcp_syncookies is 2 (5.10 to 7.2).
+/// tcp_syn_flood_action() sets synflood_warned the first time that the SYN queue of a
+/// listener is full, unless tcp_syncookies is 2 (5.10 to 7.2).
 ///
-/// The kernel looked at tcp_syncookies a moment ago, and it may have been
-/// changed since: once it has been 2 anywhere, every SYN is taken for one that
-/// met it.
+/// The kernel looked at tcp_syncookies a moment ago, and somebody may have changed it
+/// since. So once it has been 2 in any namespace, a cookie is taken to be possible for
+/// every SYN.
 #[inline(always)]
 pub fn cookies_possible<M: Memory>(tcp: Ptr) -> bool {
     let Some(always) = COOKIES_ALWAYS.get_ptr_mut(0) else { return true };
@@ -139,7 +156,7 @@ pub fn cookies_possible<M: Memory>(tcp: Ptr) -> bool {
     if syncookies::<M>(tcp) != 2 {
         return false;
     }
-    // SAFETY: as above.
+    // SAFETY: a live map value that only ever becomes 1.
     unsafe { always.write_volatile(1) };
     true
 }
@@ -150,71 +167,19 @@ fn syncookies<M: Memory>(tcp: Ptr) -> u8 {
     M::load(net, OFF_SYSCTL_SYNCOOKIES.load())
 }
 
-/// Which counters are read beside ListenOverflows and ListenDrops.
-#[derive(Clone, Copy)]
-struct Read {
-    cookies: bool,
-    fastopen: bool,
-}
-
-/// The verdict, by what this CPU's counters did.
+/// Whether the listener has Fast Open.
 #[inline(always)]
-unsafe fn judge<M: Memory>(tcp: Ptr, row: *mut Counts, client: Peer, read: Read, queues: Queues) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let Some(baseline) = mib::baseline(row) else { return false };
-        let delta = mib::delta(baseline, read.cookies);
-        let signs = if read.fastopen { mib::fastopen(baseline) } else { Signs::default() };
-        pronounce::<M>(tcp, row, client, &delta, &signs, || not_unicast::<M>(&client), queues)
-    }
+fn has_fastopen<M: Memory>(tcp: Ptr) -> bool {
+    M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0
 }
 
 /// How far Fast Open's counters moved, where the listener has it.
 #[inline(always)]
-pub fn fastopen<M: Memory>(tcp: Ptr, baseline: *mut Baseline) -> Signs {
-    if M::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) != 0 {
-        mib::fastopen(baseline)
-    } else {
-        Signs::default()
-    }
+pub fn fastopen<M: Memory>(tcp: Ptr, baseline: OwnBaseline) -> Signs {
+    if has_fastopen::<M>(tcp) { baseline.fastopen() } else { Signs::default() }
 }
 
-/// What became of a SYN, by the movement of the counters; counted and told.
-/// Returns whether there was anything to tell, and not what: the verifier would
-/// follow what comes after once for each reason.
-///
-/// # Safety
-/// `row` must be this CPU's live map value, claimed by the listener.
-#[inline(always)]
-pub unsafe fn pronounce<M: Memory>(
-    tcp: Ptr,
-    row: *mut Counts,
-    client: Peer,
-    delta: &Delta,
-    signs: &Signs,
-    not_unicast: impl FnOnce() -> bool,
-    queues: Queues,
-) -> bool {
-    let verdict = verdict::syn(delta, signs, || alone::<M>(tcp, queues.syn, not_unicast));
-    // SAFETY: the caller's promise: `row` is this CPU's live map value.
-    unsafe {
-        if verdict.cookie_wanted {
-            (*row).cookies_wanted_lost += 1;
-        }
-        if verdict.cookie_made {
-            (*row).cookies_made_lost += 1;
-        }
-        let Some(reason) = verdict.reason else { return false };
-        // What tcp_listendrop() adds to sk_drops, whether or not the SYN is lost.
-        (*row).sk_drops += delta.of(Counter::ListenDrops);
-        let outcome = if answered(reason) { Outcome::None } else { Outcome::Silent };
-        bump(&raw mut (*row).reasons, reason.index());
-        details::tell::<M>(tcp, row, queues, What::reason(reason, outcome), client);
-        true
-    }
-}
-
-/// Whether a SYN+ACK goes out all the same.
+/// Whether a SYN+ACK goes out although the SYN met this reason.
 #[inline(always)]
 fn answered(reason: Reason) -> bool {
     matches!(
@@ -226,7 +191,7 @@ fn answered(reason: Reason) -> bool {
     )
 }
 
-/// What tells the causes of a ListenDrops apart that moved alone.
+/// Why ListenDrops moved alone.
 #[inline(always)]
 fn alone<M: Memory>(tcp: Ptr, syn_queue: u32, not_unicast: impl FnOnce() -> bool) -> Alone {
     if not_unicast() {
@@ -240,15 +205,15 @@ fn alone<M: Memory>(tcp: Ptr, syn_queue: u32, not_unicast: impl FnOnce() -> bool
     }
 }
 
-/// What the wrappers ask of the packet's route before anything else
-/// (tcp_v4_conn_request(): RTCF_BROADCAST or RTCF_MULTICAST;
-/// ipv6_unicast_destination(): RTF_LOCAL; 5.10 to 7.2).
+/// Whether the SYN was sent to an address that is not unicast, by what the wrappers ask
+/// of the packet's route before anything else (tcp_v4_conn_request(): RTCF_BROADCAST
+/// or RTCF_MULTICAST; ipv6_unicast_destination(): RTF_LOCAL; 5.10 to 7.2).
 #[inline(always)]
-pub fn not_unicast<M: Memory>(client: &Peer) -> bool {
+pub fn not_unicast<M: Memory>(client: Peer) -> bool {
     const BROADCAST_OR_MULTICAST: u32 = 0x3000_0000;
     const LOCAL: u32 = 0x8000_0000;
     let route = |skb: Ptr| (M::load::<u64>(skb, OFF_SKB_REFDST.load()) & !1) as Ptr;
-    match *client {
+    match client {
         Peer::Ipv4(skb) => {
             Probed::load::<u32>(route(skb), OFF_RTABLE_FLAGS.load()) & BROADCAST_OR_MULTICAST != 0
         }
@@ -259,7 +224,8 @@ pub fn not_unicast<M: Memory>(client: &Peer) -> bool {
     }
 }
 
-/// Whether the last-quarter rule held (tcp_conn_request(), all versions).
+/// Whether the last quarter of the SYN backlog was reached, which tcp_conn_request()
+/// keeps for clients that it knows where cookies are off (all versions).
 #[inline(always)]
 fn reserved<M: Memory>(tcp: Ptr, syn_queue: u32) -> bool {
     let net: Ptr = M::load(tcp, OFF_SKC_NET.load());
@@ -267,27 +233,17 @@ fn reserved<M: Memory>(tcp: Ptr, syn_queue: u32) -> bool {
     syncookies::<M>(tcp) == 0 && (backlog.wrapping_sub(syn_queue) as i32) < (backlog >> 2) as i32
 }
 
-/// A SYN of a listener that found no room in the map: counted for the
-/// namespace, so that the audit closes all the same.
+/// A SYN of a listener that has no row.
 #[inline(always)]
 fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
-    if let Some(baseline) = mib::baseline_without_row::<M>(tcp) {
-        let delta = mib::delta(baseline, true);
-        charge_namespace(baseline, &delta, &fastopen::<M>(tcp, baseline));
+    if let Some(baseline) = mib::without_row::<M>(tcp) {
+        charge_namespace(baseline, &baseline.delta(true), &fastopen::<M>(tcp, baseline));
     }
     0
 }
 
 /// Counts what became of a SYN for its namespace alone.
 #[inline(always)]
-pub fn charge_namespace(baseline: *mut Baseline, delta: &Delta, signs: &Signs) {
-    let verdict = verdict::syn(delta, signs, || Alone::Unknown);
-    // SAFETY: a live map value that only this CPU writes.
-    unsafe {
-        (*baseline).unlisted_cookies_wanted += u64::from(verdict.cookie_wanted);
-        (*baseline).unlisted_cookies_made += u64::from(verdict.cookie_made);
-        if let Some(reason) = verdict.reason {
-            bump(&raw mut (*baseline).unlisted, reason.index());
-        }
-    }
+pub fn charge_namespace(baseline: OwnBaseline, delta: &Delta, signs: &Signs) {
+    baseline.count_unlisted_syn(&verdict::syn(delta, signs, || Alone::Unknown));
 }

@@ -9,13 +9,15 @@ use aya_ebpf::programs::BtfTracePointContext;
 use backlog_trace_common::detail::{Cause, Outcome};
 use backlog_trace_common::reason::Reason;
 
-use crate::counts::{self, bump};
-use crate::details::{self, Peer, Queues, What};
+use crate::counts;
+use crate::details::{self, What};
 use crate::globals::{
     OFF_IREQ_ACKED, OFF_REQ_NUM_RETRANS, OFF_REQ_TIMER_PPREV, OFF_SKC_STATE, SHIFT_IREQ_ACKED,
 };
 use crate::identity::Place;
 use crate::mib;
+use crate::peer::Peer;
+use crate::queues::Queues;
 use crate::read::{Memory, Ptr, Typed, slot};
 use crate::uapi::LISTEN;
 
@@ -38,18 +40,17 @@ pub fn synack(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
-    let Some((_, row)) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
-    // SAFETY: `row` is this CPU's live map value.
-    let Some(baseline) = (unsafe { mib::baseline(row) }) else { return 0 };
-    // tcp_rtx_synack() has counted this one already (5.10 to 7.2). If judging
-    // began between that and the tracepoint, it is in the starting value.
-    if mib::retransmits(baseline) == 0 {
+    let Some(row) = counts::of::<M>(tcp, Place::Packet) else { return unlisted::<M>(tcp) };
+    let Some(baseline) = mib::of_row(row) else { return 0 };
+    // tcp_rtx_synack() has counted this SYN+ACK already (5.10 to 7.2). If judging
+    // began between that and the tracepoint, it is in the starting values.
+    if baseline.retransmits() == 0 {
         return 0;
     }
     let acked: u8 = M::load(request, OFF_IREQ_ACKED.load());
-    // The timer is taken off its list before its handler runs
-    // (expire_timers() -> detach_timer(), all versions), and is on it while a
-    // duplicate SYN is answered.
+    // Either the request's timer or a duplicate SYN had the SYN+ACK sent again. A
+    // timer is taken off its list before its handler runs (expire_timers() ->
+    // detach_timer(), all versions), and is on it while a duplicate SYN is answered.
     let timer_waits = M::load::<u64>(req, OFF_REQ_TIMER_PPREV.load()) != 0;
     let cause = if timer_waits {
         Cause::DuplicateSyn
@@ -58,25 +59,22 @@ fn sent_again<M: Memory>(tcp: Ptr, req: Ptr, request: Ptr) -> i32 {
     } else {
         Cause::ClientSilent
     };
-    // The count goes up after the tracepoint.
+    // The kernel adds this one to num_retrans after the tracepoint.
     let attempt = M::load::<u8>(req, OFF_REQ_NUM_RETRANS.load()).saturating_add(1);
     let reason = Reason::SynackRetransmit;
-    // SAFETY: `row` is this CPU's live map value.
-    bump(unsafe { &raw mut (*row).reasons }, reason.index());
+    row.count(reason);
     let what = What { cause, attempt, ..What::reason(reason, Outcome::None) };
-    // SAFETY: as above.
-    unsafe { details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req)) };
+    details::tell::<M>(tcp, row, Queues::of::<M>(tcp), what, Peer::Request(req));
     0
 }
 
-/// As for a SYN without a row: counted for the namespace.
+/// A SYN+ACK of a listener that has no row: counted for the namespace.
 #[inline(always)]
 fn unlisted<M: Memory>(tcp: Ptr) -> i32 {
-    if let Some(baseline) = mib::baseline_without_row::<M>(tcp)
-        && mib::retransmits(baseline) != 0
+    if let Some(baseline) = mib::without_row::<M>(tcp)
+        && baseline.retransmits() != 0
     {
-        // SAFETY: a live map value that only this CPU writes.
-        bump(unsafe { &raw mut (*baseline).unlisted }, Reason::SynackRetransmit.index());
+        baseline.count_unlisted(Reason::SynackRetransmit);
     }
     0
 }

@@ -5,8 +5,7 @@
 //! at a time, and a packet that interrupts it calls neither, so one socket for
 //! each task is enough.
 
-use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
-
+use crate::context;
 use crate::maps::CALLERS;
 use crate::read::Ptr;
 
@@ -31,6 +30,5 @@ pub fn leave() -> Option<Ptr> {
 
 #[inline(always)]
 fn task() -> u64 {
-    // SAFETY: no arguments.
-    unsafe { bpf_get_current_pid_tgid() }
+    context::thread()
 }

@@ -5,8 +5,8 @@ use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
 use super::calls::{self, Function};
 use super::registers::{Entry, Exit};
-use crate::details::Peer;
 use crate::hooks::syn;
+use crate::peer::Peer;
 use crate::read::{Probed, Ptr};
 use crate::scratch::Call;
 

@@ -1,12 +1,13 @@
-//! The final ACK of a handshake kept in the SYN queue, where it is dropped.
+//! The final ACK of a handshake kept in the SYN queue, seen where its packet is
+//! dropped.
 
 use backlog_trace_common::verdict::Aftermath;
 
 use super::group;
-use crate::details::Peer;
 use crate::globals::{DROP_TCP_CSUM, OFF_SKC_NET, OFF_SKC_STATE, OFF_SYSCTL_ABORT_ON_OVERFLOW};
 use crate::hooks::ack::{self, Dropped};
 use crate::key;
+use crate::peer::Peer;
 use crate::read::{Memory, Ptr, Typed};
 use crate::uapi::LISTEN;
 
@@ -36,16 +37,16 @@ pub fn looked_up_again(tcp: Ptr, skb: Ptr) -> i32 {
 #[inline(always)]
 fn charge(packet: Dropped, reset: impl FnOnce() -> bool) -> i32 {
     let Dropped { tcp, skb, .. } = packet;
-    // The request is out of reach here, so a handshake that finished on a
-    // closed listener is not told from a packet that lost nothing.
+    // The request is out of reach here, so a handshake that finished on a closed
+    // listener cannot be told from a packet that lost nothing, and is not counted.
     let after = || Aftermath { unlinked: false, listening: true };
     let added = ack::dropped::<Typed>(packet, after, reset, Peer::packet::<Typed>(skb));
     group::charge::<Typed>(tcp, key::of::<Typed>(tcp), added);
     0
 }
 
-/// A segment that a listener has no use for (tcp_drop()): only what it adds to
-/// sk_drops is of interest.
+/// A segment that is of no handshake, such as a RST, is dropped at a listener
+/// (tcp_drop()): only what it adds to sk_drops is of interest.
 #[inline(always)]
 pub fn stray(tcp: Ptr, skb: Ptr) -> i32 {
     if listens(tcp) {

@@ -1,9 +1,9 @@
-//! The final ACK of a handshake kept in a cookie, where it is dropped.
+//! The final ACK of a handshake kept in a cookie, seen where its packet is dropped.
 
 use super::group;
-use crate::details::Peer;
 use crate::hooks::cookie;
 use crate::key;
+use crate::peer::Peer;
 use crate::read::{Ptr, Typed};
 
 /// A packet with a valid cookie is dropped in cookie_v4_check() or

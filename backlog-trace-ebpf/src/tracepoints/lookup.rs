@@ -7,9 +7,9 @@
 //! date. The search refuses to know redirection by TPROXY or by sk_lookup
 //! programs, which leave the packet's addresses as they are.
 
-use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use backlog_trace_common::globals::ABSENT;
 
+use crate::context;
 use crate::globals::{
     BYTES_BUCKET, OFF_BUCKET_HEAD, OFF_HASHINFO_LHASH2, OFF_HASHINFO_LHASH2_MASK, OFF_LISTEN_NODE,
     OFF_NET_HASH_MIX, OFF_NET_HASHINFO, OFF_SK_REUSEPORT_CB, OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY,
@@ -49,7 +49,7 @@ pub extern "C" fn look_up(at: u32) -> i32 {
         return 0;
     }
     let bucket = |hash: u32| buckets + u64::from((hash ^ port) & mask) * u64::from(BYTES_BUCKET.load());
-    // SAFETY: as above.
+    // SAFETY: this CPU's live map value.
     unsafe {
         chain(bucket(hash(segment, mix)), segment, false);
         if (*segment).listener == 0 {
@@ -66,8 +66,7 @@ pub extern "C" fn look_up(at: u32) -> i32 {
 /// `segment` must be a live map value.
 #[inline(always)]
 unsafe fn chain(bucket: u64, segment: *mut Segment, wildcard: bool) {
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let cpu = context::cpu();
     let node_at =
         if OFF_LISTEN_NODE.load() == ABSENT { OFF_SKC_NULLS_NODE.load() } else { OFF_LISTEN_NODE.load() };
     let mut node: u64 = Probed::load(bucket as Ptr, OFF_BUCKET_HEAD.load());

@@ -2,13 +2,14 @@
 //! addresses and its ports. By then `skb->dev` is NULL (tcp_v4_rcv(),
 //! tcp_v6_rcv()) and the packet points at no socket.
 
-use crate::details::{Client, Peer};
+use crate::address::Client;
 use crate::globals::{
     OFF_DEV_NET, OFF_DST_DEV, OFF_SKB_DATA, OFF_SKB_HEAD, OFF_SKB_IIF, OFF_SKB_NETWORK, OFF_SKB_PROTOCOL,
     OFF_SKB_REFDST, OFF_SKB_TRANSPORT,
 };
 use crate::hooks::syn::not_unicast;
 use crate::maps::SEGMENT;
+use crate::peer::Peer;
 use crate::read::{Memory, Probed, Ptr, copy};
 use crate::scratch::Segment;
 use crate::uapi::IPV4;
@@ -40,7 +41,7 @@ pub fn of<M: Memory>(skb: Ptr) -> Option<*mut Segment> {
         (*segment).ipv6 = u32::from(M::load::<u16>(skb, OFF_SKB_PROTOCOL.load()) != IPV4);
         addresses(network, (*segment).ipv6, &raw mut (*segment).remote, &raw mut (*segment).local);
         let own = if (*segment).ipv6 == 1 { Peer::Ipv6(skb) } else { Peer::Ipv4(skb) };
-        (*segment).not_unicast = u32::from(not_unicast::<M>(&own));
+        (*segment).not_unicast = u32::from(not_unicast::<M>(own));
         let [source, destination] = ports(transport);
         (*segment).remote_port = u32::from(source);
         (*segment).local_port = u32::from(destination);

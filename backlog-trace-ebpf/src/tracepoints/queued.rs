@@ -1,8 +1,8 @@
-//! What tells of a handshake that goes well, and of which
-//! socket of a group it is.
+//! Handshakes that go well, and which member of a reuseport group they are of.
 //!
-//! A SYN that is kept starts its request's timer, and the request knows its
-//! listener. A connection that is made wakes its listener.
+//! A SYN that is put into the SYN queue starts its request's timer, and the request
+//! knows its listener. A connection that is put into the accept queue wakes its
+//! listener.
 
 use core::ffi::c_void;
 
@@ -11,21 +11,21 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use super::twin::{Pair, judges};
-use crate::details::Client;
+use crate::address::Client;
 use crate::globals::{
-    AT_REQSK_TIMER, OFF_FASTOPEN_MAX_QLEN, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_DADDR, OFF_SKC_DPORT,
-    OFF_SKC_FAMILY, OFF_SKC_LISTENER, OFF_SKC_STATE, OFF_SKC_V6_DADDR, OFF_TIMER_FUNCTION,
+    AT_REQSK_TIMER, OFF_FASTOPEN_MAX_QLEN, OFF_REQ_NUM_TIMEOUT, OFF_REQ_TIMER, OFF_SKC_LISTENER,
+    OFF_SKC_STATE, OFF_TIMER_FUNCTION,
 };
-use crate::hooks::{ack, close};
+use crate::hooks::{close, established};
 use crate::maps::{LAST_CONNECTION, LAST_REQUEST};
-use crate::read::{Memory, Probed, Ptr, Typed, slot};
+use crate::read::{Memory, Probed, Ptr, Typed, as_number, slot};
 use crate::scratch::Segment;
-use crate::uapi::{INET6, LISTEN, SYN_RECV};
+use crate::uapi::{LISTEN, SYN_RECV};
 
 /// timer_start(timer, …): a request's timer starts when the request is queued
-/// (inet_csk_reqsk_queue_hash_add()), and again each time that it ran, which is
-/// no SYN. Taken for one, it would let a SYN of the same client pass for queued
-/// that is refused when its request is gone.
+/// (inet_csk_reqsk_queue_hash_add()), and again each time that it has run. Only the
+/// first start stands for a SYN: if a later one were noted, and the same client's
+/// next SYN were refused, that SYN would pass for queued.
 #[btf_tracepoint]
 pub fn request_queued(ctx: BtfTracePointContext) -> i32 {
     let timer = slot::<0>(ctx.as_ptr()) as Ptr;
@@ -33,14 +33,14 @@ pub fn request_queued(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(queued) = LAST_REQUEST.get_ptr_mut(0) else { return 0 };
-    // SAFETY: this CPU's live map value. Requests are queued, and their
-    // timers run, with the bottom half off. Through map memory, the typed
-    // pointer becomes a number that can be subtracted from.
+    // SAFETY: this CPU's live map value. Requests are queued, and their timers run, with
+    // the bottom half off.
     unsafe {
-        (&raw mut (*queued).listener).write_volatile(timer as u64);
-        let req = ((&raw const (*queued).listener).read_volatile() - u64::from(OFF_REQ_TIMER.load())) as Ptr;
-        let client = client(req);
-        // With it in a byte is the bit of a cookie's request, which is not queued.
+        let timer = as_number(&raw mut (*queued).listener, timer as u64);
+        let req = (timer - u64::from(OFF_REQ_TIMER.load())) as Ptr;
+        let client = Client::of::<Probed>(req);
+        // num_timeout shares its byte with a bit that only requests of cookies have set,
+        // which are not queued.
         if Probed::load::<u8>(req, OFF_REQ_NUM_TIMEOUT.load()) != 0 {
             (*queued).listener = 0;
             return 0;
@@ -52,7 +52,8 @@ pub fn request_queued(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The listener of a SYN that this CPU has just queued; 0: of another one.
+/// The listener of a SYN, where it is the SYN that this CPU has just queued; 0 where it
+/// is not.
 #[inline(always)]
 pub fn listener(syn: &Segment) -> u64 {
     let Some(queued) = LAST_REQUEST.get_ptr_mut(0) else { return 0 };
@@ -69,25 +70,15 @@ pub fn listener(syn: &Segment) -> u64 {
     }
 }
 
-/// The remote end of a request or connection. Of an IPv6 listener they are of
-/// its family, also where the client came by IPv4.
-#[inline(always)]
-fn client(sk: Ptr) -> Client {
-    let address: [u32; 4] = Probed::load(sk, OFF_SKC_V6_DADDR.load());
-    let mapped = address[0] | address[1] | (address[2] ^ 0xffff_u32.to_be());
-    let ipv6 = Probed::load::<u16>(sk, OFF_SKC_FAMILY.load()) == INET6 && mapped != 0;
-    let address = if ipv6 { address } else { [Probed::load::<u32>(sk, OFF_SKC_DADDR.load()), 0, 0, 0] };
-    Client { ipv6, address, port: u16::from_be(Probed::load(sk, OFF_SKC_DPORT.load())) }
-}
-
-/// inet_sock_set_state(sk, oldstate, newstate): which connection the listener
-/// is woken for next.
+/// inet_sock_set_state(sk, oldstate, newstate): a connection is made, for which its
+/// listener is woken next.
 #[btf_tracepoint]
 pub fn connection_made(ctx: BtfTracePointContext) -> i32 {
     made(ctx.as_ptr())
 }
 
-/// Notes a connection. More than one program does: see [`super::twin`].
+/// Notes a connection that is made. The program on listeners that close does so too:
+/// where the kernel skips one of the two, the other notes it ([`super::twin`]).
 #[inline(always)]
 pub fn made(ctx: *mut c_void) -> i32 {
     if slot::<1>(ctx) as u32 == u32::from(SYN_RECV)
@@ -120,23 +111,24 @@ fn woken(sk: Ptr, second: bool) -> i32 {
     }
     let Some(tcp) = Typed::tcp_sock(sk) else { return 0 };
     let Some(made) = LAST_CONNECTION.get_ptr_mut(0) else { return 0 };
-    // SAFETY: this CPU's live map value. The connection is locked by its
-    // handler until after this.
+    // SAFETY: this CPU's live map value. Who makes the connection has it locked until
+    // after the listener is woken.
     let child = unsafe { *made };
     if second {
-        // SAFETY: as above. Fast Open wakes without a connection of its own.
+        // The next wake-up may be one by Fast Open, which notes no connection.
+        // SAFETY: this CPU's live map value.
         unsafe { *made = 0 };
     }
     let what = if child == 0 { sk as u64 } else { child };
     if !judges(Pair::Woken, second, what, 0) {
         return 0;
     }
-    // Without a connection of its own a listener is woken by Fast Open, and for
-    // each that it takes over from a member of its group that closes
+    // No connection is noted where a listener is woken by Fast Open, or for a connection
+    // that it takes over from a member of its group that closes
     // (inet_csk_listen_stop(), stable series of 2026 and 7.2).
     if child == 0 && Typed::load::<u32>(tcp, OFF_FASTOPEN_MAX_QLEN.load()) == 0 {
         close::taken_over::<Typed>(tcp);
-        return ack::lengthened::<Typed>(tcp);
+        return established::taken_over::<Typed>(tcp);
     }
-    ack::queued::<Typed>(tcp, client(child as Ptr), child != 0)
+    established::queued::<Typed>(tcp, Client::of::<Probed>(child as Ptr), child != 0)
 }

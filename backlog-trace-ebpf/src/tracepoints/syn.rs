@@ -1,6 +1,5 @@
-//! The client's SYN, by the place where it is freed.
+//! The client's SYN, seen where its packet is freed.
 
-use backlog_trace_common::baseline::Baseline;
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::verdict::{Delta, Signs};
 
@@ -8,12 +7,13 @@ use super::packet;
 use super::{group, lookup, queued};
 use crate::baseline;
 use crate::counts;
-use crate::details::{Peer, Queues};
 use crate::globals::OFF_SK_DROPS;
-use crate::hooks::syn;
+use crate::hooks::syn::{self, Syn};
 use crate::identity::Place;
 use crate::maps::SEGMENT;
-use crate::mib;
+use crate::mib::{self, OwnBaseline};
+use crate::peer::Peer;
+use crate::queues::Queues;
 use crate::read::{Memory, Probed, Ptr, Typed};
 use crate::scratch::Segment;
 
@@ -23,7 +23,8 @@ pub fn consumed(skb: Ptr) -> i32 {
     let Some(segment) = packet::of::<Typed>(skb) else { return 0 };
     // SAFETY: this CPU's live map value.
     unsafe {
-        // One that was queued says which member of a group it was.
+        // The request of a SYN that was queued says which listener it was for, also of
+        // the members of a group. Any other SYN's listener is searched for.
         (*segment).listener = queued::listener(&*segment);
         (*segment).queued = u64::from((*segment).listener != 0);
         (*segment).group = 0;
@@ -34,8 +35,8 @@ pub fn consumed(skb: Ptr) -> i32 {
     syn_handled(0)
 }
 
-/// Judges it. A function of its own: see
-/// [`lookup::look_up`].
+/// Judges the SYN in entry `at`. A global function, for the reason that
+/// [`lookup::look_up`] is one.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn syn_handled(at: u32) -> i32 {
@@ -44,43 +45,38 @@ pub extern "C" fn syn_handled(at: u32) -> i32 {
     let segment = unsafe { &*segment };
     let Some(slot) = baseline::judged_in::<Probed>(segment.net as Ptr, true) else { return 0 };
     let Some(baseline) = mib::of_slot(slot) else { return 0 };
-    let delta = mib::delta(baseline, true);
+    let delta = baseline.delta(true);
     if of_listener(segment, baseline, &delta).is_none() {
         syn::charge_namespace(baseline, &delta, &Signs::default());
     }
     0
 }
 
-/// Counts and tells it for its listener; `None`: that is not known.
+/// Judges a SYN of the listener that it was for; `None` where that is not known.
 #[inline(always)]
-fn of_listener(segment: &Segment, baseline: *mut Baseline, delta: &Delta) -> Option<()> {
-    // What moved the counters before a SYN that was queued was a packet that no
-    // program saw. It is nobody's, and the audit shows it.
-    let nothing = Delta::default();
-    let delta = if segment.queued == 1 { &nothing } else { delta };
+fn of_listener(segment: &Segment, baseline: OwnBaseline, delta: &Delta) -> Option<()> {
+    // A SYN that was queued moved no counter. What moved them before it was a packet
+    // that no program saw: it is charged to no listener, and the audit shows it.
+    let delta = if segment.queued == 1 { Delta::default() } else { *delta };
     let lost = delta.of(Counter::ListenDrops) != 0;
     let listener = if lost && segment.group != 0 { group::loser(segment.group) } else { segment.listener };
     if listener == 0 {
         return None;
     }
-    let sk = listener as Ptr;
-    let (_, row) = counts::of::<Probed>(sk, Place::Packet)?;
-    let drops: u32 = Probed::load(sk, OFF_SK_DROPS.load());
-    // SAFETY: `row` is this CPU's live map value.
-    unsafe {
-        let moved = drops != (*row).last_drops;
-        (*row).last_drops = drops;
-        // tcp_listendrop() has moved sk_drops of the one that lost it: the
-        // packet was redirected to another listener.
-        if lost && !moved && segment.group == 0 {
-            return None;
-        }
-        let queues = Queues::of::<Probed>(sk);
-        let client = Peer::Known(segment.client());
-        let signs = syn::fastopen::<Probed>(sk, baseline);
-        let not_unicast = || segment.not_unicast == 1;
-        let told = syn::pronounce::<Probed>(sk, row, client, delta, &signs, not_unicast, queues);
-        syn::arrived(row, queues, told);
+    let tcp = listener as Ptr;
+    let row = counts::of::<Probed>(tcp, Place::Packet)?;
+    let drops: u32 = Probed::load(tcp, OFF_SK_DROPS.load());
+    let drops_moved = drops != row.last_drops();
+    row.set_last_drops(drops);
+    // tcp_listendrop() moves sk_drops of the listener that lost the SYN. If it has not
+    // moved, the packet was redirected to another listener.
+    if lost && !drops_moved && segment.group == 0 {
+        return None;
     }
+    let client = Peer::Known(segment.client());
+    let syn = Syn { tcp, row, client, queues: Queues::of::<Probed>(tcp) };
+    let signs = syn::fastopen::<Probed>(tcp, baseline);
+    let told = syn.judge::<Probed>(&delta, &signs, || segment.not_unicast == 1);
+    row.count_syn(syn.queues, told);
     Some(())
 }

@@ -6,10 +6,8 @@ use core::ffi::c_void;
 use backlog_trace_common::progress::NOT_FOUND;
 
 use super::lookup;
-use crate::globals::{
-    OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_RCV_SADDR, OFF_SKC_STATE,
-    OFF_SKC_V6_RCV_SADDR,
-};
+use crate::address;
+use crate::globals::{OFF_SKC_BOUND_DEV, OFF_SKC_FAMILY, OFF_SKC_NET, OFF_SKC_NUM, OFF_SKC_STATE};
 use crate::maps::{PROGRESS, SEGMENT};
 use crate::read::{Memory, Ptr, Typed, slot};
 use crate::uapi::{INET6, LISTEN};
@@ -29,15 +27,9 @@ pub extern "C" fn listeners_found(ctx: *mut c_void) -> i32 {
         (*segment).net = Typed::load(sk, OFF_SKC_NET.load());
         (*segment).device = Typed::load(sk, OFF_SKC_BOUND_DEV.load());
         (*segment).local_port = u32::from(Typed::load::<u16>(sk, OFF_SKC_NUM.load()));
-        (*segment).ipv6 = u32::from(Typed::load::<u16>(sk, OFF_SKC_FAMILY.load()) == INET6);
-        let words: *mut u64 = (&raw mut (*segment).local).cast();
-        if (*segment).ipv6 == 1 {
-            words.write(Typed::load(sk, OFF_SKC_V6_RCV_SADDR.load()));
-            words.add(1).write(Typed::load(sk, OFF_SKC_V6_RCV_SADDR.load() + 8));
-        } else {
-            words.write(u64::from(Typed::load::<u32>(sk, OFF_SKC_RCV_SADDR.load())));
-            words.add(1).write(0);
-        }
+        let family: u16 = Typed::load(sk, OFF_SKC_FAMILY.load());
+        (*segment).ipv6 = u32::from(family == INET6);
+        (&raw mut (*segment).local).cast::<[u64; 2]>().write(address::local::<Typed>(sk, family));
         lookup::look_up(1);
         if (*segment).listener == 0
             && let Some(unfound) = PROGRESS.get_ptr_mut(NOT_FOUND)

@@ -8,8 +8,7 @@
 //! unseen, and what it moved would be charged to the next one. With two, the
 //! interrupted task is inside one twin, and the other twin sees the packet.
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-
+use crate::context;
 use crate::globals::{OFF_CB_SEQ, OFF_SKB_CB, OFF_SKB_HEAD, OFF_SKB_TRANSPORT};
 use crate::maps::TWINS;
 use crate::read::{Memory, Ptr, Typed, copy};
@@ -40,8 +39,7 @@ const NEAR_NS: u64 = 1_000_000_000;
 #[inline(always)]
 pub fn judges(pair: Pair, second: bool, what: u64, content: u64) -> bool {
     let Some(judged) = TWINS.get_ptr_mut(pair as u32) else { return false };
-    // SAFETY: no arguments.
-    let now = unsafe { bpf_ktime_get_ns() };
+    let now = context::now();
     // SAFETY: this CPU's live map value.
     unsafe {
         if !second {
