@@ -153,6 +153,8 @@ globals! {
     ARGS_HASH_ADD;
     /// 1 where the hooks of [`crate::hooks::causes`] are to be attached.
     CAUSES;
+    /// 1 where the machine is arm64, 0 where it is x86-64: whose registers kprobes read.
+    ARM64;
     /// Possible CPUs.
     CPUS;
     /// How many namespaces there is room for.

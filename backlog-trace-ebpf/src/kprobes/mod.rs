@@ -11,8 +11,8 @@
 //! same CPU, so a kprobe in process context hides the packets that interrupt it.
 //! That is borne for listen() and close(), which are rare.
 //!
-//! The programs carry no types and no BTF ids, and read the registers of
-//! x86-64 only.
+//! The programs carry no types and no BTF ids, and read the registers of x86-64 or
+//! of arm64 ([`registers`]).
 
 mod accept;
 mod ack;

@@ -1,11 +1,34 @@
-//! The registers of a probed x86-64 function: `struct pt_regs` by 64-bit slots.
+//! The registers of a probed function: its arguments, what it returned and its stack
+//! pointer, by their 64-bit slots in `struct pt_regs`.
+//!
+//! | | x86-64 | arm64 |
+//! |---|---|---|
+//! | first argument | rdi, slot 14 | x0, slot 0 |
+//! | second | rsi, slot 13 | x1, slot 1 |
+//! | third | rdx, slot 12 | x2, slot 2 |
+//! | fourth | rcx, slot 11 | x3, slot 3 |
+//! | fifth | r8, slot 9 | x4, slot 4 |
+//! | return value | rax, slot 10 | x0, slot 0 |
+//! | stack pointer | rsp, slot 19 | sp, slot 31 |
+//!
+//! The slots are those of arch/x86/include/asm/ptrace.h and
+//! arch/arm64/include/asm/ptrace.h, the same from 5.10 to 7.2.
 
 use core::ffi::c_void;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
+use crate::globals::ARM64;
 use crate::read::slot;
+
+/// The register in this slot of the machine's `struct pt_regs`. The verifier knows which
+/// machine it is, and never looks at the slot of the other: slot 31 lies beyond the
+/// end of x86-64's registers.
+#[inline(always)]
+fn register<const OF_X86_64: i16, const OF_ARM64: i16>(registers: *mut c_void) -> u64 {
+    if ARM64.load() == 0 { slot::<OF_X86_64>(registers) } else { slot::<OF_ARM64>(registers) }
+}
 
 /// The registers where a function begins.
 pub struct Entry(*mut c_void);
@@ -16,40 +39,39 @@ impl Entry {
         Self(ctx.as_ptr())
     }
 
-    /// The first five arguments: rdi, rsi, rdx, rcx, r8.
     #[inline(always)]
     pub fn first(&self) -> u64 {
-        slot::<14>(self.0)
+        register::<14, 0>(self.0)
     }
 
     #[inline(always)]
     pub fn second(&self) -> u64 {
-        slot::<13>(self.0)
+        register::<13, 1>(self.0)
     }
 
     #[inline(always)]
     pub fn third(&self) -> u64 {
-        slot::<12>(self.0)
+        register::<12, 2>(self.0)
     }
 
     #[inline(always)]
     pub fn fourth(&self) -> u64 {
-        slot::<11>(self.0)
+        register::<11, 3>(self.0)
     }
 
     #[inline(always)]
     pub fn fifth(&self) -> u64 {
-        slot::<9>(self.0)
+        register::<9, 4>(self.0)
     }
 
-    /// rsp: where the return address lies.
+    /// The stack pointer: on x86-64 the return address lies there.
     #[inline(always)]
     pub fn stack(&self) -> u64 {
-        slot::<19>(self.0)
+        register::<19, 31>(self.0)
     }
 }
 
-/// The registers where it has returned to.
+/// The registers where a function has returned to.
 pub struct Exit(*mut c_void);
 
 impl Exit {
@@ -58,15 +80,15 @@ impl Exit {
         Self(ctx.as_ptr())
     }
 
-    /// rax: what it returned.
     #[inline(always)]
     pub fn returned(&self) -> u64 {
-        slot::<10>(self.0)
+        register::<10, 0>(self.0)
     }
 
-    /// rsp: just above where the return address lay.
+    /// The stack pointer: on x86-64 just above where the return address lay, on arm64
+    /// where it was when the function began.
     #[inline(always)]
     pub fn stack(&self) -> u64 {
-        slot::<19>(self.0)
+        register::<19, 31>(self.0)
     }
 }

@@ -145,8 +145,9 @@ fn attach_part(ebpf: &mut Ebpf, kernel: &Kernel<'_>, part: &Part) -> std::result
         .program_mut(part.program)
         .ok_or_else(|| Answer::Other(format!("the kernel side has no program {}", part.program)))?;
     let kprobe = matches!(part.kind, Kind::Kprobe | Kind::Kretprobe);
-    if kprobe && !cfg!(target_arch = "x86_64") {
-        return Err(Answer::Other("the programs for kprobes read the registers of x86-64".to_owned()));
+    if kprobe && !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        let why = "the programs for kprobes read the registers of x86-64 and arm64";
+        return Err(Answer::Other(why.to_owned()));
     }
     if let Some(switch) = switch::off(part.kind) {
         return Err(Answer::Off(switch));

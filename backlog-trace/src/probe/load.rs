@@ -133,6 +133,7 @@ pub(super) fn load(
     let level: u8 = settings.kernel_log as u8;
     let flags = [
         ("CPUS", sizes.cpus),
+        ("ARM64", u32::from(cfg!(target_arch = "aarch64"))),
         ("CAUSES", u32::from(settings.causes)),
         ("NETNS_ROOM", sizes.netns_room()),
         ("ROW_MASK", sizes.rows() - 1),
