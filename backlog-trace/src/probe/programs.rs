@@ -251,9 +251,9 @@ pub(super) const PROGRAMS: &[Programs] = &[
                 &[
                     dropped("packet_dropped"),
                     dropped("packet_dropped_twin"),
-                    optional("connection_made", Kind::TpBtf, "inet_sock_set_state"),
-                    optional("listener_woken", Kind::TpBtf, "sk_data_ready"),
-                    optional("listener_woken_twin", Kind::TpBtf, "sk_data_ready"),
+                    part("connection_made", Kind::TpBtf, "inet_sock_set_state"),
+                    part("listener_woken", Kind::TpBtf, "sk_data_ready"),
+                    part("listener_woken_twin", Kind::TpBtf, "sk_data_ready"),
                 ],
             ),
         ],

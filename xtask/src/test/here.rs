@@ -20,9 +20,30 @@ const USABLE: [i32; 2] = [0, 20];
 /// `selftest`: all passed, or a scenario failed, which it says itself.
 const PLAYED: [i32; 2] = [0, 9];
 
+/// How `check` begins what the verifier did not like about a program.
+const REJECTED: &str = "the verifier rejects the program";
+
 /// Whether this kernel and this user let the tool observe anything.
+///
+/// # Errors
+/// Where the verifier rejects a program of the kernel side: that is a mistake in
+/// the program, and must not pass for something that the kernel lacks.
 pub(super) fn is_observable() -> Result<bool> {
-    Ok(started(&built()?, &["check"])?.status.code().is_some_and(|code| USABLE.contains(&code)))
+    let tool = built()?;
+    let checked = started(&tool, &["check"])?;
+    if let Some(rejected) = rejected(&String::from_utf8_lossy(&checked.stdout)) {
+        bail!(
+            "this machine's own kernel does not take the kernel side: {rejected}\n  \
+             read the verifier's log: BACKLOG_TRACE_LOG=debug {} check",
+            tool.display()
+        );
+    }
+    Ok(checked.status.code().is_some_and(|code| USABLE.contains(&code)))
+}
+
+/// The first line of what `check` said that is about such a program.
+fn rejected(said: &str) -> Option<&str> {
+    said.lines().map(str::trim).find(|line| line.contains(REJECTED))
 }
 
 /// Plays them; `None` where the kernel or the user cannot.
@@ -64,4 +85,17 @@ fn built() -> Result<PathBuf> {
 fn started(tool: &Path, arguments: &[&str]) -> Result<std::process::Output> {
     let output = Command::new(tool).args(arguments).stdin(Stdio::null()).output();
     output.with_context(|| format!("{} could not be started", tool.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_the_verifier_rejects_is_told_from_a_rung_that_the_kernel_lacks() {
+        let lacking = "accept by kprobe:\n  this kernel was built without kprobes\n";
+        let mistaken = "tracepoint sk_data_ready: the verifier rejects the program: R1 !read_ok";
+        assert_eq!(rejected(lacking), None);
+        assert_eq!(rejected(&format!("{lacking}ack by tracepoint:\n  {mistaken}\n")), Some(mistaken));
+    }
 }
