@@ -18,3 +18,7 @@ pub mod recording_file;
 pub mod resource_limits;
 pub mod source;
 pub mod step;
+
+#[cfg(test)]
+#[path = "../tests/tool/skipped.rs"]
+mod skipped;

@@ -20,7 +20,8 @@ use backlog_trace_model::failure::Exit;
 use backlog_trace_model::trace::format::{FILE_HEADER, FileHeader, RecordingId, VERSION, Version};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::thread::CapabilitySet;
-use tool::{BTF, Circumstances, Loaded, NOBODY, beside_steps, is_root, may_run, tool, types_without};
+use tool::skipped::{NEEDS_ROOT, is_root, skipped};
+use tool::{BTF, Circumstances, Loaded, NOBODY, beside_steps, may_be_nobody, tool, types_without};
 use zerocopy::IntoBytes;
 
 /// An observation that must not fall back to polling.
@@ -259,7 +260,8 @@ fn privileges_that_are_missing() {
     const NO_BPF: &[CapabilitySet] = &[CapabilitySet::BPF, CapabilitySet::SYS_ADMIN];
     const NO_PERFMON: &[CapabilitySet] = &[CapabilitySet::PERFMON, CapabilitySet::SYS_ADMIN];
     if !is_root() {
-        return check(&mut tool(HOOKED), Exit::NotPermitted, &["CAP_BPF", "CAP_PERFMON", "root"]);
+        check(&mut tool(HOOKED), Exit::NotPermitted, &["CAP_BPF", "CAP_PERFMON", "root"]);
+        return skipped("what root lacks without a capability needs root");
     }
     for command in ["live", "hist"] {
         let hooked = || tool(&[command, "--rung", "fentry"]);
@@ -277,13 +279,10 @@ fn privileges_that_are_missing() {
 
 #[test]
 fn nobody() {
-    if !is_root() {
-        return;
-    }
     let mut command = tool(HOOKED);
     command.uid(NOBODY).gid(NOBODY);
-    if !may_run(&command) {
-        return;
+    if let Err(why) = may_be_nobody(&command) {
+        return skipped(why);
     }
     check(&mut command, Exit::NotPermitted, &["CAP_BPF", "CAP_PERFMON", "root"]);
     let mut command = tool(&["check", "--format", "json"]);
@@ -299,7 +298,7 @@ fn nobody() {
 #[test]
 fn kernels_that_cannot() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {

@@ -25,7 +25,8 @@ use backlog_trace_model::failure::Exit;
 use circumstance::{Make, Row, Then, limits, places, sandbox, surroundings};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket_with};
 use rustix::process::{Pid, Signal, kill_process};
-use tool::{is_root, tool};
+use tool::skipped::{NEEDS_ROOT, is_root, skipped};
+use tool::tool;
 
 /// How long one run may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -107,7 +108,7 @@ fn advises(said: &str) -> bool {
 #[track_caller]
 fn check(rows: fn() -> Vec<Row>) {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let kept = tempfile::tempdir().unwrap();
     let recording = kept.path().join("kept.trace");
@@ -170,7 +171,7 @@ fn in_odd_surroundings() {
 #[test]
 fn a_loss_seen_from_a_time_namespace_has_the_hosts_time() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let directory = tempfile::tempdir().unwrap();
     let ready = directory.path().join("ready");

@@ -20,6 +20,7 @@ use backlog_trace::recording_file::{self, Overwrite};
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CapabilitySet;
+use tool::skipped::{NEEDS_LANDLOCK, skipped};
 use tool::tool;
 
 /// How long anything here may take on a busy machine.
@@ -108,7 +109,7 @@ fn each_thread_of_an_observation_has_given_up_what_it_does_not_need() {
 #[test]
 fn what_reads_recordings_is_fenced_in_before_it_reads_any() {
     if !matches!(fence_of_this_kernel(), Ok(Fence::Whole | Fence::Partial)) {
-        return;
+        return skipped(NEEDS_LANDLOCK);
     }
     let directory = tempfile::tempdir().unwrap();
     let [named, other] = ["named", "other"].map(|name| directory.path().join(name));

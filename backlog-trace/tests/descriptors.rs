@@ -16,7 +16,8 @@ use backlog_trace::recording_file;
 use backlog_trace_model::event::Event;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-use tool::{Circumstances, is_root, tool};
+use tool::skipped::{NEEDS_ROOT, is_root, skipped};
+use tool::{Circumstances, tool};
 
 /// More than there is room for below the usual soft limit of 1024, however few
 /// descriptors each takes.
@@ -83,7 +84,7 @@ fn record(rung: &str, inhabited: &[Inhabited], soft: u64, hard: u64) -> (usize, 
 #[test]
 fn the_soft_limit_is_raised_and_the_hard_one_is_named_where_it_binds() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let inhabited = namespaces();
     for rung in ["tracepoint", "counters"] {

@@ -13,7 +13,8 @@ use std::process::{Command, Output};
 use backlog_trace_model::failure::Exit;
 use rustix::thread::CapabilitySet;
 use serde_json::Value;
-use tool::{BTF, Circumstances, Loaded, NOBODY, is_root, tool};
+use tool::skipped::{NEEDS_ROOT, is_root, skipped};
+use tool::{BTF, Circumstances, Loaded, NOBODY, may_be_nobody, tool};
 
 const NO_BPF: &[CapabilitySet] = &[CapabilitySet::BPF, CapabilitySet::SYS_ADMIN];
 const BRIEF: [&str; 5] = ["hist", "--format", "json", "--duration", "300ms"];
@@ -45,33 +46,34 @@ fn check(command: &mut Command, exit: Exit, words: &[&str]) {
 #[test]
 fn whoever_asks_for_it() {
     check(tool(&BRIEF).args(["--rung", "counters"]), Exit::Success, &[]);
-    if is_root() {
-        let mut nobody = tool(&BRIEF);
-        nobody.args(["--rung", "counters"]).uid(NOBODY).gid(NOBODY);
-        if tool::may_run(&nobody) {
-            check(&mut nobody, Exit::Success, &[]);
-        }
+    let mut nobody = tool(&BRIEF);
+    nobody.args(["--rung", "counters"]).uid(NOBODY).gid(NOBODY);
+    if let Err(why) = may_be_nobody(&nobody) {
+        return skipped(why);
     }
+    check(&mut nobody, Exit::Success, &[]);
 }
 
 #[test]
 fn a_privilege_is_missing() {
     if !is_root() {
-        return check(&mut tool(&BRIEF), Exit::Reduced, &["CAP_BPF", "CAP_PERFMON"]);
+        check(&mut tool(&BRIEF), Exit::Reduced, &["CAP_BPF", "CAP_PERFMON"]);
+        return skipped("what root lacks without a capability needs root");
     }
     check(tool(&BRIEF).without(NO_BPF), Exit::Reduced, &["without CAP_BPF"]);
     check(tool(&BRIEF).in_user_namespace(), Exit::Reduced, &["user namespace"]);
     let mut nobody = tool(&BRIEF);
     nobody.uid(NOBODY).gid(NOBODY);
-    if tool::may_run(&nobody) {
-        check(&mut nobody, Exit::Reduced, &["CAP_BPF", "CAP_PERFMON"]);
+    if let Err(why) = may_be_nobody(&nobody) {
+        return skipped(why);
     }
+    check(&mut nobody, Exit::Reduced, &["CAP_BPF", "CAP_PERFMON"]);
 }
 
 #[test]
 fn the_kernel_cannot() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let directory = tempfile::tempdir().unwrap();
     let empty = directory.path().join("empty");

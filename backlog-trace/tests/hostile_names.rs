@@ -24,7 +24,8 @@ use backlog_trace::recording_file::{self, Overwrite};
 use backlog_trace_model::check::sources::SOURCES;
 use backlog_trace_model::event::{Event, Rung, SourceState};
 use backlog_trace_model::listener::{Listener, Owner};
-use tool::{Circumstances, is_root, tool};
+use tool::skipped::{NEEDS_ROOT, is_root, skipped};
+use tool::{Circumstances, tool};
 
 /// A window's title, blinking text, a line of its own, text turned around, a
 /// C1 escape, DEL, a byte that is no UTF-8.
@@ -322,13 +323,16 @@ fn processes_and_cgroups() {
         let said = if arguments[0] == "listeners" { Said::Somewhere } else { Said::Perhaps };
         check(command, said);
     }
+    if !is_root() {
+        skipped("the name of a cgroup needs root");
+    }
 }
 
 /// What the kernel says of itself.
 #[test]
 fn the_kernels_own_names() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use backlog_trace_model::failure::Exit;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
-use tool::{BTF, Circumstances, is_root, tool};
+use tool::skipped::{NEEDS_ROOT, is_root, skipped};
+use tool::{BTF, Circumstances, tool};
 
 const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";
 
@@ -82,7 +83,7 @@ fn check(arguments: &[&str], file: &str, signal: Signal, step: &str) {
 #[test]
 fn it_is_said_what_takes_long_and_a_signal_ends_it() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let hist = ["hist", "--format", "json"];
     let polled = ["live", "--rung", "counters"];
@@ -98,7 +99,7 @@ fn it_is_said_what_takes_long_and_a_signal_ends_it() {
 #[test]
 fn a_short_start_says_nothing() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let (status, _, said) = interrupted(&["hist"], BTF, Duration::from_millis(700), Signal::INT);
     assert!(status.success(), "{status}\n{said}");
@@ -109,7 +110,7 @@ fn a_short_start_says_nothing() {
 #[test]
 fn a_recording_that_never_began_leaves_no_file() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("never.trace");

@@ -14,7 +14,8 @@ use backlog_trace_model::check::sources::SOURCES;
 use backlog_trace_model::failure::Exit;
 use rustix::thread::CapabilitySet;
 use serde_json::Value;
-use tool::{Circumstances, NOBODY, is_root, may_run, tool};
+use tool::skipped::{NEEDS_ROOT, is_root, skipped};
+use tool::{Circumstances, NOBODY, may_be_nobody, tool};
 
 /// What a source's absence does to a command.
 type Change = fn(&mut Command);
@@ -118,7 +119,7 @@ impl Drop for Held {
 #[test]
 fn without_sock_diag_the_queue_is_read_from_proc_and_the_rest_unknown() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let change: Change = |command| {
         command.without_sock_diag();
@@ -153,7 +154,7 @@ fn without_sock_diag_the_queue_is_read_from_proc_and_the_rest_unknown() {
 #[test]
 fn without_sock_diag_what_hooks_do_not_count_is_unknown() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let (listener, port) = listening();
     let directory = tempfile::tempdir().unwrap();
@@ -173,7 +174,7 @@ fn without_sock_diag_what_hooks_do_not_count_is_unknown() {
     let _kept = client.join().unwrap();
     let object = lines(&output).pop().unwrap();
     if object["polled"] == true {
-        return;
+        return skipped("nothing can be hooked here, so that all is polled");
     }
     assert_eq!(state(&object, "sock_diag"), "missing", "{object:#}");
     let rows = object["listeners"].as_array().unwrap();
@@ -188,7 +189,7 @@ fn without_sock_diag_what_hooks_do_not_count_is_unknown() {
 #[test]
 fn without_proc_nothing_is_claimed() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     for arguments in [&["listeners"][..], &["listeners", "--port", "1"], &HIST, &["hist", "--duration", "1s"]]
     {
@@ -214,8 +215,8 @@ fn where_proc_hides_processes_an_empty_list_is_not_called_complete() {
     let hidden: Change = |command| {
         command.with_proc(Some(c"hidepid=2")).as_nobody_with(CapabilitySet::empty());
     };
-    if !is_root() || !may_run(&tool(&[])) {
-        return;
+    if let Err(why) = may_be_nobody(&tool(&[])) {
+        return skipped(why);
     }
     let listeners = |change: Change| {
         let mut command = tool(&["listeners"]);
@@ -239,7 +240,7 @@ fn where_proc_hides_processes_an_empty_list_is_not_called_complete() {
 #[test]
 fn a_namespace_that_cannot_be_entered_is_named() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let inside = sleeper(|command| {
         command.in_network_namespace();
@@ -260,7 +261,7 @@ fn a_namespace_that_cannot_be_entered_is_named() {
 #[test]
 fn without_somaxconn_who_limits_is_unknown() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let empty = tempfile::tempdir().unwrap();
     let (_listener, port) = listening();
@@ -279,7 +280,7 @@ fn without_somaxconn_who_limits_is_unknown() {
 #[test]
 fn without_cgroups_a_listener_has_none_and_it_is_said() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let empty = tempfile::tempdir().unwrap();
     let mut command = tool(&HIST);
@@ -291,7 +292,7 @@ fn without_cgroups_a_listener_has_none_and_it_is_said() {
 #[test]
 fn owners_that_may_not_be_looked_for_are_said() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let _other = sleeper(|command| {
         command.uid(NOBODY).gid(NOBODY);
@@ -309,7 +310,7 @@ fn owners_that_may_not_be_looked_for_are_said() {
 #[test]
 fn a_pid_namespace_of_its_own_is_said() {
     if !is_root() {
-        return;
+        return skipped(NEEDS_ROOT);
     }
     let inside = |arguments: &[&str]| {
         let mut command = Command::new("unshare");

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CapabilitySet;
 use tool::attack::{REFUSED, attacks};
-use tool::{Circumstances, NOBODY, is_root, may_run, tool};
+use tool::skipped::skipped;
+use tool::{Circumstances, NOBODY, may_be_nobody, tool};
 
 /// What observing keeps, and nothing that attaching takes.
 const KEPT: CapabilitySet = CapabilitySet::SYS_ADMIN;
@@ -52,16 +53,14 @@ fn directory_of_nobody() -> tempfile::TempDir {
 /// (`cap_ptrace_access_check()`): they share memory with the one that observes.
 #[test]
 fn no_process_of_the_same_user_traces_it_or_opens_its_memory() {
-    if !is_root() || !may_run(&tool(&[])) {
-        return;
+    if let Err(why) = may_be_nobody(&tool(&[])) {
+        return skipped(why);
     }
     let plain = nobodys(Command::new("/bin/sleep").arg("60"), CapabilitySet::empty());
     let possible = attacks(&plain.id().to_string());
     end(plain, Signal::KILL);
     if possible != (None, None) {
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-        let () = eprintln!("skipped: here nobody may trace no process at all: {possible:?}");
-        return;
+        return skipped(&format!("nobody may not trace any process here: {possible:?}"));
     }
     let directory = directory_of_nobody();
     let ready = directory.path().join("ready");
@@ -84,8 +83,8 @@ fn no_process_of_the_same_user_traces_it_or_opens_its_memory() {
 /// in /proc are its user's.
 #[test]
 fn the_command_can_be_traced_as_without_the_tool() {
-    if !is_root() || !may_run(&tool(&[])) {
-        return;
+    if let Err(why) = may_be_nobody(&tool(&[])) {
+        return skipped(why);
     }
     let directory = directory_of_nobody();
     let (tools, commands) = (directory.path().join("tool"), directory.path().join("command"));

@@ -84,6 +84,7 @@ mod tests {
     use rustix::fs::mknodat;
 
     use super::*;
+    use crate::skipped::{NEEDS_ROOT, is_root, skipped};
 
     /// A directory with this mode, and what it does to the file `name` in it
     /// that `make` has made: whether it is written, and is a file beside the
@@ -141,8 +142,8 @@ mod tests {
 
     #[test]
     fn root_what_is_another_users_is_neither_waited_for_nor_written() {
-        if !geteuid().is_root() {
-            return;
+        if !is_root() {
+            return skipped(NEEDS_ROOT);
         }
         let theirs = |file: &Path| chown(file, Some(65_534), Some(65_534)).unwrap();
         for mode in [0o777, 0o1777] {

@@ -122,17 +122,21 @@ mod tests {
     use std::io::ErrorKind;
 
     use super::*;
+    use crate::skipped::{NEEDS_LANDLOCK, skipped};
 
     /// On a thread of its own, since there is no way out.
+    #[track_caller]
     fn inside(files: &[PathBuf], test: impl FnOnce() + Send) {
-        thread::scope(|scope| {
-            let inside = || {
-                if matches!(raise(files), Fence::Whole | Fence::Partial) {
-                    test();
-                }
-            };
-            scope.spawn(inside).join().unwrap();
-        });
+        let fenced = || {
+            let is_fenced = matches!(raise(files), Fence::Whole | Fence::Partial);
+            if is_fenced {
+                test();
+            }
+            is_fenced
+        };
+        if !thread::scope(|scope| scope.spawn(fenced).join().unwrap()) {
+            skipped(NEEDS_LANDLOCK);
+        }
     }
 
     #[track_caller]

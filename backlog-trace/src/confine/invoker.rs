@@ -104,6 +104,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
+    use crate::skipped::{NEEDS_ROOT, is_root, skipped};
 
     #[track_caller]
     fn check(uid: Option<&str>, gid: Option<&str>, expected: Option<Option<(u32, u32)>>) {
@@ -132,8 +133,8 @@ mod tests {
     /// Of root's groups none is left, and no way back to root is.
     #[test]
     fn who_is_the_user_has_none_of_roots_groups() {
-        if !rustix::process::geteuid().is_root() {
-            return;
+        if !is_root() {
+            return skipped(NEEDS_ROOT);
         }
         thread::scope(|scope| {
             let on_its_own = || {
@@ -159,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_file_is_the_users_and_what_he_may_not_write_is_not_written() {
-        if !rustix::process::geteuid().is_root() {
-            return;
+        if !is_root() {
+            return skipped(NEEDS_ROOT);
         }
         let directory = tempfile::tempdir().unwrap();
         let (own, roots) = (directory.path().join("own"), directory.path().join("roots"));
@@ -182,7 +183,7 @@ mod tests {
         assert_eq!((metadata.uid(), metadata.gid()), (65_533, 65_532));
         assert!(make(roots.join("file")).is_err());
         // This thread is root as before.
-        assert!(rustix::process::geteuid().is_root());
+        assert!(is_root());
         fs::write(roots.join("file"), "").unwrap();
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use rustix::thread::capabilities;
 
 use super::*;
+use crate::skipped::{NEEDS_LANDLOCK, skipped};
 
 /// What /proc says of the calling thread.
 fn status(field: &str) -> String {
@@ -49,6 +50,9 @@ fn what_prints_has_nothing_left_but_a_child_to_end() {
             }
         });
     }
+    if !kernel_has_fences {
+        skipped(NEEDS_LANDLOCK);
+    }
 }
 
 #[test]
@@ -67,6 +71,9 @@ fn what_reads_recordings_can_open_these_and_no_other_file() {
             assert_eq!(fs::read_to_string(&other).unwrap_err().kind(), ErrorKind::PermissionDenied);
         }
     });
+    if !kernel_has_fences {
+        skipped(NEEDS_LANDLOCK);
+    }
 }
 
 #[test]

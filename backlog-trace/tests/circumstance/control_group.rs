@@ -10,13 +10,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::tool::Circumstances;
+use crate::tool::skipped::skipped;
 
 pub(super) struct ControlGroup {
     place: PathBuf,
 }
 
 impl ControlGroup {
-    /// One with this limit; says so where this host has no place for it.
+    /// One with this limit; says that this part is skipped where this host has no
+    /// place for it.
+    #[track_caller]
     pub(super) fn make(controller: &str, limit: &str) -> Option<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let (first, second) = match controller {
@@ -36,8 +39,7 @@ impl ControlGroup {
                 return Some(group);
             }
         }
-        #[expect(clippy::print_stderr, reason = "what is skipped says why")]
-        let () = eprintln!("skipped: no cgroup with the controller {controller} can be made here");
+        skipped(&format!("needs a cgroup with the controller {controller} that others can be made in"));
         None
     }
 

@@ -6,7 +6,8 @@ use rustix::thread::CapabilitySet;
 
 use super::control_group::ControlGroup;
 use super::{Row, Then, row};
-use crate::tool::{Circumstances, may_run, tool};
+use crate::tool::skipped::skipped;
+use crate::tool::{Circumstances, may_be_nobody, tool};
 
 const MIB: u64 = 1 << 20;
 
@@ -116,7 +117,9 @@ pub(crate) fn rows() -> Vec<Row> {
             command.limited(Resource::Core, 0);
         }),
     ];
-    if may_run(&tool(&[])) {
+    if let Err(why) = may_be_nobody(&tool(&[])) {
+        skipped(why);
+    } else {
         // Root may always have more (`is_ucounts_overlimit()` in copy_process()).
         rows.push(Row {
             check: NO_THREAD,

@@ -21,6 +21,7 @@ use rustix::thread::{
 };
 
 pub(crate) mod attack;
+pub(crate) mod skipped;
 
 /// Where the kernel publishes its types.
 pub(crate) const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -49,29 +50,17 @@ pub(crate) fn beside_steps(said: &str) -> String {
 /// The end of a slow start.
 const OBSERVING: &str = "observing; press Ctrl-C to end";
 
-/// Whether the tests that change what a process may or sees can run; says so
-/// where they cannot.
-#[track_caller]
-pub(crate) fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-        let () = eprintln!("skipped at {}: needs root", std::panic::Location::caller());
+/// Whether nobody can be made to run this program where cargo has built it.
+///
+/// # Errors
+/// Why not, as a skipped test says it.
+pub(crate) fn may_be_nobody(command: &Command) -> Result<(), &'static str> {
+    if !skipped::is_root() {
+        return Err(skipped::NEEDS_ROOT);
     }
-    root
-}
-
-/// Whether this user may run the program where cargo has built it; says so
-/// where not.
-pub(crate) fn may_run(command: &Command) -> bool {
     let mut same = Command::new(command.get_program());
     same.arg("--version").stdout(Stdio::null()).uid(NOBODY).gid(NOBODY);
-    let may = same.status().is_ok();
-    if !may {
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-        let () = eprintln!("skipped: nobody may not run {:?}", command.get_program());
-    }
-    may
+    same.status().map(drop).map_err(|_| "needs a folder of the build that nobody may look into")
 }
 
 /// What is done to a child between fork and exec.

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::guests::Guests;
 use super::matrix::{Count, Matrix};
+use super::skips::Skips;
 use super::stage::{Stage, Stages};
 use super::{here, native};
 use crate::bench::scale;
@@ -25,6 +26,10 @@ pub(crate) struct Arguments {
     /// Only what runs on this machine, without building for the guests.
     #[arg(long, alias = "no-vm")]
     native_only: bool,
+    /// Let a test that could not run on this machine fail, unless it is listed
+    /// (`xtask/src/test/skips.rs`): for CI.
+    #[arg(long)]
+    listed_skips: bool,
     /// Only the guests.
     #[arg(long, conflicts_with = "native_only")]
     guests_only: bool,
@@ -32,11 +37,13 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Arguments { stages, kernels, native_only, guests_only } = arguments;
+    let Arguments { stages, kernels, native_only, listed_skips, guests_only } = arguments;
     let wanted = |stage: Stage| if stage.is_native() { !guests_only } else { !native_only };
     let mut stages = Stages::new(stages, kernels, wanted);
     let mut total = Count::default();
-    on_this_machine(&mut stages, &mut total)?;
+    let mut skips = Skips::default();
+    on_this_machine(&mut stages, &mut total, &mut skips)?;
+    total.add(skips.count(*listed_skips));
     if stages.any_in_guests() {
         let all: Vec<&'static Kernel> = kernels::MATRIX.iter().collect();
         let kernels = if kernels.is_empty() { all } else { kernels.clone() };
@@ -44,33 +51,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         print!("{matrix}");
         total.add(matrix.count());
     }
-    eprint!("{stages}");
+    eprint!("{skips}{stages}");
     println!("{total}");
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn on_this_machine(stages: &mut Stages, total: &mut Count) -> Result<()> {
-    if let Some(count) = stages.run(Stage::Sources, native::sources) {
+fn on_this_machine(stages: &mut Stages, total: &mut Count, skips: &mut Skips) -> Result<()> {
+    if let Some(count) = stages.run(Stage::Sources, || native::sources(skips)) {
         total.add(count);
     }
-    if let Some(count) = stages.run(Stage::Programs, native::programs) {
+    if let Some(count) = stages.run(Stage::Programs, || native::programs(skips)) {
         total.add(count?);
     }
-    if let Some(matrix) = stages.run(Stage::Here, here::run)
+    if let Some(matrix) = stages.run(Stage::Here, || here::run(skips))
         && let Some(matrix) = matrix?
     {
         print!("{matrix}");
         total.add(matrix.count());
     }
-    if let Some(checked) = stages.run(Stage::Scale, scale).transpose()?.flatten() {
+    if let Some(checked) = stages.run(Stage::Scale, || scale(skips)).transpose()?.flatten() {
         total.check("cargo xtask bench --scale brief", checked);
     }
     Ok(())
 }
 
 /// As the scenarios, it needs root and hooks: it makes network namespaces.
-fn scale() -> Result<Option<Result<()>>> {
-    Ok(if here::is_observable()? { Some(scale::check()) } else { None })
+fn scale(skips: &mut Skips) -> Result<Option<Result<()>>> {
+    Ok(if here::is_observable(Stage::Scale, skips)? { Some(scale::check()) } else { None })
 }
 
 fn in_guests(stages: &mut Stages, kernels: Vec<&'static Kernel>) -> Result<Matrix> {

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use super::matrix::Matrix;
+use super::skips::Skips;
+use super::stage::Stage;
 use crate::cargo::cargo;
 use crate::kernels::NATIVE;
 use crate::soak::short;
@@ -23,12 +25,13 @@ const PLAYED: [i32; 2] = [0, 9];
 /// How `check` begins what the verifier did not like about a program.
 const REJECTED: &str = "the verifier rejects the program";
 
-/// Whether this kernel and this user let the tool observe anything.
+/// Whether this kernel and this user let the tool observe anything; where not, the
+/// stage is skipped.
 ///
 /// # Errors
 /// Where the verifier rejects a program of the kernel side: that is a mistake in
 /// the program, and must not pass for something that the kernel lacks.
-pub(super) fn is_observable() -> Result<bool> {
+pub(super) fn is_observable(stage: Stage, skips: &mut Skips) -> Result<bool> {
     let tool = built()?;
     let checked = started(&tool, &["check"])?;
     if let Some(rejected) = rejected(&String::from_utf8_lossy(&checked.stdout)) {
@@ -38,7 +41,12 @@ pub(super) fn is_observable() -> Result<bool> {
             tool.display()
         );
     }
-    Ok(checked.status.code().is_some_and(|code| USABLE.contains(&code)))
+    let usable = checked.status.code().is_some_and(|code| USABLE.contains(&code));
+    if !usable {
+        let why = format!("nothing can be observed here, as `{} check` says", tool.display());
+        skips.add(&format!("the stage {}", stage.name()), &why);
+    }
+    Ok(usable)
 }
 
 /// The first line of what `check` said that is about such a program.
@@ -47,15 +55,11 @@ fn rejected(said: &str) -> Option<&str> {
 }
 
 /// Plays them; `None` where the kernel or the user cannot.
-pub(super) fn run() -> Result<Option<Matrix>> {
-    let tool = built()?;
-    if !is_observable()? {
-        eprintln!(
-            "           scenarios on this machine's own kernel: not played, it allows nothing to be observed"
-        );
-        eprintln!("           what it allows: {} check", tool.display());
+pub(super) fn run(skips: &mut Skips) -> Result<Option<Matrix>> {
+    if !is_observable(Stage::Here, skips)? {
         return Ok(None);
     }
+    let tool = built()?;
     let played = step("scenarios on this machine's own kernel", || {
         started(&tool, &["selftest", "--fresh", "--format", "json"])
     })?;

@@ -10,6 +10,7 @@ mod here;
 mod matrix;
 mod native;
 mod packaged;
+mod skips;
 mod stage;
 
 pub(crate) use command::{Arguments, run};

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::advisories::{self, Known};
 use super::matrix::Count;
+use super::skips::Skips;
 use crate::cargo::cargo;
 use crate::step::{on_path, quiet, step};
 use crate::workspace;
@@ -30,7 +31,7 @@ pub(super) struct Program {
 
 /// What is checked of the sources. A check that fails counts as one failed
 /// test, and the rest still runs.
-pub(super) fn sources() -> Count {
+pub(super) fn sources(skips: &mut Skips) -> Count {
     let mut count = Count::default();
     count.check("cargo fmt --check", step("format", || quiet(cargo().args(["fmt", "--all", "--check"]))));
     count.check(
@@ -55,12 +56,12 @@ pub(super) fn sources() -> Count {
                 quiet(cargo().args(["deny", "check", "licenses", "bans", "sources"]))
             }),
         );
-        advisories(&mut count);
+        advisories(&mut count, skips);
     } else {
-        eprintln!(
-            "           licences, bans, sources and advisories: not checked, cargo-deny is not installed"
+        skips.add(
+            "licences, bans, sources and advisories",
+            "cargo-deny is not installed: cargo install cargo-deny --locked",
         );
-        eprintln!("           install it: cargo install cargo-deny --locked");
     }
     if on_path("c++").is_some() {
         let mut check = cargo();
@@ -70,35 +71,32 @@ pub(super) fn sources() -> Count {
         check.env("RUSTFLAGS", "--cfg fuzzing");
         count.check("the fuzz targets", step("check the fuzz targets", || quiet(&mut check)));
     } else {
-        eprintln!("           fuzz targets: not checked, there is no C++ compiler (c++)");
+        skips.add("the fuzz targets", "there is no C++ compiler (c++)");
     }
     count
 }
 
 /// Runs the workspace's test programs, but for those that are for guests.
-pub(super) fn programs() -> Result<Count> {
+pub(super) fn programs(skips: &mut Skips) -> Result<Count> {
     let mut count = Count::default();
     let programs = step("build the test programs", build)?;
     for program in programs.iter().filter(|program| !program.name.starts_with(GUEST_PREFIX)) {
-        count.add(step(&format!("test {}", program.name), || execute(program))?);
+        count.add(step(&format!("test {}", program.name), || execute(program, skips))?);
     }
     let examples = step("test the documentation's examples", || {
-        tally(cargo().args(["test", "--quiet", "--workspace", "--doc"]))
+        tally("examples", cargo().args(["test", "--quiet", "--workspace", "--doc"]), skips)
     })?;
     count.add(examples);
     Ok(count)
 }
 
-/// What was not checked is said and counts as skipped.
-fn advisories(count: &mut Count) {
+fn advisories(count: &mut Count, skips: &mut Skips) {
     let known = step("advisories", advisories::check);
     match &known {
         Ok(Known::Nothing) | Err(_) => {}
         Ok(Known::NothingSo(why)) => eprintln!("           advisories: by the database that is here: {why}"),
         Ok(Known::Unchecked(why)) => {
-            eprintln!("           advisories: not checked: {why}");
-            count.skipped += 1;
-            return;
+            return skips.add("advisories", &format!("no database of advisories: {why}"));
         }
     }
     count.check("cargo deny check advisories", known);
@@ -139,35 +137,25 @@ fn program(message: Message) -> Option<Program> {
     Some(Program { name: message.target?.name, file: message.executable?, directory })
 }
 
-fn execute(program: &Program) -> Result<Count> {
-    tally(
-        Command::new(&program.file)
-            .current_dir(&program.directory)
-            .env("CARGO_MANIFEST_DIR", &program.directory),
-    )
+fn execute(program: &Program, skips: &mut Skips) -> Result<Count> {
+    let mut command = Command::new(&program.file);
+    command.current_dir(&program.directory).env("CARGO_MANIFEST_DIR", &program.directory);
+    tally(&program.name, &mut command, skips)
 }
 
 /// Runs a test program and reads its summary; shows its output if it failed.
-fn tally(command: &mut Command) -> Result<Count> {
+fn tally(name: &str, command: &mut Command, skips: &mut Skips) -> Result<Count> {
     let output = command.stdin(Stdio::null()).output().context("a test program could not be started")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let mut count = summary(&said);
-    for line in skips(&String::from_utf8_lossy(&output.stderr)) {
-        eprintln!("           {line}");
-        count.skipped += 1;
-        count.passed = count.passed.saturating_sub(1);
-    }
+    let skipped = skips.read(name, &String::from_utf8_lossy(&output.stderr));
+    count.passed = count.passed.saturating_sub(skipped);
     if !output.status.success() {
         eprintln!("{said}{}", String::from_utf8_lossy(&output.stderr));
         // One that died without a summary has failed all the same.
         count.failed = count.failed.max(1);
     }
     Ok(count)
-}
-
-/// What tests say that could not run, `skipped NAME: why`: libtest counts them as passed.
-fn skips(said: &str) -> impl Iterator<Item = &str> {
-    said.lines().filter(|line| line.starts_with("skipped "))
 }
 
 /// Adds up libtest's lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
@@ -201,11 +189,5 @@ mod tests {
                     test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
         assert_eq!(summary(said), Count { passed: 5, failed: 5, skipped: 0 });
         assert_eq!(summary("running 0 tests\n"), Count::default());
-    }
-
-    #[test]
-    fn a_test_that_could_not_run_says_so_in_a_line() {
-        let said = "warning: skipped it\nskipped tests::root: needs root\nskipped: without a name\n";
-        assert_eq!(skips(said).collect::<Vec<_>>(), ["skipped tests::root: needs root"]);
     }
 }

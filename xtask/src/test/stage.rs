@@ -37,7 +37,7 @@ impl Stage {
         self < Self::Scenarios
     }
 
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }

@@ -11,6 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 
 use super::naming::LOOKS;
 use super::*;
+use crate::skipped::{NEEDS_ROOT, is_root, skipped};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -257,8 +258,8 @@ fn root_sysctls_of_a_namespace_are_told_when_it_came_and_when_they_changed() {
 
 #[test]
 fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counters() {
-    if !rustix::process::geteuid().is_root() {
-        return anstream::eprintln!("skipped: making a network namespace needs root");
+    if !is_root() {
+        return skipped(NEEDS_ROOT);
     }
     let outside = own_netns();
     let own_somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
@@ -307,13 +308,13 @@ fn root_a_listener_in_another_namespace_with_that_namespaces_sysctls_and_counter
 
 #[test]
 fn root_a_namespace_that_only_a_mount_keeps_is_found_and_let_go_of() {
-    if !rustix::process::geteuid().is_root() {
-        return anstream::eprintln!("skipped: making a network namespace needs root");
+    if !is_root() {
+        return skipped(NEEDS_ROOT);
     }
     let name = format!("backlog-trace-{}", std::process::id());
     let ip = |verb: &str| std::process::Command::new("ip").args(["netns", verb, &name]).status();
     match ip("add") {
-        Err(error) => return anstream::eprintln!("skipped: this needs ip (iproute2): {error}"),
+        Err(error) => return skipped(&format!("needs ip (iproute2): {error}")),
         Ok(status) => assert!(status.success()),
     }
     let mut book = Book::new();

@@ -18,6 +18,7 @@ use super::super::door::Door;
 use super::super::netns::{OWN, own};
 use super::super::pool::{Look, Pool};
 use super::*;
+use crate::skipped::{NEEDS_ROOT, is_root, skipped};
 
 /// A FIFO, and a thread that waits for somebody to open it for reading: the
 /// kernel lets it go at the first who does, however short (`fifo_open()`).
@@ -86,8 +87,8 @@ fn what_is_no_network_namespace_is_not_found() {
 /// A mount does not say by its name which kind it is.
 #[test]
 fn root_a_mounted_namespace_of_another_kind_is_not_taken() {
-    if !rustix::process::geteuid().is_root() {
-        return anstream::eprintln!("skipped: mounting needs root");
+    if !is_root() {
+        return skipped(NEEDS_ROOT);
     }
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("mounted");
@@ -172,8 +173,8 @@ fn changing(namespace: &File, fifo: &Path) -> Child {
 /// place of a namespace nor opens it, however often it changes.
 #[test]
 fn root_a_descriptor_that_changes_while_it_is_looked_at_is_not_opened() {
-    if !rustix::process::geteuid().is_root() {
-        return anstream::eprintln!("skipped: making a network namespace needs root");
+    if !is_root() {
+        return skipped(NEEDS_ROOT);
     }
     let make = || {
         #[expect(unsafe_code, reason = "unshare has no safe form, though this flag is harmless")]

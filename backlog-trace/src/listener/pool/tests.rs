@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::skipped::{NEEDS_ROOT, is_root, skipped};
 
 #[test]
 fn the_own_namespace_is_always_found_and_entered() {
@@ -56,8 +57,8 @@ fn goes(pool: &mut Pool, inode: u32) -> bool {
 /// it is gone.
 #[track_caller]
 fn check_kept(look: Look, has_process: bool, holders: usize) {
-    if !rustix::process::geteuid().is_root() {
-        return anstream::eprintln!("skipped: making a network namespace needs root");
+    if !is_root() {
+        return skipped(NEEDS_ROOT);
     }
     let (door, process) = inhabited();
     let inode = u32::try_from(std::os::unix::fs::MetadataExt::ino(&door.metadata().unwrap())).unwrap();
@@ -84,8 +85,8 @@ fn check_kept(look: Look, has_process: bool, holders: usize) {
 /// What two observers would do for each other for ever.
 #[test]
 fn root_a_namespace_that_only_another_observer_holds_is_gone() {
-    if !rustix::process::geteuid().is_root() {
-        return anstream::eprintln!("skipped: making a network namespace needs root");
+    if !is_root() {
+        return skipped(NEEDS_ROOT);
     }
     let (door, process) = inhabited();
     let inode = u32::try_from(std::os::unix::fs::MetadataExt::ino(&door.metadata().unwrap())).unwrap();
