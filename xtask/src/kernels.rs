@@ -1,6 +1,8 @@
 //! The kernel matrix: which kernels, from which packages, and what each of
 //! them is known to be unable to do.
 
+use backlog_trace_model::check::Unseen;
+
 /// A kernel that tests run on.
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -65,19 +67,21 @@ const PLACELESS: Skip = Skip {
     why: "the tracepoint consume_skb does not say where a packet is freed, nor kfree_skb for which socket",
 };
 
-/// What tracepoints do not show.
+/// Scenarios of what an attach method does not show.
 const UNSEEN: [Skip; 7] = [
-    unseen("syn_no_route", "no tracepoint tells why a SYN was refused"),
-    unseen("syn_no_route_ipv6", "no tracepoint tells why a SYN was refused"),
-    unseen("cookie_ack_invalid", "an ACK with a wrong cookie is dropped as any stray one"),
-    unseen("cookie_ack_invalid_ipv6", "an ACK with a wrong cookie is dropped as any stray one"),
-    unseen("syn_duplicate", "no tracepoint tells that a SYN was lost to its twin"),
-    unseen("synack_expired", "no tracepoint is passed where a half-open request is given up"),
-    unseen("request_aborted_shut", "a listener that has closed is not found any more"),
+    unseen("syn_no_route", Unseen::CausesOfRefusal),
+    unseen("syn_no_route_ipv6", Unseen::CausesOfRefusal),
+    unseen("cookie_ack_invalid", Unseen::WrongCookies),
+    unseen("cookie_ack_invalid_ipv6", Unseen::WrongCookies),
+    unseen("syn_duplicate", Unseen::IdenticalSyns),
+    unseen("synack_expired", Unseen::RequestsGivenUp),
+    unseen("request_aborted_shut", Unseen::ClosedListeners),
 ];
 
-const fn unseen(scenario: &'static str, why: &'static str) -> Skip {
-    Skip { scenario, rung: "tracepoint", why }
+/// The tool's own table says by which attach method, and why.
+const fn unseen(scenario: &'static str, what: Unseen) -> Skip {
+    let sight = what.sight();
+    Skip { scenario, rung: sight.rung.name(), why: sight.why }
 }
 
 /// This machine's own kernel: scenarios are played on the best rung of each

@@ -7,6 +7,7 @@ mod hook;
 mod rung;
 pub mod sources;
 mod trial;
+pub mod unseen;
 
 pub use attempt::{Attempt, Outcome, Tried, join};
 pub use finding::{Finding, Grade};
@@ -14,3 +15,4 @@ pub use hook::{Hook, Row, TABLE};
 pub use rung::{HookState, Rung};
 pub use sources::{Reach, Source, SourceState};
 pub use trial::{Trial, Verdict};
+pub use unseen::Unseen;

@@ -2,10 +2,8 @@
 
 use backlog_trace_common::reason::Reason;
 use backlog_trace_model::check::Hook;
+use backlog_trace_model::check::unseen::NO_COUNTER;
 use backlog_trace_model::event::{HookState, Rung};
-
-/// Why a hook has nothing in its place.
-pub(super) const NO_COUNTER: &str = "no counter shows this";
 
 /// The hooks of an observation that polls; `why` no better rung was taken.
 pub fn hooks(why: Option<&str>) -> Vec<HookState> {
@@ -38,7 +36,17 @@ pub(super) fn is_polled(hook: Hook) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use backlog_trace_model::check::unseen::SIGHTS;
+
     use super::*;
+
+    #[test]
+    fn what_no_counter_shows_is_said_to_be_unseen() {
+        for hook in Hook::all() {
+            let mut sights = SIGHTS.iter().filter(|sight| sight.rung == Rung::Counters && sight.hook == hook);
+            assert_eq!(sights.any(|sight| sight.why == NO_COUNTER), !is_polled(hook), "{}", hook.name());
+        }
+    }
 
     #[test]
     fn a_hook_is_polled_where_a_counter_stands_for_it() {

@@ -1,9 +1,10 @@
 //! Whether this machine can be polled: for `check`.
 
+use backlog_trace_model::check::unseen::NO_COUNTER;
 use backlog_trace_model::check::{Attempt, Finding, Grade, Hook, Outcome, Trial, Tried};
 use backlog_trace_model::event::Rung;
 
-use super::hooks::{NO_COUNTER, is_polled};
+use super::hooks::is_polled;
 use crate::listener::Book;
 
 /// The last rung as `check` shows it beside the others.

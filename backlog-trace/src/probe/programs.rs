@@ -392,6 +392,8 @@ const _: () = {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use backlog_trace_model::check::unseen::SIGHTS;
+
     use super::*;
     use crate::probe::RUNGS;
 
@@ -426,6 +428,17 @@ mod tests {
             let programs = |parts: &[Part]| parts.iter().map(|part| part.program).collect::<Vec<_>>();
             let first = programs(hook.rungs[0].1);
             assert!(hook.rungs.iter().all(|(_, parts)| programs(parts) == first), "{}", hook.hook.name());
+        }
+    }
+
+    #[test]
+    fn what_no_program_of_a_rung_shows_is_said_to_be_unseen() {
+        for (hook, rung) in PROGRAMS.iter().flat_map(|hook| RUNGS.iter().map(move |rung| (hook, *rung))) {
+            let is_carried = hook.carried.as_ref().is_some_and(|carried| carried.rung == rung);
+            if hook.parts_on(rung).is_none() && !is_carried {
+                let is_said = SIGHTS.iter().any(|sight| (sight.rung, sight.hook) == (rung, hook.hook));
+                assert!(is_said, "{} on {}", hook.hook.name(), rung.name());
+            }
         }
     }
 
