@@ -11,7 +11,7 @@ use super::extents::Extents;
 use super::needs;
 use super::programs::{Carried, Kind, Part, Programs};
 use super::refusal::{self, Answer, Explained};
-use super::switch;
+use super::{load, switch};
 use crate::kernel::btf;
 use crate::kernel::layout::Layout;
 use crate::kernel::preflight::Facts;
@@ -19,15 +19,32 @@ use crate::kernel::preflight::Facts;
 /// What is known of the kernel that programs are attached to.
 pub(super) struct Kernel<'a> {
     /// Its types, as aya reads them.
-    pub(super) btf: &'a Btf,
+    pub(super) btf: Btf,
     /// Its types.
     pub(super) types: &'a btf::Btf,
     /// What follows from them.
     pub(super) layout: &'a Layout,
     /// Where functions of it lie.
-    pub(super) extents: &'a Extents,
+    pub(super) extents: Extents,
     /// Who asks it.
     pub(super) facts: &'a Facts,
+}
+
+impl<'a> Kernel<'a> {
+    /// All that programs of these rungs need to know of it.
+    ///
+    /// # Errors
+    /// Its types are not for aya, or where its functions lie cannot be read.
+    pub(super) fn meet(
+        rungs: &[Rung],
+        facts: &'a Facts,
+        types: &'a btf::Btf,
+        layout: &'a Layout,
+    ) -> Result<Self> {
+        let btf = load::types_for_aya(types)?;
+        let extents = needs::extents(rungs, types, layout)?;
+        Ok(Self { btf, types, layout, extents, facts })
+    }
 }
 
 /// Loads and attaches every hook on the first of `rungs` that holds; those that
@@ -140,7 +157,7 @@ fn attach_part(ebpf: &mut Ebpf, kernel: &Kernel<'_>, part: &Part) -> std::result
     if let Some(lack) = needs::lack(&part.needs, part.target, types, layout, extents) {
         return Err(Answer::Lacking(lack));
     }
-    let btf = kernel.btf;
+    let btf = &kernel.btf;
     let program = ebpf
         .program_mut(part.program)
         .ok_or_else(|| Answer::Other(format!("the kernel side has no program {}", part.program)))?;

@@ -33,6 +33,7 @@ mod search;
 mod settings;
 mod slots;
 mod snapshot;
+mod start;
 mod switch;
 mod trial;
 

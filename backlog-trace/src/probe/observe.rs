@@ -14,16 +14,15 @@ use tokio::time::MissedTickBehavior;
 
 use super::attach::Kernel;
 use super::ladder;
-use super::load::Sizes;
 use super::maps::Maps;
 use super::plane::Plane;
 use super::queues::{Counted, Queues};
 use super::ring::{Details, POLL};
 use super::settings::Settings;
-use super::{attach, baselines, forget, kernel_log, load, needs, search};
+use super::start::{Attached, Loaded};
+use super::{attach, baselines, forget, kernel_log};
 use crate::kernel::btf::Btf;
 use crate::kernel::layout::Layout;
-use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight;
 use crate::listener::Book;
 use crate::source::{self, Begun, Events};
@@ -82,32 +81,22 @@ impl Watch {
         let types = Btf::from_sys_fs()?;
         let layout = Layout::resolve(&types)?;
         layout.check_pairs()?;
-        let btf = load::types_for_aya(&types)?;
-        let extents = needs::extents(&rungs, &types, &layout)?;
+        let kernel = Kernel::meet(&rungs, &facts, &types, &layout)?;
 
         let mut book = Book::telling(steps.clone());
         let mut known = book.refresh();
-        let sizes = Sizes::now(&book, known.len(), settings.as_cpus)?;
         steps.begin(Step::Loading);
-        let mut ebpf = load::load(&layout, &extents, settings, sizes, &facts)?;
-        let online = CpuList::online()?;
-        baselines::record_cpu_offsets(&mut ebpf, &online, &facts)?;
+        let counting = Loaded::load(&kernel, settings, &book, known.len())?.find_counters(&kernel)?;
         steps.begin(Step::Attaching);
-        let hooks = {
-            let kernel =
-                Kernel { btf: &btf, types: &types, layout: &layout, extents: &extents, facts: &facts };
-            attach::attach_all(&mut ebpf, &kernel, &rungs, settings.causes)
-        };
-        attach::require(&hooks)?;
+        let attached = counting.attach(&kernel, &rungs, settings.causes);
+        attach::require(&attached.hooks)?;
         // A namespace that came since, and whose listener opened before the listen hook
         // was there, is known to nobody yet.
         known.extend(book.search());
         steps.begin(Step::Walking(book.namespaces().iter().count()));
-        baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
-        if hooks.iter().any(|tried| tried.hook == Hook::Accept && tried.rung() == Some(Rung::Kprobe)) {
-            baselines::walk_accept_queues(&mut ebpf, &btf, book.namespaces(), &facts)?;
-        }
-        search::check(&mut ebpf, &btf, book.namespaces(), &facts, &hooks)?;
+        let attached = attached.walk(&kernel, book.namespaces())?.search(&kernel, book.namespaces())?;
+        let judges_by_tracepoints = attached.has(Hook::Syn, Rung::Tracepoint);
+        let Attached { mut ebpf, sizes, online, hooks } = attached;
         forget::load(&mut ebpf, &facts)?;
         let mut maps = Maps::take(&mut ebpf, sizes.cpus)?;
         maps.carry(attach::carried(&hooks))?;
@@ -115,9 +104,9 @@ impl Watch {
         baselines::activate(&mut ebpf, &online, &maps.slots()?, &facts)?;
         let sources = book.sources();
         let session = source::session(hooks.iter().map(HookState::from).collect(), sources.clone());
-        if hooks.iter().any(|tried| tried.hook == Hook::Syn && tried.rung() == Some(Rung::Tracepoint)) {
+        if judges_by_tracepoints {
             maps.settling(true)?;
-            baselines::walk_listeners(&mut ebpf, &btf, book.namespaces(), &facts)?;
+            baselines::walk_listeners(&mut ebpf, &kernel.btf, book.namespaces(), &facts)?;
             maps.settling(false)?;
         }
         let details = Details::take(&mut ebpf)?;

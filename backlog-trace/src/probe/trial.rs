@@ -2,21 +2,17 @@
 //! this kernel, this user and this machine allow. Never fails: what cannot be
 //! tried is part of the answer.
 
-use aya::Ebpf;
 use backlog_trace_model::check::Grade;
 use backlog_trace_model::check::{Attempt, Finding, Hook, Outcome, Trial, Tried};
 use backlog_trace_model::event::Rung;
 use backlog_trace_model::failure::{Exit, Failure, Result};
 
 use super::attach::Kernel;
-use super::extents::Extents;
-use super::load::Sizes;
 use super::programs::{Kind, Part, Programs};
 use super::settings::Settings;
-use super::{attach, baselines, load, needs, search};
+use super::start::{Counting, Loaded};
 use crate::kernel::btf::{self, Btf};
 use crate::kernel::layout::Layout;
-use crate::kernel::possible_cpus::CpuList;
 use crate::kernel::preflight::{self, Facts};
 use crate::listener::Book;
 use crate::resource_limits;
@@ -73,26 +69,21 @@ fn try_all(
     layout: &Layout,
     findings: &mut Vec<Finding>,
 ) -> Vec<Tried> {
-    let extents = match needs::extents(rungs, types, layout) {
-        Ok(extents) => extents,
-        Err(failure) => return untried(rungs, &failure, Some(types)),
-    };
     let mut book = Book::new();
-    let mut ebpf = match prepare(facts, layout, &extents, &mut book, findings) {
-        Ok(ebpf) => ebpf,
+    let listeners = book.refresh().len();
+    let prepared = Kernel::meet(rungs, facts, types, layout)
+        .and_then(|kernel| Ok((prepare(&kernel, &book, listeners, findings)?, kernel)));
+    let (counting, kernel) = match prepared {
+        Ok(prepared) => prepared,
         Err(failure) => return untried(rungs, &failure, Some(types)),
     };
-    let btf = match load::types_for_aya(types) {
-        Ok(btf) => btf,
-        Err(failure) => return untried(rungs, &failure, Some(types)),
-    };
-    let kernel = Kernel { btf: &btf, types, layout, extents: &extents, facts };
-    let hooks = attach::attach_all(&mut ebpf, &kernel, rungs, true);
-    let walk = baselines::try_walk(&mut ebpf, &btf, facts);
-    // Failures are in the findings.
+    let attached = counting.attach(&kernel, rungs, true);
+    let hooks = attached.hooks.clone();
+    let walk = attached.try_walk(&kernel);
+    // Its failure is among the findings.
     let walk = found(findings, "walk", "listeners that are open already can be walked over", walk);
-    if walk.is_ok() {
-        let search = search::check(&mut ebpf, &btf, book.namespaces(), facts, &hooks);
+    if let Ok(walked) = walk {
+        let search = walked.search(&kernel, book.namespaces());
         // Only its failure is worth a line.
         if search.is_err() {
             let _ = found(findings, "search", "", search);
@@ -102,20 +93,15 @@ fn try_all(
 }
 
 fn prepare(
-    facts: &Facts,
-    layout: &Layout,
-    extents: &Extents,
-    book: &mut Book,
+    kernel: &Kernel<'_>,
+    book: &Book,
+    listeners: usize,
     findings: &mut Vec<Finding>,
-) -> Result<Ebpf> {
-    let listeners = book.refresh().len();
-    let ebpf = Sizes::now(book, listeners, None)
-        .and_then(|sizes| load::load(layout, extents, &Settings::default(), sizes, facts));
-    let mut ebpf = found(findings, "maps", "may create maps", ebpf)?;
-    let offsets =
-        CpuList::online().and_then(|online| baselines::record_cpu_offsets(&mut ebpf, &online, facts));
-    found(findings, "counters", "the kernel's counters can be read on each CPU", offsets)?;
-    Ok(ebpf)
+) -> Result<Counting> {
+    let loaded = Loaded::load(kernel, &Settings::default(), book, listeners);
+    let loaded = found(findings, "maps", "may create maps", loaded)?;
+    let counting = loaded.find_counters(kernel);
+    found(findings, "counters", "the kernel's counters can be read on each CPU", counting)
 }
 
 /// Notes how a step came out and passes it on.
