@@ -3,7 +3,7 @@
 #![no_main]
 
 use backlog_trace::kernel::possible_cpus::CpuList;
-use backlog_trace::kernel::preflight::{Capabilities, Lockdown};
+use backlog_trace::kernel::preflight::Lockdown;
 use backlog_trace::kernel::release::Release;
 use backlog_trace::kernel::symbols::Symbols;
 use backlog_trace::listener::hostile;
@@ -16,7 +16,6 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(list) = CpuList::parse(&text) {
         assert!(list.count() >= 1 && list.iter().all(|cpu| cpu <= list.highest()));
     }
-    let _ = Capabilities::parse(&text);
     let _ = Lockdown::parse(&text);
     let _ = Release::parse(&text);
     if let Ok(symbols) = Symbols::parse(bytes, &["tcp_check_req", "a"]) {

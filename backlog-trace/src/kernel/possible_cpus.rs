@@ -1,7 +1,11 @@
 //! Which CPUs there can be and which run: `/sys/devices/system/cpu/{possible,online}`.
 //!
 //! A per-CPU map has one value for each *possible* CPU, in ascending order,
-//! whether it is online or not. Refuses lists that no kernel writes.
+//! whether it is online or not. Refuses lists that no kernel writes: whoever can
+//! mount over the file, as in a container, can write `0-4294967295` into it, and
+//! `aya::util::online_cpus()` would take 16 GiB to list them. `aya::util::nr_cpus()` counts
+//! possible CPUs and does not tell the highest number, by which the kernel side
+//! indexes: they differ where numbers are left out (`0-3,8`).
 
 use std::ops::RangeInclusive;
 use std::path::Path;

@@ -12,12 +12,13 @@ use aya::programs::ProgramError;
 use backlog_trace_model::check::Outcome;
 use backlog_trace_model::failure::{Exit, Failure};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use super::load::chain;
 use super::needs::Lack;
 use super::programs::{Kind, Part};
 use super::switch::Switch;
-use crate::kernel::preflight::{Capability, Facts, Lockdown, privileges};
+use crate::kernel::preflight::{Facts, Lockdown, privileges};
 use crate::resource_limits::{MORE_DESCRIPTORS, MORE_MEMORY};
 
 /// What the kernel answered.
@@ -123,7 +124,7 @@ pub(super) fn of_part(part: &Part, answer: &Answer, facts: &Facts) -> Explained 
         Answer::Probing(errno)
             if no_permission(*errno)
                 && privileges(facts).is_ok()
-                && !facts.capabilities.allow(Capability::SysAdmin) =>
+                && !facts.capabilities.contains(CapabilitySet::SYS_ADMIN) =>
         {
             refused(
                 format!("the kernel refuses {means} ({errno}) without CAP_SYS_ADMIN"),

@@ -1,15 +1,16 @@
 //! Whether it makes sense to go on, from facts alone.
 
 use backlog_trace_model::failure::{Exit, Failure, Result};
+use rustix::thread::CapabilitySet;
 
-use super::capability::Capability;
+use super::capability;
 use super::facts::Facts;
 use crate::kernel::btf;
 
 /// What tracing itself needs, with what is impossible without it.
-pub(super) const REQUIRED: [(Capability, &str); 2] = [
-    (Capability::Bpf, "no eBPF map or program can be created"),
-    (Capability::Perfmon, "no program can be attached to the kernel's functions"),
+pub(super) const REQUIRED: [(CapabilitySet, &str); 2] = [
+    (CapabilitySet::BPF, "no eBPF map or program can be created"),
+    (CapabilitySet::PERFMON, "no program can be attached to the kernel's functions"),
 ];
 
 /// Refuses what cannot work, in this order: kernel version, privileges, BTF.
@@ -43,14 +44,16 @@ pub fn privileges(facts: &Facts) -> Result<()> {
         )
         .advise("run it on the host as root, or in a container started by root with --privileged --pid=host"));
     }
-    let lacking: Vec<_> =
-        REQUIRED.iter().filter(|(capability, _)| !facts.capabilities.allow(*capability)).collect();
+    let lacking: Vec<_> = REQUIRED
+        .iter()
+        .filter(|(capability, _)| !capability::allows(facts.capabilities, *capability))
+        .collect();
     if lacking.is_empty() {
         return Ok(());
     }
     let each: Vec<_> = lacking
         .iter()
-        .map(|(capability, without)| format!("without {} {without}", capability.name()))
+        .map(|(capability, without)| format!("without {} {without}", capability::name(*capability)))
         .collect();
     Err(Failure::new(Exit::NotPermitted, format!("a privilege is missing: {}", each.join(", ")))
         .advise("run it as root (sudo backlog-trace …), or in a container with --privileged --pid=host"))
@@ -66,13 +69,13 @@ pub(super) fn types(facts: &Facts) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::preflight::{Capabilities, Lockdown};
+    use crate::kernel::preflight::Lockdown;
     use crate::kernel::release::Release;
 
     fn able() -> Facts {
         Facts {
             release: Release::parse("5.10.0-32-cloud-amd64").unwrap(),
-            capabilities: Capabilities(u64::MAX),
+            capabilities: CapabilitySet::all(),
             user_namespace: false,
             btf: true,
             lockdown: Lockdown::Off,
@@ -100,9 +103,9 @@ mod tests {
     fn an_able_machine_may_go_on() {
         decide(&able()).unwrap();
         decide(&with(|f| f.lockdown = Lockdown::Confidentiality)).unwrap();
-        decide(&with(|f| f.capabilities = Capabilities(1 << Capability::SysAdmin as u8))).unwrap();
+        decide(&with(|f| f.capabilities = CapabilitySet::SYS_ADMIN)).unwrap();
         decide(&with(|f| {
-            f.capabilities = Capabilities(1 << Capability::Bpf as u8 | 1 << Capability::Perfmon as u8);
+            f.capabilities = CapabilitySet::BPF | CapabilitySet::PERFMON;
         }))
         .unwrap();
     }
@@ -113,9 +116,9 @@ mod tests {
         check(&old("5.9.16"), Exit::KernelUnable, &["kernel 5.9.16", "needs 5.10 or newer"]);
         check(&old("4.19.0-27-amd64"), Exit::KernelUnable, &["needs 5.10 or newer"]);
         check(&with(|f| f.user_namespace = true), Exit::NotPermitted, &["user namespace", "root"]);
-        let none = with(|f| f.capabilities = Capabilities(0));
+        let none = with(|f| f.capabilities = CapabilitySet::empty());
         check(&none, Exit::NotPermitted, &["CAP_BPF", "CAP_PERFMON", "root"]);
-        let bpf = with(|f| f.capabilities = Capabilities(1 << Capability::Bpf as u8));
+        let bpf = with(|f| f.capabilities = CapabilitySet::BPF);
         check(&bpf, Exit::NotPermitted, &["without CAP_PERFMON"]);
         assert!(!decide(&bpf).unwrap_err().what.contains("CAP_BPF"));
         check(&with(|f| f.btf = false), Exit::KernelUnable, &["CONFIG_DEBUG_INFO_BTF"]);
@@ -125,12 +128,12 @@ mod tests {
     fn the_version_comes_first_then_privileges_then_types() {
         let nothing = with(|f| {
             f.release = Release::parse("4.4.0").unwrap();
-            f.capabilities = Capabilities(0);
+            f.capabilities = CapabilitySet::empty();
             f.btf = false;
         });
         check(&nothing, Exit::KernelUnable, &["5.10 or newer"]);
         let unprivileged = with(|f| {
-            f.capabilities = Capabilities(0);
+            f.capabilities = CapabilitySet::empty();
             f.btf = false;
         });
         check(&unprivileged, Exit::NotPermitted, &["CAP_BPF"]);

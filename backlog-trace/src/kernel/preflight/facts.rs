@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use backlog_trace_model::failure::{Exit, Failure, Result};
+use rustix::thread::{CapabilitySet, capabilities};
 
-use super::capability::Capabilities;
 use super::lockdown::Lockdown;
 use crate::kernel::btf;
 use crate::kernel::release::Release;
@@ -16,7 +16,7 @@ pub struct Facts {
     /// The running kernel's release.
     pub release: Release,
     /// This process's effective capabilities.
-    pub capabilities: Capabilities,
+    pub capabilities: CapabilitySet,
     /// Those hold in a user namespace below the initial one only.
     pub user_namespace: bool,
     /// The kernel publishes its BTF.
@@ -34,11 +34,15 @@ impl Facts {
     /// # Errors
     /// `KernelUnable` where /proc is not mounted.
     pub fn gather() -> Result<Self> {
-        let status = fs::read_to_string("/proc/self/status").map_err(|error| unreadable(&error))?;
+        // A kernel without user namespaces has no uid_map: only without /proc is it unknown.
+        fs::metadata("/proc/self")
+            .map_err(|error| unreadable("user namespace", &error).advise("mount proc on /proc"))?;
+        let own = capabilities(None)
+            .map_err(|error| unreadable("capabilities", &error).advise("have the sandbox allow capget()"))?;
         let text = |path| fs::read_to_string(path).ok();
         Ok(Self {
             release: Release::running()?,
-            capabilities: Capabilities::parse(&status).ok_or_else(|| unreadable(&"it has no CapEff line"))?,
+            capabilities: own.effective,
             user_namespace: text("/proc/self/uid_map").is_some_and(|map| !is_initial(&map)),
             btf: Path::new(btf::PATH).exists(),
             lockdown: text("/sys/kernel/security/lockdown")
@@ -50,9 +54,8 @@ impl Facts {
     }
 }
 
-fn unreadable(cause: &dyn std::fmt::Display) -> Failure {
-    let what = format!("this process's capabilities cannot be read from /proc/self/status: {cause}");
-    Failure::new(Exit::KernelUnable, what).advise("mount proc on /proc")
+fn unreadable(what: &str, cause: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::KernelUnable, format!("this process's {what} cannot be read: {cause}"))
 }
 
 /// The initial user namespace maps every id to itself (user_namespaces(7)).

@@ -2,21 +2,25 @@
 
 use backlog_trace_model::check::{Finding, Grade};
 use backlog_trace_model::failure::Result;
+use rustix::thread::CapabilitySet;
 
-use super::capability::Capability;
+use super::capability;
 use super::decide;
 use super::facts::Facts;
 use super::lockdown::Lockdown;
 
 /// What a user can do without, with what is lost.
-const OPTIONAL: [(Capability, &str); 6] = [
-    (Capability::SysAdmin, "listeners in other network namespaces cannot be named"),
-    (Capability::SysPtrace, "the processes that hold other users' listeners cannot be named"),
-    (Capability::DacReadSearch, "the processes that hold other users' listeners cannot be named"),
-    (Capability::Syslog, "addresses of kernel functions may be hidden, which attaching by tracepoints needs"),
-    (Capability::NetAdmin, "selftest cannot make its private network"),
+const OPTIONAL: [(CapabilitySet, &str); 6] = [
+    (CapabilitySet::SYS_ADMIN, "listeners in other network namespaces cannot be named"),
+    (CapabilitySet::SYS_PTRACE, "the processes that hold other users' listeners cannot be named"),
+    (CapabilitySet::DAC_READ_SEARCH, "the processes that hold other users' listeners cannot be named"),
     (
-        Capability::SysResource,
+        CapabilitySet::SYSLOG,
+        "addresses of kernel functions may be hidden, which attaching by tracepoints needs",
+    ),
+    (CapabilitySet::NET_ADMIN, "selftest cannot make its private network"),
+    (
+        CapabilitySet::SYS_RESOURCE,
         "the memory lock limit, which kernels before 5.11 apply to maps, cannot be raised",
     ),
 ];
@@ -45,9 +49,9 @@ fn optional_capabilities(facts: &Facts) -> Finding {
     let charged = !facts.release.at_least(5, 11);
     let lacking: Vec<_> = OPTIONAL
         .iter()
-        .filter(|(capability, _)| !facts.capabilities.allow(*capability))
-        .filter(|(capability, _)| *capability != Capability::SysResource || charged)
-        .map(|(capability, without)| format!("without {} {without}", capability.name()))
+        .filter(|(capability, _)| !capability::allows(facts.capabilities, *capability))
+        .filter(|(capability, _)| *capability != CapabilitySet::SYS_RESOURCE || charged)
+        .map(|(capability, without)| format!("without {} {without}", capability::name(*capability)))
         .collect();
     if lacking.is_empty() {
         return Finding::fine(subject, "every capability that is of use (docs/privileges.md)");
@@ -81,13 +85,12 @@ fn unprivileged_bpf(setting: Option<u8>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::preflight::Capabilities;
     use crate::kernel::release::Release;
 
-    fn facts(release: &str, capabilities: u64) -> Facts {
+    fn facts(release: &str, capabilities: CapabilitySet) -> Facts {
         Facts {
             release: Release::parse(release).unwrap(),
-            capabilities: Capabilities(capabilities),
+            capabilities,
             user_namespace: false,
             btf: true,
             lockdown: Lockdown::Off,
@@ -105,23 +108,32 @@ mod tests {
 
     #[test]
     fn root_on_a_current_kernel_lacks_nothing() {
-        assert!(findings(&facts("6.1.0", u64::MAX)).iter().all(|finding| finding.grade == Grade::Fine));
+        assert!(
+            findings(&facts("6.1.0", CapabilitySet::all()))
+                .iter()
+                .all(|finding| finding.grade == Grade::Fine)
+        );
     }
 
     #[test]
     fn what_is_lost_is_said_for_each_capability() {
-        let but = |capability: Capability| !(1 << capability as u8);
+        let but = |capability: CapabilitySet| CapabilitySet::all().difference(capability);
         for (capability, _) in OPTIONAL {
-            check(&facts("5.10.0", but(capability)), "capabilities", Grade::Reduced, capability.name());
+            check(
+                &facts("5.10.0", but(capability)),
+                "capabilities",
+                Grade::Reduced,
+                &capability::name(capability),
+            );
             check(&facts("5.10.0", but(capability)), "privileges", Grade::Fine, "");
         }
-        check(&facts("5.11.0", but(Capability::SysResource)), "capabilities", Grade::Fine, "");
-        check(&facts("6.1.0", 0), "privileges", Grade::Unable, "CAP_BPF");
+        check(&facts("5.11.0", but(CapabilitySet::SYS_RESOURCE)), "capabilities", Grade::Fine, "");
+        check(&facts("6.1.0", CapabilitySet::empty()), "privileges", Grade::Unable, "CAP_BPF");
     }
 
     #[test]
     fn only_the_stricter_lockdown_takes_something_away() {
-        let with = |lockdown| Facts { lockdown, ..facts("6.1.0", u64::MAX) };
+        let with = |lockdown| Facts { lockdown, ..facts("6.1.0", CapabilitySet::all()) };
         check(&with(Lockdown::Integrity), "lockdown", Grade::Fine, "integrity");
         check(&with(Lockdown::Confidentiality), "lockdown", Grade::Unable, "memory");
     }

@@ -13,7 +13,6 @@ mod finding;
 mod lockdown;
 mod memlock;
 
-pub use capability::{Capabilities, Capability};
 pub use decide::{decide, privileges};
 pub use facts::Facts;
 pub use finding::findings;

@@ -1,14 +1,13 @@
 //! What is said of each answer of the kernel.
 
 use super::*;
-use crate::kernel::preflight::Capabilities;
 use crate::kernel::release::Release;
 use crate::probe::needs::Needs;
 
 fn root() -> Facts {
     Facts {
         release: Release::parse("6.1.0").unwrap(),
-        capabilities: Capabilities(u64::MAX),
+        capabilities: CapabilitySet::all(),
         user_namespace: false,
         btf: true,
         lockdown: Lockdown::Off,
@@ -83,7 +82,7 @@ fn what_the_kernel_lacks_is_absent() {
 fn eperm_is_read_by_who_asks() {
     let refused = |facts: Facts| of_part(&FUNCTION, &errno(Errno::PERM), &facts);
     check(&refused(root()), Outcome::Refused, &["fentry trampolines (EPERM)", "hardened kernel"]);
-    let without = Facts { capabilities: Capabilities(0), ..root() };
+    let without = Facts { capabilities: CapabilitySet::empty(), ..root() };
     check(&refused(without), Outcome::Refused, &["CAP_BPF", "CAP_PERFMON"]);
     let locked = Facts { lockdown: Lockdown::Confidentiality, ..root() };
     check(&refused(locked), Outcome::Refused, &["locked down"]);
@@ -114,15 +113,15 @@ fn why_a_function_is_not_probed() {
     let probing = |errno| on(&Answer::Probing(errno), &root());
     check(&on(&Answer::NoKprobes, &root()), Outcome::Refused, &["built without kprobes"]);
     check(&probing(Errno::NOENT), Outcome::Absent, &["no function tcp_v4_conn_request"]);
-    let both = 1 << Capability::Bpf as u8 | 1 << Capability::Perfmon as u8;
-    let split = Facts { capabilities: Capabilities(both), ..root() };
+    let both = CapabilitySet::BPF | CapabilitySet::PERFMON;
+    let split = Facts { capabilities: both, ..root() };
     let explained = on(&Answer::Probing(Errno::ACCESS), &split);
     check(&explained, Outcome::Refused, &["kprobes", "without CAP_SYS_ADMIN"]);
     check(&probing(Errno::INVAL), Outcome::Absent, &["no probe on function tcp_v4_conn_request"]);
     check(&probing(Errno::ADDRNOTAVAIL), Outcome::Absent, &["more than one function"]);
     check(&probing(Errno::PERM), Outcome::Refused, &["kprobes (EPERM)", "hardened kernel"]);
     check(&probing(Errno::BUSY), Outcome::Refused, &["tcp_v4_conn_request"]);
-    let without = Facts { capabilities: Capabilities(0), ..root() };
+    let without = Facts { capabilities: CapabilitySet::empty(), ..root() };
     check(&on(&Answer::Probing(Errno::ACCESS), &without), Outcome::Refused, &["CAP_PERFMON"]);
     let locked = Facts { lockdown: Lockdown::Confidentiality, ..root() };
     check(&on(&Answer::Probing(Errno::PERM), &locked), Outcome::Refused, &["locked down"]);
