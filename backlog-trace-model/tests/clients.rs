@@ -20,7 +20,7 @@ const CLIENTS: u16 = 142;
 
 /// nginx after a restart: the same address, another socket and process.
 fn restarted(id: u32, key: u64) -> Listener {
-    let owners = vec![Owner { pid: 900 + id, comm: "nginx".to_owned() }];
+    let owners = vec![Owner::new(900 + id, "nginx")];
     Listener { id, keys: vec![key], cookie: Some(key), inode: 200_000 + key, owners, ..scene::nginx() }
 }
 

@@ -234,7 +234,7 @@ fn record(path: &Path, events: &[Event]) {
 /// An observation of which every text is hostile.
 fn hostile_observation(polled: bool) -> Vec<Event> {
     let text = || TEXT.to_owned();
-    let owners = vec![Owner { pid: 9, comm: text() }, Owner { pid: 10, comm: text() }];
+    let owners = vec![Owner::new(9, text()), Owner::new(10, text())];
     let evil = Listener {
         owners,
         cgroup: Some(format!("/{TEXT}")),

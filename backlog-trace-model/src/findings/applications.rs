@@ -200,7 +200,7 @@ mod tests {
 
     #[track_caller]
     fn check(comm: &str, expected: Option<&str>) {
-        let owners = vec![Owner { pid: 1, comm: comm.to_owned() }];
+        let owners = vec![Owner::new(1, comm.to_owned())];
         let listener = Listener { owners, ..super::super::tests::listener() };
         assert_eq!(Application::of(Some(&listener)).map(|application| application.name), expected, "{comm}");
     }

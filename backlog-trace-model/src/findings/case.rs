@@ -10,7 +10,7 @@ use backlog_trace_common::reason::{Class, Reason};
 use super::{Action, Certainty, Fact, Finding, Kind};
 use crate::escape::Sanitized;
 use crate::event::Figure;
-use crate::listener::Listener;
+use crate::listener::{Listener, Sysctls};
 use crate::tally::{History, ListenerReport, Need, Report};
 
 /// Listeners of a report that are one to their clients: members of a reuseport
@@ -122,6 +122,22 @@ impl<'a> Case<'a> {
             None => return None,
         };
         Some(std::time::Duration::from_nanos(self.report.to.saturating_sub(since)).as_secs_f64())
+    }
+
+    /// The sysctls of its namespace; what cannot be read is unknown.
+    pub fn sysctls(&self) -> Sysctls {
+        self.report.sysctls.get(&self.listener.who.netns()).copied().unwrap_or_default()
+    }
+
+    /// A line that sets a sysctl, in the listener's namespace where that is not the host's own.
+    pub fn set(&self, sysctl: &str, value: u64) -> String {
+        let set = format!("sysctl -w {sysctl}={value}");
+        let host = self.report.session.as_deref().and_then(|session| session.netns);
+        let inside = self.known().filter(|listener| host != Some(listener.netns));
+        match inside.and_then(|listener| listener.owners.first()) {
+            Some(owner) => format!("nsenter --net=/proc/{}/ns/net {set}", owner.pid),
+            None => set,
+        }
     }
 
     /// Connections that wait at the end of the stretch.

@@ -1,6 +1,7 @@
 //! What a listener took with it when it closed.
 
 use super::{Action, Case, Certainty, Fact, Finding, Kind};
+use crate::listener::Sysctls;
 use crate::quantity::were;
 
 pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
@@ -14,19 +15,23 @@ pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
         "a listener closed, and {} with it, not yet accepted or half-open{then}",
         format_args!("{} lost", were(lost, "connection")),
     );
-    let advice = [
+    let hand_over = Action::only(
+        "hand the socket over at a restart instead of closing it: socket activation (systemd .socket units), a reload that keeps sockets (nginx -s reload, haproxy -x), or accept what waits before close()",
+    );
+    // Where the kernel has no such sysctl, the namespace's others are known and it is not.
+    let sysctls = case.sysctls();
+    let may_migrate = sysctls.tcp_migrate_req == Some(0) || sysctls == Sysctls::default();
+    let migrate = may_migrate.then(|| {
         Action::only(
-            "hand the socket over at a restart instead of closing it: socket activation (systemd .socket units), a reload that keeps sockets (nginx -s reload, haproxy -x), or accept what waits before close()",
-        ),
-        Action::only(
-            "with SO_REUSEPORT, let the kernel hand queued connections to the other members (5.14 and later)",
+            "with SO_REUSEPORT, let the kernel hand queued connections to the other members of the group",
         )
-        .line("sysctl -w net.ipv4.tcp_migrate_req=1")
-        .then("at once"),
-    ];
+        .line(case.set("net.ipv4.tcp_migrate_req", 1))
+        .then("at once; Linux 5.14 or later")
+    });
     Some(
         case.finding(Kind::LostByRestart, Certainty::Certain, because)
             .shown_by([Fact::count("lost_connections", lost)])
-            .advising(advice),
+            .advising([hand_over])
+            .advising(migrate),
     )
 }

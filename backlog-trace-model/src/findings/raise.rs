@@ -6,7 +6,6 @@
 
 use super::applications::Application;
 use super::{Action, Case, Fact};
-use crate::escape::Sanitized;
 use crate::listener::{Cap, Listener, binding};
 
 /// A limit with room for a burst a quarter larger, rounded up to two digits: less
@@ -56,7 +55,7 @@ pub(super) fn actions(case: &Case<'_>, needed: u64) -> Vec<Action> {
     let application = Application::of(listener);
     let mut actions = Vec::new();
     if way != Some(InTheWay::Application) {
-        actions.push(raise_somaxconn(listener, wanted));
+        actions.push(raise_somaxconn(case, wanted));
     }
     let sets = format!("set the backlog of {} to {wanted}", case.owner());
     actions.push(match (way, application) {
@@ -74,20 +73,9 @@ pub(super) fn actions(case: &Case<'_>, needed: u64) -> Vec<Action> {
     actions
 }
 
-fn raise_somaxconn(listener: Option<&Listener>, wanted: u64) -> Action {
-    let set = format!("sysctl -w net.core.somaxconn={wanted}");
-    let (place, line) = match listener {
-        Some(Listener { netns_name: Some(name), owners, .. }) if !owners.is_empty() => {
-            let pid = owners.first().map_or(0, |owner| owner.pid);
-            (
-                format!(" of the namespace {}", Sanitized(name)),
-                format!("nsenter --net=/proc/{pid}/ns/net {set}"),
-            )
-        }
-        _ => (String::new(), set),
-    };
-    Action::only(format!("raise somaxconn{place} to {wanted}"))
-        .line(line)
+fn raise_somaxconn(case: &Case<'_>, wanted: u64) -> Action {
+    Action::only(format!("raise somaxconn to {wanted}"))
+        .line(case.set("net.core.somaxconn", wanted))
         .then("keep it by a file in /etc/sysctl.d; listeners that are open keep their limit until they call listen() again")
 }
 

@@ -16,7 +16,7 @@ pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
     let advice = Action::only(
         "switch it off unless clients that fail at once are wanted: without it they retry, and most get in",
     )
-    .line("sysctl -w net.ipv4.tcp_abort_on_overflow=0")
+    .line(case.set("net.ipv4.tcp_abort_on_overflow", 0))
     .then("at once");
     Some(
         case.finding(Kind::Resets, Certainty::Certain, because)

@@ -71,16 +71,8 @@ fn answered_by_cookie(case: &Case<'_>, cookies: Cookies) -> Finding {
 }
 
 fn switch_cookies_on(case: &Case<'_>) -> Action {
-    let set = "sysctl -w net.ipv4.tcp_syncookies=1";
-    let line = match case.known() {
-        Some(listener) if listener.netns_name.is_some() && !listener.owners.is_empty() => {
-            let pid = listener.owners.first().map_or(0, |owner| owner.pid);
-            format!("nsenter --net=/proc/{pid}/ns/net {set}")
-        }
-        _ => set.to_owned(),
-    };
     Action::only("switch SYN cookies on: they are sent only while the SYN queue is full")
-        .line(line)
+        .line(case.set("net.ipv4.tcp_syncookies", 1))
         .then("at once; keep it by a file in /etc/sysctl.d")
 }
 

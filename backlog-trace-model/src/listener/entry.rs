@@ -11,6 +11,53 @@ pub struct Owner {
     pub pid: u32,
     /// Its name: untrusted text, to be escaped wherever it is shown.
     pub comm: String,
+    /// What its first thread did when the owners were looked at last before a report;
+    /// `None` where that was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+}
+
+impl Owner {
+    /// One of which the state is not known.
+    pub fn new(pid: u32, comm: impl Into<String>) -> Self {
+        Self { pid, comm: comm.into(), state: None }
+    }
+}
+
+/// What a thread does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It computes, or would if it had a CPU.
+    Running,
+    /// It waits for something: a packet, a lock, a timer.
+    Sleeping,
+    /// It waits for a disk or a network file system, and no signal reaches it.
+    DiskSleep,
+    /// A signal stopped it (SIGSTOP, SIGTSTP).
+    Stopped,
+    /// A debugger holds it.
+    Traced,
+    /// It has ended, and nobody has asked for its exit code.
+    Zombie,
+    /// Something else.
+    #[serde(other)]
+    Other,
+}
+
+impl State {
+    /// By the letter in `/proc/PID/stat` (`task_state_array`, fs/proc/array.c, 5.10 to 7.2).
+    pub const fn from_letter(letter: u8) -> Self {
+        match letter {
+            b'R' => Self::Running,
+            b'S' => Self::Sleeping,
+            b'D' => Self::DiskSleep,
+            b'T' => Self::Stopped,
+            b't' => Self::Traced,
+            b'Z' => Self::Zombie,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A listening socket and what is known of it.

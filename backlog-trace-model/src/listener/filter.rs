@@ -49,7 +49,7 @@ mod tests {
     use crate::listener::Owner;
 
     fn listener() -> Listener {
-        let owner = |pid| Owner { pid, comm: "nginx".to_owned() };
+        let owner = |pid| Owner::new(pid, "nginx");
         Listener {
             id: 0,
             keys: vec![],

@@ -13,7 +13,7 @@ mod sysctls;
 
 pub use cap::{Cap, binding};
 pub use cgroup_pattern::CgroupPattern;
-pub use entry::{Listener, Owner};
+pub use entry::{Listener, Owner, State};
 pub use filter::Filter;
 pub use place::{Container, Place, Pod, Quality, Runtime};
 pub use ports::{Ports, SERVICES};

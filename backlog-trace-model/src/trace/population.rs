@@ -117,14 +117,11 @@ mod tests {
     #[test]
     fn listeners_that_no_host_has() {
         type Change = fn(&mut Listener);
-        let owner = |length| Owner { pid: 1, comm: "x".repeat(length) };
+        let owner = |length| Owner::new(1, "x".repeat(length));
         let changes: [(Change, bool); 6] = [
             (|_| (), true),
             (|listener| listener.keys = vec![1; MOST_KEYS + 1], false),
-            (
-                |listener| listener.owners = vec![Owner { pid: 1, comm: String::new() }; MOST_OWNERS + 1],
-                false,
-            ),
+            (|listener| listener.owners = vec![Owner::new(1, String::new()); MOST_OWNERS + 1], false),
             (|listener| listener.cgroup = Some("x".repeat(MOST_NAME)), true),
             (|listener| listener.cgroup = Some("x".repeat(MOST_NAME + 1)), false),
             (|listener| listener.netns_name = Some("x".repeat(MOST_NAME + 1)), false),

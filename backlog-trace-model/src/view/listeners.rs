@@ -176,10 +176,7 @@ mod tests {
             address: "::".parse().unwrap(),
             port,
             inode: 102_322,
-            owners: vec![
-                Owner { pid: 812, comm: "ngi\x1bnx".to_owned() },
-                Owner { pid: 813, comm: "nginx".to_owned() },
-            ],
+            owners: vec![Owner::new(812, "ngi\x1bnx"), Owner::new(813, "nginx")],
             cgroup: Some("/a\nb".to_owned()),
             limit: Some(128),
             somaxconn: Some(4096),

@@ -128,7 +128,7 @@ mod tests {
             address: IpAddr::from([0, 0, 0, 0]),
             port: 8080,
             inode: 1,
-            owners: vec![Owner { pid: 812, comm: HOSTILE.to_owned() }],
+            owners: vec![Owner::new(812, HOSTILE.to_owned())],
             cgroup: None,
             limit: None,
             somaxconn: None,
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!((namespaces.label(8), namespaces.label(0)), (Some("netns 8".to_owned()), None));
         let mut several = known(None);
         assert_eq!(owner(Some(&several)), format!("{SHOWN}/812"));
-        several.owners.extend([9, 10].map(|pid| Owner { pid, comm: "other".to_owned() }));
+        several.owners.extend([9, 10].map(|pid| Owner::new(pid, "other")));
         assert_eq!(owner(Some(&several)), format!("{SHOWN}/812 +2"));
     }
 }

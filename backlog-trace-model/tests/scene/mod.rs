@@ -50,7 +50,7 @@ pub(crate) fn hook_state(hook: &str, rung: Option<Rung>, why: Option<&str>) -> H
 
 /// nginx on 0.0.0.0:8080, four processes.
 pub(crate) fn nginx() -> Listener {
-    let owner = |pid| Owner { pid, comm: "nginx".to_owned() };
+    let owner = |pid| Owner::new(pid, "nginx");
     Listener {
         id: 0,
         keys: vec![4129],
@@ -80,7 +80,7 @@ pub(crate) fn prometheus() -> Listener {
         address: "::".parse().unwrap(),
         port: 9090,
         inode: 20_011,
-        owners: vec![Owner { pid: 440, comm: "prometheus".to_owned() }],
+        owners: vec![Owner::new(440, "prometheus")],
         cgroup: Some("/system.slice/prometheus.service".to_owned()),
         limit: Some(4096),
         ..nginx()
@@ -254,7 +254,7 @@ fn sysctls(netns: u32, tcp_syncookies: Option<u32>) -> NamespaceSysctls {
 /// Somebody chose these names.
 pub(crate) fn evil() -> Listener {
     Listener {
-        owners: vec![Owner { pid: 9, comm: "\u{1b}[2J\u{202e}evil\n".to_owned() }],
+        owners: vec![Owner::new(9, "\u{1b}[2J\u{202e}evil\n")],
         cgroup: Some("/kube\u{9b}31mpods".to_owned()),
         ..nginx()
     }

@@ -64,7 +64,7 @@ fn bounded(wanted: &HashSet<u64>, most_links: u64, most_owners: usize) -> Holder
         for inode in held {
             let owners = found.by_inode.entry(inode).or_default();
             if owners.len() < most_owners {
-                owners.push(Owner { pid, comm: comm.clone() });
+                owners.push(Owner::new(pid, comm.clone()));
             }
         }
     }
@@ -118,7 +118,7 @@ mod tests {
         // Of too many holders the first are kept.
         let first = bounded(&HashSet::from([inode]), MOST_LINKS, 1);
         assert_eq!(pids_of(&first), expected[..1]);
-        let sleeper = Owner { pid: worker.id(), comm: "sleep".to_owned() };
+        let sleeper = Owner::new(worker.id(), "sleep");
         assert!(is_still(&sleeper));
 
         worker.kill().unwrap();

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use backlog_trace_model::listener::State;
 use rustix::fs::{Mode, OFlags, RawDir, open, readlinkat_raw};
 use rustix::io::Errno;
 
@@ -27,6 +28,21 @@ pub(super) fn comm(pid: u32) -> Option<String> {
     let bytes = read_bounded(&format!("/proc/{pid}/comm"), 64).ok()?;
     let name = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     Some(String::from_utf8_lossy(name).into_owned())
+}
+
+/// What the first thread of a process does; `None` once it is gone.
+pub(super) fn state(pid: u32) -> Option<State> {
+    state_in(&read_bounded(&format!("/proc/{pid}/stat"), 4096).ok()?)
+}
+
+/// The letter behind the name, which may hold anything (`do_task_stat()`,
+/// fs/proc/array.c, 5.10 to 7.2): `812 (nginx) S 1 …`.
+fn state_in(stat: &[u8]) -> Option<State> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    match stat.get(end + 1..)? {
+        [b' ', letter, ..] => Some(State::from_letter(*letter)),
+        _ => None,
+    }
 }
 
 /// The process that a path leads through: 812 of `/proc/812/ns/net`.
@@ -110,6 +126,16 @@ mod tests {
     #[track_caller]
     fn check(target: &[u8], kind: &str, number: Option<u64>) {
         assert_eq!(numbered(target, kind), number, "{target:?}");
+    }
+
+    #[test]
+    fn states_of_processes_of_any_name() {
+        assert_eq!(state_in(b"812 (nginx) S 1 812"), Some(State::Sleeping));
+        assert_eq!(state_in(b"812 (a) R b) T 1"), Some(State::Stopped));
+        assert_eq!(state_in(b"812 (nginx) D"), Some(State::DiskSleep));
+        assert_eq!([state_in(b""), state_in(b"812 (nginx)"), state_in(b"812 (nginx)S")], [None; 3]);
+        assert_eq!(state(std::process::id()).map(|state| state != State::Zombie), Some(true));
+        assert_eq!(state(u32::MAX), None);
     }
 
     #[test]

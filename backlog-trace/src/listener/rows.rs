@@ -183,7 +183,7 @@ impl Rows {
                 }
                 listener.lost_before |= identity.drops > 0;
                 if listener.owners.is_empty() && identity.pid != 0 {
-                    listener.owners = vec![Owner { pid: identity.pid, comm: name(&identity.comm) }];
+                    listener.owners = vec![Owner::new(identity.pid, name(&identity.comm))];
                 }
             });
         if let Some(row) = self.rows.get_mut(&id).filter(|row| row.cgroup == 0) {

@@ -150,7 +150,7 @@ pub(in crate::trace) fn listener(id: u32) -> Listener {
         address: IpAddr::from([10, 0, 0, 1]),
         port: 8080,
         inode: 102_322,
-        owners: vec![Owner { pid: 812, comm: "nginx".to_owned() }],
+        owners: vec![Owner::new(812, "nginx")],
         cgroup: Some("/system.slice/nginx.service".to_owned()),
         limit: Some(128),
         somaxconn: Some(4096),
@@ -242,7 +242,7 @@ fn any_listener() -> impl Strategy<Value = Listener> {
         while comm.len() > MOST_COMM {
             comm.pop();
         }
-        Owner { pid, comm }
+        Owner::new(pid, comm)
     });
     let place = (any::<u32>(), prop::option::of(any::<u64>()), any::<IpAddr>(), any::<u16>(), any::<u64>());
     let name = || prop::option::of(hostile_text());

@@ -9,11 +9,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 use super::{Book, LONGEST_REST, REST};
-use crate::listener::cgroup;
 use crate::listener::owners::{holders, is_still};
 use crate::listener::rows::Row;
+use crate::listener::{cgroup, process};
 use crate::step::Step;
 use backlog_trace_model::listener::Owner;
+
+/// Owners of one listener whose state is looked at.
+const STATES: usize = 64;
 
 /// How many refreshes look for the owners of a listener, from its first on.
 pub(super) const LOOKS: u8 = 4;
@@ -25,7 +28,8 @@ impl Book {
         let young = open().any(|row| row.looks < LOOKS);
         let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
         let is_due = !rests && (young || !self.are_still_there());
-        if !std::mem::take(&mut self.is_awaited) && !is_due {
+        let is_awaited = std::mem::take(&mut self.is_awaited);
+        if !is_awaited && !is_due {
             return;
         }
         let wanted: HashSet<u64> = open().map(|row| row.listener.inode).collect();
@@ -40,7 +44,11 @@ impl Book {
             let Some(Row { listener, cgroup, .. }) = self.rows.get(id) else { continue };
             let (listener, recorded) = (listener.clone(), *cgroup);
             let (owners, cgroup) = match found.by_inode.remove(&listener.inode) {
-                Some(owners) => {
+                Some(mut owners) => {
+                    // What processes do changes all the time: it is looked at for whoever reads it.
+                    owners.iter_mut().take(STATES).filter(|_| is_awaited).for_each(|owner| {
+                        owner.state = process::state(owner.pid);
+                    });
                     let cgroup = self.cgroup(&owners, recorded, &mut of_process);
                     (owners, cgroup)
                 }

@@ -231,8 +231,8 @@ fn in_new_netns<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 #[test]
 fn root_sysctls_of_a_namespace_are_told_when_it_came_and_when_they_changed() {
-    if !rustix::process::geteuid().is_root() {
-        return anstream::eprintln!("skipped: making a network namespace needs root");
+    if !is_root() {
+        return skipped(NEEDS_ROOT);
     }
     const ABORT: &str = "/proc/sys/net/ipv4/tcp_abort_on_overflow";
     in_new_netns(|| {

@@ -131,7 +131,7 @@ fn a_listener_that_closed_before_anyone_looked_has_the_owner_that_called_listen(
     assert_eq!(apply(&mut rows, &[]), [0]);
     let listener = &rows.by_key(key.0).unwrap().listener;
     assert!(listener.closed);
-    assert_eq!(listener.owners, [Owner { pid: 812, comm: "nginx".to_owned() }]);
+    assert_eq!(listener.owners, [Owner::new(812, "nginx")]);
     assert_eq!((listener.address, listener.port, listener.limit), (Ipv4Addr::LOCALHOST.into(), 80, Some(64)));
 }
 
