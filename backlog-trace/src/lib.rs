@@ -8,16 +8,28 @@
 //! aya.
 
 pub mod cli;
-pub mod confine;
+mod confine;
 pub mod kernel;
-pub mod listener;
+mod listener;
 pub mod out_of_memory;
-pub mod polled;
-pub mod probe;
+mod polled;
+mod probe;
 pub mod recording_file;
-pub mod resource_limits;
-pub mod source;
-pub mod step;
+mod resource_limits;
+mod source;
+mod step;
+
+// For tests of the whole program, which go by what this host can have.
+pub use confine::{Fence, fence_of_this_kernel};
+pub use kernel::preflight::Lockdown;
+pub use probe::RUNGS;
+
+/// The parsers of what this program did not write, for its fuzz targets.
+#[cfg(fuzzing)]
+pub mod hostile {
+    pub use crate::kernel::hostile as kernel;
+    pub use crate::listener::hostile as listener;
+}
 
 #[cfg(test)]
 #[path = "../tests/tool/skipped.rs"]

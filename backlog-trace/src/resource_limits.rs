@@ -20,12 +20,12 @@ use rustix::process::{Resource, Rlimit};
 const STACK: u64 = 512 << 10;
 
 /// Descriptors that every command needs at once.
-pub const FEW_DESCRIPTORS: usize = 8;
+pub(crate) const FEW_DESCRIPTORS: usize = 8;
 
 /// Descriptors that an observation needs before it looks at anything: two
 /// threads that wait for signals and sockets, the way in which signals come,
 /// output, counters. Polling took 21.
-pub const DESCRIPTORS_TO_OBSERVE: usize = 32;
+pub(crate) const DESCRIPTORS_TO_OBSERVE: usize = 32;
 
 /// Address space that programs and their types are loaded in, of which the C
 /// library reserves 64 MiB at a time: 192 MiB were enough and 160 were not, with
@@ -40,15 +40,15 @@ const DATA: u64 = 96 << 20;
 const CGROUP: u64 = 64 << 20;
 
 /// What to do about a limit on open files.
-pub const MORE_DESCRIPTORS: &str =
+pub(crate) const MORE_DESCRIPTORS: &str =
     "raise the hard limit on open files: ulimit -Hn as root, LimitNOFILE= in a systemd unit";
 
 /// What to do about a limit on memory.
-pub const MORE_MEMORY: &str = "raise the limit on memory: ulimit -v and -d, MemoryMax= in a systemd unit (memory.max of the cgroup), --memory of a container";
+pub(crate) const MORE_MEMORY: &str = "raise the limit on memory: ulimit -v and -d, MemoryMax= in a systemd unit (memory.max of the cgroup), --memory of a container";
 
 /// A limit as it is now; `None` where a sandbox does not tell, at which
 /// rustix's own `getrlimit()` panics.
-pub fn limit(resource: Resource) -> Option<Rlimit> {
+pub(crate) fn limit(resource: Resource) -> Option<Rlimit> {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     #[expect(unsafe_code, reason = "rustix has no form of it that can fail")]
     // SAFETY: it writes into `limit`, which is what the kernel calls rlimit64, and
@@ -67,7 +67,7 @@ pub fn limit(resource: Resource) -> Option<Rlimit> {
 }
 
 /// The soft limit, where there is one and it is told.
-pub fn soft(resource: Resource) -> Option<u64> {
+pub(crate) fn soft(resource: Resource) -> Option<u64> {
     limit(resource)?.current
 }
 
@@ -76,7 +76,7 @@ pub fn soft(resource: Resource) -> Option<u64> {
 ///
 /// # Errors
 /// `NoRoom` where it may not.
-pub fn stack() -> Result<()> {
+pub(crate) fn stack() -> Result<()> {
     let limit = soft(Resource::Stack);
     limit.filter(|limit| *limit < STACK).map_or(Ok(()), |limit| {
         let what = format!(
@@ -94,7 +94,7 @@ pub fn stack() -> Result<()> {
 ///
 /// # Errors
 /// `NoRoom` where they cannot.
-pub fn descriptors(needed: usize) -> Result<()> {
+pub(crate) fn descriptors(needed: usize) -> Result<()> {
     let mut held = Vec::with_capacity(needed);
     while held.len() < needed {
         match fcntl_dupfd_cloexec(io::stderr(), 0) {
@@ -117,7 +117,7 @@ fn too_few_descriptors(what: &str) -> Failure {
 ///
 /// # Errors
 /// `NoRoom` where none can.
-pub fn threads() -> Result<()> {
+pub(crate) fn threads() -> Result<()> {
     let thread = std::thread::Builder::new().spawn(|| ()).map_err(|error| not_made("a thread", &error))?;
     // It does nothing that could go wrong.
     let _ = thread.join();
@@ -129,7 +129,7 @@ pub fn threads() -> Result<()> {
 ///
 /// # Errors
 /// `NoRoom`, naming the limit.
-pub fn memory_for_hooks() -> Result<()> {
+pub(crate) fn memory_for_hooks() -> Result<()> {
     short("address space (ulimit -v)", soft(Resource::As), ADDRESS_SPACE)?;
     short("data (ulimit -d)", soft(Resource::Data), DATA)?;
     if let Some(limit) = cgroup::memory(Path::new("/proc/self/cgroup"), Path::new("/sys/fs/cgroup")) {
@@ -147,7 +147,7 @@ fn short(of: &str, limit: Option<u64>, needed: u64) -> Result<()> {
 }
 
 /// What something was not made for: a thread, or what a thread waits with.
-pub fn not_made(what: &str, error: &io::Error) -> Failure {
+pub(crate) fn not_made(what: &str, error: &io::Error) -> Failure {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE) => too_few_descriptors(what),
         // clone(2): of both, a C library makes EAGAIN.

@@ -21,11 +21,11 @@ use crate::listener::host_netns;
 use crate::resource_limits;
 
 pub(crate) use queue::Events;
-pub use queue::Received;
+pub(crate) use queue::Received;
 
 /// What an observation sends: events, and at most one failure, after which
 /// nothing comes.
-pub type Sent = Result<Event>;
+pub(crate) type Sent = Result<Event>;
 
 /// An observation that has begun.
 pub(crate) trait Watch {
@@ -44,7 +44,7 @@ pub(crate) trait Watch {
 /// An observation that has begun, and holds until it is told to go on: so that
 /// whoever needs this process's privileges can use them before they are given up.
 #[derive(Debug)]
-pub struct Begun {
+pub(crate) struct Begun {
     /// What it sees. They end with [`Event::Finished`], or with the failure
     /// that ended the observation.
     pub events: Received,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// One step of a start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// The kernel's types, from BTF.
     Types,
     /// Network namespaces, from /proc.
@@ -50,17 +50,17 @@ impl fmt::Display for Step {
 
 /// Where a start tells what it is doing.
 #[derive(Clone, Debug, Default)]
-pub struct Steps(Option<watch::Sender<Option<Step>>>);
+pub(crate) struct Steps(Option<watch::Sender<Option<Step>>>);
 
 impl Steps {
     /// One that is listened to.
-    pub fn watched() -> (Self, watch::Receiver<Option<Step>>) {
+    pub(crate) fn watched() -> (Self, watch::Receiver<Option<Step>>) {
         let (sender, receiver) = watch::channel(None);
         (Self(Some(sender)), receiver)
     }
 
     /// This is done from now on.
-    pub fn begin(&self, step: Step) {
+    pub(crate) fn begin(&self, step: Step) {
         if let Some(sender) = &self.0 {
             sender.send_replace(Some(step));
         }

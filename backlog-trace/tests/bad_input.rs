@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use backlog_trace::probe::RUNGS;
+use backlog_trace::RUNGS;
 use backlog_trace::recording_file::{self, Overwrite};
 use backlog_trace_model::event::Rung;
 use backlog_trace_model::failure::Exit;

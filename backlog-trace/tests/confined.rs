@@ -15,8 +15,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use backlog_trace::confine::{Fence, fence_of_this_kernel};
 use backlog_trace::recording_file::{self, Overwrite};
+use backlog_trace::{Fence, fence_of_this_kernel};
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CapabilitySet;

@@ -7,7 +7,7 @@ mod tool;
 
 use std::process::Output;
 
-use backlog_trace::kernel::preflight::Lockdown;
+use backlog_trace::Lockdown;
 use backlog_trace_model::failure::Exit;
 use serde_json::Value;
 use tool::{Loaded, tool};

@@ -6,12 +6,8 @@
 //! so that what lies behind the header's checks is reached.
 #![no_main]
 
-use backlog_trace::kernel::btf::Btf;
-use backlog_trace::kernel::layout::Layout;
+use backlog_trace::hostile;
 use libfuzzer_sys::fuzz_target;
-
-/// Names that a mutation can hit without a dictionary.
-const NAMES: [&str; 4] = ["sock", "a", "net", ""];
 
 fuzz_target!(|input: &[u8]| {
     let blob = match input {
@@ -19,18 +15,7 @@ fuzz_target!(|input: &[u8]| {
         [_, rest @ ..] => rest.to_vec(),
         [] => Vec::new(),
     };
-    let Ok(types) = Btf::parse(blob) else { return };
-    for name in NAMES {
-        let _ = types.function(name);
-        let _ = types.tracepoint(name);
-        let _ = types.enumerator(name);
-        for path in ["a", "a.b", "sk_drops", "__sk_common.skc_net"] {
-            let _ = types.field(name, path);
-        }
-    }
-    if let Ok(layout) = Layout::resolve(&types) {
-        let _ = layout.check_pairs();
-    }
+    hostile::kernel::types(blob);
 });
 
 /// Include/uapi/linux/btf.h: 24 bytes of header, then types, then strings.

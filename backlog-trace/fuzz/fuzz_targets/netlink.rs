@@ -6,7 +6,7 @@
 //! is reached.
 #![no_main]
 
-use backlog_trace::listener::hostile;
+use backlog_trace::hostile;
 use libfuzzer_sys::fuzz_target;
 
 const SEQUENCE: u32 = 1;
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
         [_, rest @ ..] => rest.to_vec(),
         [] => Vec::new(),
     };
-    let sockets = hostile::netlink(&datagram, SEQUENCE);
+    let sockets = hostile::listener::netlink(&datagram, SEQUENCE);
     assert!(sockets.len() <= datagram.len() / HEADER);
 });
 

@@ -29,20 +29,20 @@ Examples:
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct Advise {
+pub(super) struct Advise {
     /// Recordings to read instead of observing; - is standard input.
     #[arg(value_name = "FILE", conflicts_with_all = ["duration", "command", "rung", "causes"])]
-    pub files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     /// What to observe.
     #[command(flatten)]
-    pub observe: Observe,
+    observe: Observe,
 }
 
 /// Runs it.
 ///
 /// # Errors
 /// Nothing can be attached, a file is no recording, or the output cannot be written.
-pub fn run(arguments: &Advise) -> Result<Exit> {
+pub(super) fn run(arguments: &Advise) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
     let format = arguments.observe.format;
     if !arguments.files.is_empty() {

@@ -28,7 +28,7 @@ Examples:
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct Check {
+pub(super) struct Check {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -41,7 +41,7 @@ pub struct Check {
 ///
 /// # Errors
 /// This build lacks the rung, there is no room for a thread, or the output cannot be written.
-pub fn run(arguments: &Check) -> Result<Exit> {
+pub(super) fn run(arguments: &Check) -> Result<Exit> {
     descriptors::raise();
     resource_limits::threads()?;
     let mut trial = if arguments.rung == Some(Rung::Counters) {

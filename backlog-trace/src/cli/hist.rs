@@ -26,7 +26,7 @@ Examples:
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct Hist {
+pub(super) struct Hist {
     /// Print a histogram of each stretch of this length too, e.g. 5s.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub interval: Option<Duration>,
@@ -42,7 +42,7 @@ pub struct Hist {
 ///
 /// # Errors
 /// Nothing can be attached, or an output cannot be written.
-pub fn run(arguments: &Hist) -> Result<Exit> {
+pub(super) fn run(arguments: &Hist) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
     let mut printing = printing(arguments.observe.format, &selection, arguments.all, Printed::output());
     let observation = Observation {

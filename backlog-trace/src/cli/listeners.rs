@@ -18,7 +18,7 @@ use crate::resource_limits;
 
 /// Every listener: both queues, limits and who sets them, owner, losses so far.
 #[derive(Args, Clone, Debug)]
-pub struct Listeners {
+pub(super) struct Listeners {
     /// Which listeners are shown.
     #[command(flatten)]
     pub filters: Filters,
@@ -32,7 +32,7 @@ pub struct Listeners {
 /// # Errors
 /// What is filtered for does not exist, this kernel does not list sockets, or
 /// the output cannot be written.
-pub fn run(listeners: &Listeners) -> Result<Exit> {
+pub(super) fn run(listeners: &Listeners) -> Result<Exit> {
     descriptors::raise();
     resource_limits::threads()?;
     if let Some(reason) = listeners.filters.reason.first() {

@@ -21,7 +21,7 @@ Examples:
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct Live {
+pub(super) struct Live {
     /// What to observe.
     #[command(flatten)]
     pub observe: Observe,
@@ -31,7 +31,7 @@ pub struct Live {
 ///
 /// # Errors
 /// Nothing can be attached, or an output cannot be written.
-pub fn run(arguments: &Live) -> Result<Exit> {
+pub(super) fn run(arguments: &Live) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
     let format = arguments.observe.format;
     let printed = Printed::output();

@@ -3,30 +3,30 @@
 //! (`printing`, `recording`), `replay` reads recordings, `output` and `printed` are the standard streams,
 //! `interrupt` and `child` are what ends a run.
 
-pub mod advise;
+mod advise;
 mod begin;
-pub mod check;
+mod check;
 mod child;
 mod descriptors;
 mod drive;
 pub mod exit_codes;
 mod file_size;
-pub mod hist;
+mod hist;
 mod interrupt;
-pub mod listeners;
-pub mod live;
+mod listeners;
+mod live;
 mod missing;
-pub mod observe;
+mod observe;
 mod output;
 mod printed;
 mod printing;
 mod ready;
-pub mod record;
+mod record;
 mod recording;
 mod replay;
-pub mod report;
+mod report;
 mod rung;
-pub mod selftest;
+mod selftest;
 mod waiting;
 
 use std::env;

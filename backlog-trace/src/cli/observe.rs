@@ -19,7 +19,7 @@ use crate::listener::netns;
 /// Which listeners are shown. Counts and audit always cover the whole host.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
-pub struct Filters {
+pub(super) struct Filters {
     /// Only listeners on these ports, e.g. 80,443 or 8000-8100 or http (repeatable).
     #[arg(long, value_name = "PORTS", value_delimiter = ',', value_parser = parse_ports)]
     pub port: Vec<Ports>,
@@ -46,7 +46,7 @@ impl Filters {
     ///
     /// # Errors
     /// A namespace that does not exist.
-    pub fn listeners(&self) -> Outcome<Filter> {
+    pub(super) fn listeners(&self) -> Outcome<Filter> {
         Ok(Filter {
             ports: self.port.clone(),
             addresses: self.address.clone(),
@@ -60,14 +60,14 @@ impl Filters {
     ///
     /// # Errors
     /// A reason or a namespace that does not exist.
-    pub fn selection(&self) -> Outcome<Selection> {
+    pub(super) fn selection(&self) -> Outcome<Selection> {
         Ok(Selection { reasons: ReasonFilter::parse(&self.reason)?, listeners: self.listeners()? })
     }
 }
 
 /// What to observe, how long, and how to print it.
 #[derive(Args, Clone, Debug)]
-pub struct Observe {
+pub(super) struct Observe {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -26,7 +26,7 @@ Examples:
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct Record {
+pub(super) struct Record {
     /// The file to make, or - for standard output. It holds addresses of clients, so it is the
     /// owner's alone to read.
     #[arg(short, long, value_name = "FILE")]
@@ -56,7 +56,7 @@ fn parse_label(text: &str) -> std::result::Result<String, String> {
 ///
 /// # Errors
 /// Nothing can be attached, or an output cannot be written.
-pub fn run(arguments: &Record) -> Result<Exit> {
+pub(super) fn run(arguments: &Record) -> Result<Exit> {
     let selection = arguments.observe.filters.selection()?;
     let format = arguments.observe.format;
     let to_output = arguments.output == Path::new("-");

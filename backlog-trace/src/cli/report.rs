@@ -20,7 +20,7 @@ Examples:
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct Report {
+pub(super) struct Report {
     /// Recordings to read, one after the other; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub struct Report {
 ///
 /// # Errors
 /// A file is no recording or cannot be read at all, or the output cannot be written.
-pub fn run(arguments: &Report) -> Result<Exit> {
+pub(super) fn run(arguments: &Report) -> Result<Exit> {
     let selection = arguments.filters.selection()?;
     // The time zone is looked up before files are fenced off.
     let screen = output::screen();

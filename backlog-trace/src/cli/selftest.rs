@@ -11,7 +11,7 @@ use super::rung::rung;
 
 /// Make each kind of loss in a private network namespace and confirm that it is seen and counted exactly.
 #[derive(Args, Clone, Debug)]
-pub struct Selftest {
+pub(super) struct Selftest {
     /// Scenarios to play (default: all).
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Selftest {
 /// # Errors
 /// Where a scenario is named that does not exist, the privilege to make a
 /// namespace is missing, or the output cannot be written.
-pub fn run(args: &Selftest) -> Result<Exit> {
+pub(super) fn run(args: &Selftest) -> Result<Exit> {
     if args.hold {
         selftest::hold();
         return Ok(Exit::Success);

@@ -56,7 +56,7 @@ pub fn fence_of_this_kernel() -> Result<Fence> {
 }
 
 /// What `check` says of it. It takes nothing away from an observation.
-pub fn finding() -> Finding {
+pub(crate) fn finding() -> Finding {
     let subject = "fence";
     let without = "after attaching, what prints and records could still open files; its capabilities are gone all the same";
     let fence = match fence_of_this_kernel() {

@@ -13,7 +13,7 @@ use crate::resource_limits;
 
 /// The user who called sudo.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Invoker {
+pub(super) struct Invoker {
     /// User id; never 0.
     pub uid: u32,
     /// Group id.
@@ -25,7 +25,7 @@ impl Invoker {
     ///
     /// # Errors
     /// What stands in SUDO_UID or SUDO_GID is no id.
-    pub fn of_this_process() -> Result<Option<Self>> {
+    pub(super) fn of_this_process() -> Result<Option<Self>> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
@@ -61,7 +61,7 @@ fn unusable(name: &str) -> Failure {
 ///
 /// # Errors
 /// That of `work`, or it is not known as whom to run it.
-pub fn as_invoker<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn as_invoker<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let Some(invoker) = Invoker::of_this_process()? else { return work() };
     run_as(invoker, work).map_err(|failure| Failure {
         advice: Some(match failure.advice {

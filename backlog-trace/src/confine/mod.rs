@@ -19,8 +19,9 @@ mod invoker;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
-pub use fence::{Fence, fence_of_this_kernel, finding};
-pub use invoker::{Invoker, as_invoker};
+pub(crate) use fence::finding;
+pub use fence::{Fence, fence_of_this_kernel};
+pub(crate) use invoker::as_invoker;
 
 use backlog_trace_model::failure::{Failure, Result};
 
@@ -38,7 +39,7 @@ const MAPS: CapabilitySet = CapabilitySet::BPF;
 ///
 /// # Errors
 /// The kernel does not take it.
-pub fn printing(has_child: bool) -> Result<()> {
+pub(crate) fn printing(has_child: bool) -> Result<()> {
     let kept = if has_child { CapabilitySet::KILL } else { CapabilitySet::empty() };
     no_way_back()?;
     capabilities::keep(kept).map_err(failed)?;
@@ -51,7 +52,7 @@ pub fn printing(has_child: bool) -> Result<()> {
 ///
 /// # Errors
 /// The kernel does not take it.
-pub fn reading(files: &[std::path::PathBuf]) -> Result<()> {
+pub(crate) fn reading(files: &[std::path::PathBuf]) -> Result<()> {
     no_way_back()?;
     capabilities::keep(CapabilitySet::DAC_READ_SEARCH).map_err(failed)?;
     fence::raise(files);
@@ -63,7 +64,7 @@ pub fn reading(files: &[std::path::PathBuf]) -> Result<()> {
 ///
 /// # Errors
 /// The kernel does not take it.
-pub fn observing(works: impl FnOnce() -> bool) -> Result<()> {
+pub(crate) fn observing(works: impl FnOnce() -> bool) -> Result<()> {
     no_way_back()?;
     capabilities::wear(NAMING).map_err(failed)?;
     let kept = if works() { NAMING } else { NAMING | MAPS };

@@ -5,9 +5,11 @@
 //! Nothing here keys on a version number except the refusal of kernels that are
 //! too old: stable series change prototypes and members in between.
 
-pub mod btf;
+pub(crate) mod btf;
+#[cfg(fuzzing)]
+pub mod hostile;
 pub mod layout;
-pub mod possible_cpus;
-pub mod preflight;
-pub mod release;
-pub mod symbols;
+pub(crate) mod possible_cpus;
+pub(crate) mod preflight;
+pub(crate) mod release;
+pub(crate) mod symbols;

@@ -14,7 +14,7 @@ use backlog_trace_model::failure::{Exit, Failure, Result};
 
 /// CPU numbers as ascending ranges, such as `0-3,8`. Never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CpuList {
+pub(crate) struct CpuList {
     ranges: Vec<RangeInclusive<u32>>,
 }
 
@@ -26,7 +26,7 @@ impl CpuList {
     ///
     /// # Errors
     /// `KernelUnable` where sysfs is not mounted or says something else.
-    pub fn possible() -> Result<Self> {
+    pub(crate) fn possible() -> Result<Self> {
         Self::read(Path::new("/sys/devices/system/cpu/possible"))
     }
 
@@ -34,7 +34,7 @@ impl CpuList {
     ///
     /// # Errors
     /// As [`CpuList::possible`].
-    pub fn online() -> Result<Self> {
+    pub(crate) fn online() -> Result<Self> {
         Self::read(Path::new("/sys/devices/system/cpu/online"))
     }
 
@@ -47,7 +47,7 @@ impl CpuList {
 
     /// Reads the kernel's list format (`Documentation/admin-guide/cputopology.rst`):
     /// ascending numbers and ranges, separated by commas.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut ranges: Vec<RangeInclusive<u32>> = Vec::new();
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -62,17 +62,17 @@ impl CpuList {
     }
 
     /// How many CPUs, at least 1.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.iter().count()
     }
 
     /// The highest CPU number: arrays indexed by CPU number need one slot more.
-    pub fn highest(&self) -> u32 {
+    pub(crate) fn highest(&self) -> u32 {
         self.ranges.last().map_or(0, |range| *range.end())
     }
 
     /// Every CPU number, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.ranges.iter().cloned().flatten()
     }
 }

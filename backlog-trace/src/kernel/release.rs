@@ -9,7 +9,7 @@ const PATH: &str = "/proc/sys/kernel/osrelease";
 
 /// A release such as `6.1.0-50-cloud-amd64`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Release {
+pub(crate) struct Release {
     text: String,
     major: u32,
     minor: u32,
@@ -20,7 +20,7 @@ impl Release {
     ///
     /// # Errors
     /// `KernelUnable` where /proc is not mounted, `Internal` where what it says is no release.
-    pub fn running() -> Result<Self> {
+    pub(crate) fn running() -> Result<Self> {
         let text = std::fs::read_to_string(PATH).map_err(|error| {
             let what = format!("the kernel's release cannot be read from {PATH}: {error}");
             Failure::new(Exit::KernelUnable, what).advise("mount proc on /proc")
@@ -29,7 +29,7 @@ impl Release {
     }
 
     /// Reads the two leading numbers; whatever follows them is kept as text.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (major, rest) = text.split_once('.')?;
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let minor = rest.get(..digits)?;
@@ -37,13 +37,8 @@ impl Release {
     }
 
     /// Whether it is this version or a newer one.
-    pub fn at_least(&self, major: u32, minor: u32) -> bool {
+    pub(crate) fn at_least(&self, major: u32, minor: u32) -> bool {
         (self.major, self.minor) >= (major, minor)
-    }
-
-    /// The whole text.
-    pub fn text(&self) -> &str {
-        &self.text
     }
 }
 

@@ -15,7 +15,7 @@ const PATH: &str = "/proc/kallsyms";
 
 /// Those of the wanted symbols that this kernel has.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Symbols {
+pub(crate) struct Symbols {
     found: HashMap<String, Place>,
 }
 
@@ -31,7 +31,7 @@ impl Symbols {
     ///
     /// # Errors
     /// `KernelUnable` where /proc/kallsyms cannot be read.
-    pub fn find(wanted: &[&str]) -> Result<Self> {
+    pub(crate) fn find(wanted: &[&str]) -> Result<Self> {
         File::open(PATH)
             .and_then(|file| Self::parse(BufReader::with_capacity(1 << 16, file), wanted))
             .map_err(|error| {
@@ -46,7 +46,7 @@ impl Symbols {
     ///
     /// # Errors
     /// What the reader reports.
-    pub fn parse(mut lines: impl BufRead, wanted: &[&str]) -> io::Result<Self> {
+    pub(crate) fn parse(mut lines: impl BufRead, wanted: &[&str]) -> io::Result<Self> {
         let mut starts: HashMap<&str, Vec<u64>> = HashMap::new();
         let mut text = Vec::new();
         let mut line = Vec::new();
@@ -73,22 +73,17 @@ impl Symbols {
     }
 
     /// Whether the kernel has this function.
-    pub fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         self.found.contains_key(name)
     }
 
     /// The addresses of a function, up to the next symbol. `None` where it is
     /// absent, hidden, or one of several of its name.
-    pub fn range(&self, name: &str) -> Option<Range<u64>> {
+    pub(crate) fn range(&self, name: &str) -> Option<Range<u64>> {
         match self.found.get(name)? {
             Place::Known(range) => Some(range.clone()),
             Place::Unknown => None,
         }
-    }
-
-    /// Its first address, under the same conditions.
-    pub fn address(&self, name: &str) -> Option<u64> {
-        self.range(name).map(|range| range.start)
     }
 }
 

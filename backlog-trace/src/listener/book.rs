@@ -40,7 +40,7 @@ const STRAY: u8 = 3;
 
 /// The book.
 #[derive(Debug, Default)]
-pub struct Book {
+pub(crate) struct Book {
     steps: Steps,
     rows: Rows,
     pool: Pool,
@@ -76,18 +76,18 @@ const _: () = {
 
 impl Book {
     /// An empty book: nothing is looked at before the first refresh.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// The same, and it tells what it is looking at.
-    pub fn telling(steps: Steps) -> Self {
+    pub(crate) fn telling(steps: Steps) -> Self {
         Self { steps, ..Self::default() }
     }
 
     /// Somebody is about to read who owns what: the next refresh looks for
     /// owners, however little time has gone by.
-    pub const fn await_owners(&mut self) {
+    pub(crate) const fn await_owners(&mut self) {
         self.is_awaited = true;
     }
 
@@ -95,7 +95,7 @@ impl Book {
     /// are new, changed or closed since the last time.
     ///
     /// What could not be seen is not an error: [`Self::unseen`] tells.
-    pub fn refresh(&mut self) -> Vec<Arc<Listener>> {
+    pub(crate) fn refresh(&mut self) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();
         self.find_namespaces(&mut changed);
         self.list_sockets(&mut changed);
@@ -105,7 +105,7 @@ impl Book {
     }
 
     /// The first step of a refresh alone: namespaces that came or went.
-    pub fn discover(&mut self) -> Vec<Arc<Listener>> {
+    pub(crate) fn discover(&mut self) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();
         self.find_namespaces(&mut changed);
         self.listeners(&changed)
@@ -113,7 +113,7 @@ impl Book {
 
     /// The second: the sockets of the namespaces that are known, so that as
     /// little time as can be goes by while their queues are looked at.
-    pub fn list(&mut self) -> Vec<Arc<Listener>> {
+    pub(crate) fn list(&mut self) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();
         self.list_sockets(&mut changed);
         self.listeners(&changed)
@@ -121,7 +121,7 @@ impl Book {
 
     /// The third: limits of namespaces, and who owns what, where that is due.
     /// It can take seconds.
-    pub fn name(&mut self) -> Vec<Arc<Listener>> {
+    pub(crate) fn name(&mut self) -> Vec<Arc<Listener>> {
         let mut changed = BTreeSet::new();
         self.look_at_limits(&mut changed);
         self.name_owners(&mut changed);
@@ -152,7 +152,7 @@ impl Book {
     }
 
     /// The same as thoroughly as the first time.
-    pub fn search(&mut self) -> Vec<Arc<Listener>> {
+    pub(crate) fn search(&mut self) -> Vec<Arc<Listener>> {
         self.looked_deep = false;
         self.refresh()
     }
@@ -162,7 +162,7 @@ impl Book {
     /// A look takes the longer the more listeners there are (30 ms for 20,000),
     /// and is followed by a rest: where listeners open all the time, what the
     /// hook saw of a new one has to do until the next refresh.
-    pub fn refresh_namespace(&mut self, netns: u32) -> Vec<Arc<Listener>> {
+    pub(crate) fn refresh_namespace(&mut self, netns: u32) -> Vec<Arc<Listener>> {
         let begin = Instant::now();
         if self.namespace_rests.get(&netns).is_some_and(|until| begin < *until) {
             return Vec::new();
@@ -190,7 +190,7 @@ impl Book {
     ///
     /// # Errors
     /// The counters or the sockets could not be read.
-    pub fn weigh(&mut self, netns: u32) -> io::Result<(Counters, Counters, Vec<Arc<Listener>>)> {
+    pub(crate) fn weigh(&mut self, netns: u32) -> io::Result<(Counters, Counters, Vec<Arc<Listener>>)> {
         let counters = |pool: &Pool| match pool.get(netns) {
             Some(namespace) => namespace.all_counters(),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -207,7 +207,7 @@ impl Book {
     }
 
     /// The open listeners of a namespace, and how each stood at the last look.
-    pub fn open_in(&self, netns: u32) -> impl Iterator<Item = (&Arc<Listener>, Depth)> {
+    pub(crate) fn open_in(&self, netns: u32) -> impl Iterator<Item = (&Arc<Listener>, Depth)> {
         let open = self.rows.open_in(netns).into_iter().filter_map(|id| self.rows.get(id));
         open.filter_map(|row| Some((&row.listener, row.depth?)))
     }
@@ -215,7 +215,7 @@ impl Book {
     /// Joins a key of the kernel maps with the listener that it stands for;
     /// returns the listener if that is news. A socket that no dump has shown
     /// gets a listener from what the kernel side recorded.
-    pub fn learn(&mut self, key: ListenerKey, identity: &Identity) -> Option<Arc<Listener>> {
+    pub(crate) fn learn(&mut self, key: ListenerKey, identity: &Identity) -> Option<Arc<Listener>> {
         let id = self.rows.learn(key, identity)?;
         let row = self.rows.get(id)?;
         let (listener, recorded) = (row.listener.clone(), row.cgroup);
@@ -234,7 +234,7 @@ impl Book {
     }
 
     /// Marks a listener closed; returns it if it was open.
-    pub fn mark_closed(&mut self, id: u32) -> Option<Arc<Listener>> {
+    pub(crate) fn mark_closed(&mut self, id: u32) -> Option<Arc<Listener>> {
         let listener = self.rows.close(id).then(|| self.rows.get(id))??;
         Some(listener.listener.clone())
     }
@@ -242,38 +242,38 @@ impl Book {
     /// Forgets a closed listener, once its last counts are sent and nothing
     /// refers to it by number any more; says whether there was one. A socket
     /// of which a dump or the kernel side speaks again is a new listener then.
-    pub fn forget(&mut self, id: u32) -> bool {
+    pub(crate) fn forget(&mut self, id: u32) -> bool {
         self.rows.forget(id)
     }
 
     /// The listener of a kernel map's key.
-    pub fn by_key(&self, key: u64) -> Option<&Arc<Listener>> {
+    pub(crate) fn by_key(&self, key: u64) -> Option<&Arc<Listener>> {
         self.rows.by_key(key).map(|row| &row.listener)
     }
 
     /// The listener with this number.
-    pub fn by_id(&self, id: u32) -> Option<&Arc<Listener>> {
+    pub(crate) fn by_id(&self, id: u32) -> Option<&Arc<Listener>> {
         self.rows.get(id).map(|row| &row.listener)
     }
 
     /// All listeners, closed ones that are still kept among them, by id.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Listener>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.rows.iter().map(|row| &row.listener)
     }
 
     /// Queue length and `sk_drops` at the last refresh; `None` for a listener
     /// that is closed or that no dump has shown.
-    pub fn depth(&self, id: u32) -> Option<Depth> {
+    pub(crate) fn depth(&self, id: u32) -> Option<Depth> {
         self.rows.get(id)?.depth
     }
 
     /// `sk_drops` at the last refresh: movement is a wrapping difference.
-    pub fn drops(&self, id: u32) -> Option<u32> {
+    pub(crate) fn drops(&self, id: u32) -> Option<u32> {
         self.depth(id)?.drops
     }
 
     /// Namespaces whose sockets were listed without their drops or limits.
-    pub fn undiagnosed(&self) -> Vec<u32> {
+    pub(crate) fn undiagnosed(&self) -> Vec<u32> {
         let listing = |namespace: &&super::Namespace| {
             namespace.listing().lacks().is_some() || !namespace.listing().has_drops()
         };
@@ -282,13 +282,13 @@ impl Book {
 
     /// How a listener stands, from somebody who saw its socket; returns it if
     /// its limit is news.
-    pub fn see(&mut self, id: u32, depth: Depth, limit: u32) -> Option<Arc<Listener>> {
+    pub(crate) fn see(&mut self, id: u32, depth: Depth, limit: u32) -> Option<Arc<Listener>> {
         let is_news = self.rows.see(id, depth, limit);
         is_news.then(|| self.rows.get(id)).flatten().map(|row| row.listener.clone())
     }
 
     /// The namespaces.
-    pub const fn namespaces(&self) -> &Pool {
+    pub(crate) const fn namespaces(&self) -> &Pool {
         &self.pool
     }
 
@@ -298,7 +298,7 @@ impl Book {
     /// # Errors
     /// `NotFound` where the namespace is not in the book, otherwise why its
     /// counters could not be read.
-    pub fn counters(&self, netns: u32) -> Result<[u64; COUNTERS]> {
+    pub(crate) fn counters(&self, netns: u32) -> Result<[u64; COUNTERS]> {
         let Some(namespace) = self.pool.get(netns) else {
             return Err(Failure::new(
                 Exit::NotFound,
@@ -311,7 +311,7 @@ impl Book {
     }
 
     /// What became of each source of figures, at the last refresh.
-    pub fn sources(&self) -> Vec<SourceState> {
+    pub(crate) fn sources(&self) -> Vec<SourceState> {
         let shape = self.shape.clone().unwrap_or_else(Shape::now);
         sources::judge(&shape, &self.looked())
     }
@@ -349,13 +349,13 @@ impl Book {
     }
 
     /// Whether a process that is not in /proc may be there all the same.
-    pub fn may_hide_processes(&self) -> bool {
+    pub(crate) fn may_hide_processes(&self) -> bool {
         self.shape.as_ref().is_some_and(|shape| shape.hides_processes || shape.in_pid_namespace)
     }
 
     /// Whether the kernel's own counters of a namespace cannot be read,
     /// although it is there.
-    pub fn lacks_counters(&self, netns: u32) -> bool {
+    pub(crate) fn lacks_counters(&self, netns: u32) -> bool {
         match self.pool.get(netns) {
             Some(namespace) => namespace.unread().is_some(),
             None => self.pool.exists(netns) || self.unfound().any(|unfound| unfound == netns),
@@ -363,7 +363,7 @@ impl Book {
     }
 
     /// What the last refresh could not see.
-    pub fn unseen(&self) -> Unseen {
+    pub(crate) fn unseen(&self) -> Unseen {
         let refused = self.pool.refused().iter().map(|(inode, why)| (*inode, why.clone()));
         Unseen {
             namespaces: refused.chain(self.undumped.iter().cloned()).collect(),

@@ -11,7 +11,7 @@ pub(super) const LONGEST: u64 = 256 * 1024;
 
 /// The audited counters, and those that tell some of their movements apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// In the order of [`ALL`].
     pub audited: [u64; COUNTERS],
     /// `SyncookiesRecv`: final ACKs with a valid cookie. Each of them is

@@ -13,7 +13,7 @@ use super::book::Book;
 ///
 /// # Errors
 /// `NotFound` for a process or a namespace that does not exist.
-pub fn check(filter: &Filter, book: &Book) -> Result<Vec<String>> {
+pub(crate) fn check(filter: &Filter, book: &Book) -> Result<Vec<String>> {
     // What is hidden may be there all the same.
     let visible = if book.may_hide_processes() { " that can be seen here" } else { "" };
     for pid in &filter.pids {

@@ -28,7 +28,7 @@ const SYSCTLS_KEPT: Duration = Duration::from_secs(10);
 
 /// A network namespace that was entered.
 #[derive(Debug)]
-pub struct Namespace {
+pub(crate) struct Namespace {
     serial: u32,
     door: Door,
     /// What a person calls it.
@@ -69,23 +69,24 @@ impl Namespace {
     }
 
     /// Its inode number, the namespace's identity for as long as it lives.
-    pub const fn inode(&self) -> u32 {
+    pub(crate) const fn inode(&self) -> u32 {
         self.door.inode()
     }
 
     /// Which of all that were entered it is: the kernel gives the inode number
     /// of a namespace that is gone to the next one.
-    pub const fn serial(&self) -> u32 {
+    pub(crate) const fn serial(&self) -> u32 {
         self.serial
     }
 
     /// Where it was found.
-    pub fn place(&self) -> &Path {
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> &Path {
         self.door.place()
     }
 
     /// What a person calls it: see [`backlog_trace_model::listener::Listener::netns_name`].
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
@@ -121,7 +122,7 @@ impl Namespace {
     ///
     /// # Errors
     /// That of `work`, or why the namespace could not be entered.
-    pub fn run<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         inside(&self.door, work)
     }
 
@@ -140,12 +141,12 @@ impl Namespace {
     }
 
     /// Its sysctls when they were last read.
-    pub const fn sysctls(&self) -> Sysctls {
+    pub(crate) const fn sysctls(&self) -> Sysctls {
         self.sysctls
     }
 
     /// `net.core.somaxconn` when it was last read.
-    pub const fn somaxconn(&self) -> Option<u32> {
+    pub(crate) const fn somaxconn(&self) -> Option<u32> {
         self.sysctls.somaxconn
     }
 
@@ -171,7 +172,7 @@ impl Namespace {
     ///
     /// # Errors
     /// The file could not be read, or lacks one of them.
-    pub fn counters(&self) -> io::Result<[u64; COUNTERS]> {
+    pub(crate) fn counters(&self) -> io::Result<[u64; COUNTERS]> {
         self.read(counters::parse)
     }
 
@@ -179,7 +180,7 @@ impl Namespace {
     ///
     /// # Errors
     /// The file could not be read, or lacks one of them.
-    pub fn all_counters(&self) -> io::Result<Counters> {
+    pub(crate) fn all_counters(&self) -> io::Result<Counters> {
         self.read(counters::parse_all)
     }
 
@@ -190,7 +191,7 @@ impl Namespace {
     }
 
     /// Why the counters could not be read the last time; `None` where they could.
-    pub fn unread(&self) -> Option<String> {
+    pub(crate) fn unread(&self) -> Option<String> {
         self.unread.borrow().clone()
     }
 
@@ -227,7 +228,7 @@ fn lacking(name: &'static str) -> io::Error {
 
 /// Inode number of the host's own network namespace: that of process 1, which
 /// may be hidden, else the tool's own.
-pub fn host() -> Option<u32> {
+pub(crate) fn host() -> Option<u32> {
     let of_init = std::fs::metadata("/proc/1/ns/net").ok();
     of_init.and_then(|metadata| u32::try_from(metadata.ino()).ok()).or_else(|| own().ok())
 }

@@ -46,7 +46,7 @@ pub(super) enum Look {
 
 /// What could not be seen, and why.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Unseen {
+pub(crate) struct Unseen {
     /// Namespaces that could not be entered or whose sockets could not be
     /// listed: inode number and reason.
     pub namespaces: Vec<(u32, String)>,
@@ -61,7 +61,7 @@ pub struct Unseen {
 
 /// The namespaces, by inode number.
 #[derive(Debug, Default)]
-pub struct Pool {
+pub(crate) struct Pool {
     entered: BTreeMap<u32, Namespace>,
     refused: BTreeMap<u32, String>,
     /// Those for which there are no descriptors.
@@ -215,12 +215,12 @@ impl Pool {
     }
 
     /// All that were entered.
-    pub fn iter(&self) -> impl Iterator<Item = &Namespace> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Namespace> {
         self.entered.values()
     }
 
     /// The one with this inode number.
-    pub fn get(&self, inode: u32) -> Option<&Namespace> {
+    pub(crate) fn get(&self, inode: u32) -> Option<&Namespace> {
         self.entered.get(&inode)
     }
 
@@ -233,7 +233,7 @@ impl Pool {
     }
 
     /// Whether it exists, entered or not.
-    pub fn exists(&self, inode: u32) -> bool {
+    pub(crate) fn exists(&self, inode: u32) -> bool {
         self.entered.contains_key(&inode)
             || self.refused.contains_key(&inode)
             || self.left_out.contains(&inode)
@@ -256,7 +256,7 @@ impl Pool {
 }
 
 /// Whether there are descriptors for every namespace: for `check`.
-pub fn room_finding() -> Finding {
+pub(crate) fn room_finding() -> Finding {
     let subject = "open files";
     let mut pool = Pool::default();
     pool.discover(Look::Deep);

@@ -35,7 +35,7 @@ fn names_in(directory: &Path) -> HashMap<u32, String> {
 /// # Errors
 /// `NotFound` for a name or path that leads to no namespace, `NotPermitted`
 /// for one that may not be looked at.
-pub fn netns(text: &str) -> Result<u32> {
+pub(crate) fn netns(text: &str) -> Result<u32> {
     if let Ok(inode) = text.parse() {
         return Ok(inode);
     }

@@ -56,7 +56,7 @@ impl Room {
 
 /// Namespaces that are not looked at because of the limit on open files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Shortage {
+pub(crate) struct Shortage {
     /// The limit.
     pub limit: u64,
     /// What it would have to be.
@@ -69,7 +69,7 @@ pub struct Shortage {
 
 impl Shortage {
     /// What to do about it.
-    pub fn advice(&self) -> String {
+    pub(crate) fn advice(&self) -> String {
         format!(
             "raise the hard limit to {} or more: ulimit -Hn {} as root, LimitNOFILE= in a systemd unit",
             self.needed, self.needed

@@ -18,11 +18,11 @@ use super::message::Socket;
 
 /// Closed listeners that are kept where nobody has them forgotten; beyond it
 /// the one that closed first is, with its keys.
-pub const CLOSED_KEPT: usize = 16_384;
+pub(crate) const CLOSED_KEPT: usize = 16_384;
 
 /// What the latest dump said of a listener's queue and losses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Depth {
+pub(crate) struct Depth {
     /// Accept queue length.
     pub accept_queue: u32,
     /// `sk_drops`, which wraps at 2^32; `None` where the kernel does not tell.

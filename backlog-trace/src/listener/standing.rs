@@ -10,7 +10,7 @@ use super::book::Book;
 
 /// How the open listeners that match stand, by port, address and namespace:
 /// from the book's last refresh and a look at the half-open requests now.
-pub fn survey(book: &mut Book, filter: &Filter) -> Vec<Standing> {
+pub(crate) fn survey(book: &mut Book, filter: &Filter) -> Vec<Standing> {
     let mut by_netns: BTreeMap<u32, Vec<Arc<Listener>>> = BTreeMap::new();
     for listener in book.iter().filter(|listener| !listener.closed) {
         by_netns.entry(listener.netns).or_default().push(listener.clone());

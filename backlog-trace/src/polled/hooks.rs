@@ -6,7 +6,7 @@ use backlog_trace_model::check::unseen::NO_COUNTER;
 use backlog_trace_model::event::{HookState, Rung};
 
 /// The hooks of an observation that polls; `why` no better rung was taken.
-pub fn hooks(why: Option<&str>) -> Vec<HookState> {
+pub(crate) fn hooks(why: Option<&str>) -> Vec<HookState> {
     let state = |hook: Hook| {
         if is_polled(hook) {
             HookState {

@@ -21,6 +21,6 @@ mod reading;
 mod share;
 mod trial;
 
-pub use hooks::hooks;
-pub use observe::observe;
-pub use trial::{finding, trial};
+pub(crate) use hooks::hooks;
+pub(crate) use observe::observe;
+pub(crate) use trial::{finding, trial};

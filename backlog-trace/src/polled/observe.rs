@@ -44,7 +44,7 @@ const LONGEST_TRY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// This kernel does not list sockets, or shows no counters.
-pub async fn observe(
+pub(crate) async fn observe(
     snapshot_every: Duration,
     why: Option<String>,
     steps: Steps,

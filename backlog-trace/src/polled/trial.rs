@@ -8,7 +8,7 @@ use super::hooks::is_polled;
 use crate::listener::Book;
 
 /// The last rung as `check` shows it beside the others.
-pub fn finding() -> Finding {
+pub(crate) fn finding() -> Finding {
     look(&mut Book::new())
 }
 
@@ -31,7 +31,7 @@ fn look(book: &mut Book) -> Finding {
 }
 
 /// What `check --rung counters` shows: each hook as polling stands in for it.
-pub fn trial() -> Trial {
+pub(crate) fn trial() -> Trial {
     let mut book = Book::new();
     let finding = look(&mut book);
     let able = finding.grade == Grade::Fine;

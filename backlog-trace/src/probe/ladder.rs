@@ -10,7 +10,7 @@ pub const RUNGS: &[Rung] = &[Rung::Fentry, Rung::Kprobe, Rung::Tracepoint];
 ///
 /// # Errors
 /// `KernelUnable` where this build does not have the rung that was asked for.
-pub fn rungs(forced: Option<Rung>) -> Result<Vec<Rung>> {
+pub(crate) fn rungs(forced: Option<Rung>) -> Result<Vec<Rung>> {
     let Some(forced) = forced else { return Ok(RUNGS.to_vec()) };
     if RUNGS.contains(&forced) {
         return Ok(vec![forced]);

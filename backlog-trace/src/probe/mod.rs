@@ -37,7 +37,8 @@ mod start;
 mod switch;
 mod trial;
 
-pub use ladder::{RUNGS, rungs};
-pub use observe::observe;
-pub use settings::Settings;
-pub use trial::trial;
+pub use ladder::RUNGS;
+pub(crate) use ladder::rungs;
+pub(crate) use observe::observe;
+pub(crate) use settings::Settings;
+pub(crate) use trial::trial;

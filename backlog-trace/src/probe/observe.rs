@@ -38,7 +38,10 @@ const FORGET: Duration = Duration::from_millis(100);
 /// # Errors
 /// What the user must change before anything can be observed: privileges, the
 /// kernel, a file that cannot be written.
-pub async fn observe(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> Result<Begun> {
+pub(crate) async fn observe(
+    settings: Settings,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<Begun> {
     source::start(stop, move |events| Watch::begin(&settings, events)).await
 }
 

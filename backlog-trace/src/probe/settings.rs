@@ -8,7 +8,7 @@ use crate::step::Steps;
 
 /// What a command asks of an observation.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Size of the details ring buffer in bytes: a power of two.
     pub ring_bytes: u32,
     /// Size the tables as on a host with so many CPUs; `None`: as many as there are.

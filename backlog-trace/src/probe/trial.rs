@@ -19,7 +19,7 @@ use crate::resource_limits;
 
 /// Loads and attaches each program of these rungs for a moment, as far as a
 /// better one does not do.
-pub fn trial(rungs: &[Rung]) -> Trial {
+pub(crate) fn trial(rungs: &[Rung]) -> Trial {
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     let (mut findings, able) = match Facts::gather() {
         Ok(facts) => {

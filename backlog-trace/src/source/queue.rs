@@ -32,7 +32,7 @@ pub(crate) struct Events {
 
 /// Where they come out, in order.
 #[derive(Debug)]
-pub struct Received {
+pub(crate) struct Received {
     queue: mpsc::Receiver<(Sent, Option<OwnedSemaphorePermit>)>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Gone;
 
 impl Received {
     /// The next event; `None` once the observation has ended.
-    pub async fn recv(&mut self) -> Option<Sent> {
+    pub(crate) async fn recv(&mut self) -> Option<Sent> {
         // What is taken weighs on its consumer from here on.
         self.queue.recv().await.map(|(sent, _)| sent)
     }

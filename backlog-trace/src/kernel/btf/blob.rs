@@ -9,7 +9,7 @@ use super::error::BtfError;
 use super::record::{Kind, Record, word};
 
 /// Where the running kernel publishes its BTF.
-pub const PATH: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const PATH: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const VERSION: u8 = 1;
@@ -105,11 +105,6 @@ impl Btf {
         &self.data
     }
 
-    /// Number of types, void not counted.
-    pub fn type_count(&self) -> usize {
-        self.starts.len()
-    }
-
     /// The record of a type id; id 0 is void and has none.
     pub(super) fn record(&self, id: u32) -> Result<Record<'_>, BtfError> {
         (id as usize)
@@ -190,7 +185,7 @@ fn section(data: &[u8], header: usize, offset: usize, length: usize) -> Result<R
 }
 
 /// What to read where the kernel publishes no BTF.
-pub fn absent() -> Failure {
+pub(crate) fn absent() -> Failure {
     let what = format!("this kernel does not publish its types: there is no {PATH}");
     Failure::new(Exit::KernelUnable, what).advise(
         "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution's is), with sysfs mounted on /sys",
@@ -233,7 +228,7 @@ mod tests {
 
     #[test]
     fn each_way_in_which_a_header_can_lie_is_named() {
-        assert_eq!(Btf::parse(sound()).unwrap().type_count(), 1);
+        assert_eq!(Btf::parse(sound()).unwrap().starts.len(), 1);
         check_damaged(Vec::new(), "magic number");
         check_damaged(with(0, &MAGIC.swap_bytes().to_ne_bytes()), "byte order");
         check_damaged(with(0, b"\x7fE"), "magic number");
@@ -255,6 +250,6 @@ mod tests {
         let mut data = sound();
         data[4..8].copy_from_slice(&32u32.to_ne_bytes());
         data.splice(HEADER..HEADER, [0; 8]);
-        assert_eq!(Btf::parse(data).unwrap().type_count(), 1);
+        assert_eq!(Btf::parse(data).unwrap().starts.len(), 1);
     }
 }

@@ -25,7 +25,6 @@ pub(crate) mod reduce;
 #[cfg(test)]
 mod tests;
 
-pub use blob::{Btf, PATH, absent};
-pub use error::BtfError;
-pub use field::{Bits, Field};
-pub use function::{Function, Param};
+pub(crate) use blob::{Btf, PATH, absent};
+pub(crate) use error::BtfError;
+pub(crate) use field::{Bits, Field};

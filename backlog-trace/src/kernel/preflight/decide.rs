@@ -17,7 +17,7 @@ pub(super) const REQUIRED: [(CapabilitySet, &str); 2] = [
 ///
 /// # Errors
 /// See [`super::require`].
-pub fn decide(facts: &Facts) -> Result<()> {
+pub(crate) fn decide(facts: &Facts) -> Result<()> {
     version(facts)?;
     privileges(facts)?;
     types(facts)
@@ -36,7 +36,7 @@ pub(super) fn version(facts: &Facts) -> Result<()> {
 ///
 /// # Errors
 /// `NotPermitted` naming each capability that is missing.
-pub fn privileges(facts: &Facts) -> Result<()> {
+pub(crate) fn privileges(facts: &Facts) -> Result<()> {
     if facts.user_namespace {
         return Err(Failure::new(
             Exit::NotPermitted,

@@ -12,7 +12,7 @@ use crate::kernel::release::Release;
 
 /// Facts that [`super::decide`] and [`super::findings`] judge.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The running kernel's release.
     pub release: Release,
     /// This process's effective capabilities.
@@ -33,7 +33,7 @@ impl Facts {
     ///
     /// # Errors
     /// `KernelUnable` where /proc is not mounted.
-    pub fn gather() -> Result<Self> {
+    pub(crate) fn gather() -> Result<Self> {
         // A kernel without user namespaces has no uid_map: only without /proc is it unknown.
         fs::metadata("/proc/self")
             .map_err(|error| unreadable("user namespace", &error).advise("mount proc on /proc"))?;

@@ -26,7 +26,7 @@ const OPTIONAL: [(CapabilitySet, &str); 6] = [
 ];
 
 /// Judges each fact by itself.
-pub fn findings(facts: &Facts) -> Vec<Finding> {
+pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
     vec![
         judged("kernel", decide::version(facts), || format!("kernel {}", facts.release)),
         judged("privileges", decide::privileges(facts), || "may load tracing programs".to_owned()),

@@ -13,9 +13,9 @@ mod finding;
 mod lockdown;
 mod memlock;
 
-pub use decide::{decide, privileges};
-pub use facts::Facts;
-pub use finding::findings;
+pub(crate) use decide::{decide, privileges};
+pub(crate) use facts::Facts;
+pub(crate) use finding::findings;
 pub use lockdown::Lockdown;
 
 use backlog_trace_model::failure::Result;
@@ -26,7 +26,7 @@ use backlog_trace_model::failure::Result;
 /// # Errors
 /// `KernelUnable` for a kernel before 5.10 or without BTF, `NotPermitted` for
 /// missing privileges, each with what to do.
-pub fn require() -> Result<Facts> {
+pub(crate) fn require() -> Result<Facts> {
     let facts = Facts::gather()?;
     decide(&facts)?;
     memlock::raise(&facts.release)?;
