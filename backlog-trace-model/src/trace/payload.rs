@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_socket_held_by_very_many_still_fits_into_a_frame() {
-        let owners = (0..400_000).map(|pid| Owner { pid, comm: "\u{1}".repeat(15) }).collect();
+        let owners = (0..400_000).map(|pid| Owner::new(pid, "\u{1}".repeat(15))).collect();
         let listener = Listener {
             id: 1,
             keys: vec![1],

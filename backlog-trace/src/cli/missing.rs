@@ -24,7 +24,8 @@ impl Missing {
         }
     }
 
-    /// The same of a recording: what to do about it now helps nobody.
+    /// Says what a recording tells of sources that were missing, without advice: what
+    /// to do about it helps nobody now.
     pub(super) fn replay(&mut self, event: &Event, name: &Path) {
         match event {
             Event::Started(session) => self.say_of(&session.sources, name),

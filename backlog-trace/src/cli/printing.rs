@@ -24,11 +24,11 @@ pub(super) struct Printing {
 
 /// What became of the stream.
 enum Reached {
-    /// It took everything.
+    /// The stream took everything.
     Reader,
     /// Whoever read it has gone.
     Nobody,
-    /// It took no more.
+    /// The stream took no more.
     Refused(io::Error),
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// One that goes there.
+    /// A recording that is not begun yet and will go to `goal`.
     pub(super) fn new(goal: Goal) -> Self {
         Self { goal, writer: None, made: None }
     }

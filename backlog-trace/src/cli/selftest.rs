@@ -82,7 +82,7 @@ fn play(args: &Selftest) -> selftest::Result<bool> {
     }
 }
 
-/// The same as the tool's own failure, with its exit code.
+/// A failure of the selftest as one of the tool, with its exit code.
 fn told(failure: selftest::Failure) -> Failure {
     let exit = match failure.kind {
         Kind::Unexpected => Exit::Internal,

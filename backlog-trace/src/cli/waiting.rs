@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// goes on until the program ends.
 ///
 /// # Errors
-/// That of `work`, or there is no thread to be had.
+/// What `work` failed with, or there is no thread to be had.
 pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let (done, outcome) = oneshot::channel();
     let work = move || {

@@ -80,7 +80,7 @@ impl Book {
         Self::default()
     }
 
-    /// The same, and it tells what it is looking at.
+    /// An empty book that tells `steps` what it is looking at.
     pub(crate) fn telling(steps: Steps) -> Self {
         Self { steps, ..Self::default() }
     }
@@ -151,13 +151,15 @@ impl Book {
         }
     }
 
-    /// The same as thoroughly as the first time.
+    /// A refresh that looks for namespaces as thoroughly as the first one: by threads and
+    /// open descriptors as well ([`Look::Deep`]).
     pub(crate) fn search(&mut self) -> Vec<Arc<Listener>> {
         self.looked_deep = false;
         self.refresh()
     }
 
-    /// The same for one namespace, looking for it, once, where it is not known yet.
+    /// Lists the listeners of one namespace anew. One that is not known yet is looked
+    /// for, once.
     ///
     /// A look takes the longer the more listeners there are (30 ms for 20,000),
     /// and is followed by a rest: where listeners open all the time, what the

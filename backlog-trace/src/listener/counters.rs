@@ -29,7 +29,7 @@ pub(super) fn parse(netstat: &[u8]) -> Result<[u64; COUNTERS], &'static str> {
     named(netstat, ALL.map(Counter::name))
 }
 
-/// The same with those that tell their movements apart.
+/// The audited counters, and the two by which their movements are told apart.
 pub(super) fn parse_all(netstat: &[u8]) -> Result<Counters, &'static str> {
     let [cookies_returned, fastopen_failed] = named(netstat, ["SyncookiesRecv", "TCPFastOpenPassiveFail"])?;
     Ok(Counters { audited: parse(netstat)?, cookies_returned, fastopen_failed })

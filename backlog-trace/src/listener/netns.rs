@@ -121,7 +121,7 @@ impl Namespace {
     /// Runs `work` on a thread of its own inside the namespace.
     ///
     /// # Errors
-    /// That of `work`, or why the namespace could not be entered.
+    /// What `work` failed with, or why the namespace could not be entered.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         inside(&self.door, work)
     }
@@ -176,7 +176,8 @@ impl Namespace {
         self.read(counters::parse)
     }
 
-    /// The same with those that tell their movements apart.
+    /// The kernel's own counters with the two by which their movements are told apart:
+    /// see [`Counters`].
     ///
     /// # Errors
     /// The file could not be read, or lacks one of them.

@@ -78,7 +78,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Looks for namespaces, enters new ones and lets go of those that are
-    /// gone; returns the latter.
+    /// gone: their inode numbers are returned.
     pub(super) fn discover(&mut self, look: Look) -> Vec<u32> {
         let mut found = self.search(look);
         let misses = look == Look::Wide && self.misses_any(&found);

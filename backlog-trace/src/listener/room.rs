@@ -11,7 +11,7 @@ use std::fmt;
 /// Descriptors that are kept open for each namespace.
 const PER_NAMESPACE: u64 = 2;
 
-/// The same with the way in.
+/// Descriptors of a namespace whose way in is kept open as well.
 const WITH_DOOR: u64 = PER_NAMESPACE + 1;
 
 /// Descriptors that everything else takes: programs, links and maps (about 120

@@ -69,13 +69,13 @@ fn pids_of_self(status: &str) -> usize {
 pub(super) struct Looked {
     /// Namespaces that were entered.
     pub(super) namespaces: usize,
-    /// Of those, whose sockets `sock_diag` does not list: inode number and why.
+    /// Entered namespaces whose sockets `sock_diag` does not list: inode number and why.
     pub(super) undiagnosed: Vec<(u32, String)>,
-    /// Of those, whose sockets it lists without their drops.
+    /// How many entered namespaces have their sockets listed without `sk_drops`.
     pub(super) without_drops: usize,
-    /// Of those, whose counters cannot be read: inode number and why.
+    /// Entered namespaces whose counters cannot be read: inode number and why.
     pub(super) unread: Vec<(u32, String)>,
-    /// Of those, whose somaxconn cannot be read.
+    /// How many entered namespaces do not let their somaxconn be read.
     pub(super) without_somaxconn: usize,
     /// Namespaces that could not be entered, and why; or not be found, though
     /// hooks have met a listener there.

@@ -38,7 +38,8 @@ struct Base {
     sockets: BTreeMap<u32, Option<u32>>,
     /// Losses that may have moved `sk_drops` by then and a counter later.
     late: u64,
-    /// How far each listener had moved: to those that had belong the late ones.
+    /// How far each listener's `sk_drops` had moved: a late loss is of a listener that
+    /// had moved then.
     moved: BTreeMap<u32, u64>,
 }
 

@@ -66,10 +66,12 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     entries: BTreeMap<u32, Entry>,
-    /// Those whose counts have changed since they were told.
+    /// Listeners whose counts have changed since the last report.
     changed: BTreeSet<u32>,
-    /// Those that have closed since then, and before: the latter are told.
+    /// Listeners that have closed since the last report: the next one has their counts.
     closed: Vec<u32>,
+    /// Listeners that the last report told of as closed: they are dropped at the next one
+    /// unless they listen again.
     closed_before: Vec<u32>,
 }
 
@@ -100,7 +102,7 @@ impl Ledger {
         }
     }
 
-    /// It closed: what `sk_drops` was then is not known.
+    /// Notes that a listener closed: what its `sk_drops` was then is not known.
     pub(super) fn close(&mut self, id: u32) {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.is_closed) else { return };
         entry.is_closed = true;

@@ -100,7 +100,8 @@ pub(super) fn walk_listeners(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, fact
     walk("listeners", ebpf, btf, namespaces, facts)
 }
 
-/// The same with a program that searches each listener.
+/// Walks the listeners of each namespace with a program that looks each one up as
+/// packets do, and counts those that it does not find: see `search.rs`.
 ///
 /// # Errors
 /// As [`walk_listeners`].
@@ -108,8 +109,8 @@ pub(super) fn walk_found(ebpf: &mut Ebpf, btf: &Btf, namespaces: &Pool, facts: &
     walk("listeners_found", ebpf, btf, namespaces, facts)
 }
 
-/// Walks the accept queues of each namespace: which listener each connection
-/// in them belongs to. Where accept() is seen by kprobes.
+/// Walks the accept queues of each namespace, and notes which listener each
+/// connection in them belongs to: accept() seen by kprobes does not say it.
 ///
 /// # Errors
 /// As [`walk_listeners`].

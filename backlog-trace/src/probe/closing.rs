@@ -59,7 +59,7 @@ impl Closing {
         self.0.entry(id).or_insert(closed);
     }
 
-    /// It listens again, or is forgotten.
+    /// The listener listens again, or is forgotten: it is waited for no more.
     pub(super) fn remove(&mut self, id: u32) {
         self.0.remove(&id);
     }
@@ -69,8 +69,8 @@ impl Closing {
         self.0.is_empty()
     }
 
-    /// Those that can be forgotten now, and where more than `room` wait, the
-    /// first that closed beyond that, whatever they left behind. Half-open
+    /// Closed listeners that can be forgotten now. Where more than `room` wait, those
+    /// that closed first are among them, whatever they left behind. Half-open
     /// requests go with their namespace.
     pub(super) fn due(&self, now: u64, room: usize, is_there: impl Fn(u32) -> bool) -> Vec<u32> {
         let old_enough = |closed: &Closed, age: u64| now.saturating_sub(closed.at) >= age;

@@ -60,7 +60,8 @@ pub(super) struct NamespaceStart {
     pub(super) netns: u32,
     /// When it got its slot (`CLOCK_MONOTONIC`, ns).
     pub(super) born: u64,
-    /// It was met by a packet: where its counters stood is not known.
+    /// The namespace was met by a packet and not when the observation began: where its
+    /// counters stood before is not known.
     pub(super) by_packet: bool,
     /// Where the kernel's counters stood when the observation began.
     pub(super) start: [u64; COUNTERS],
@@ -68,9 +69,9 @@ pub(super) struct NamespaceStart {
     pub(super) last: [u64; COUNTERS],
     /// Occurrences on listeners that found no room.
     pub(super) unlisted: Reasons,
-    /// Of those, SYNs lost although a cookie was wanted.
+    /// SYNs among `unlisted` that were lost although a cookie was wanted.
     pub(super) cookies_wanted: u64,
-    /// And although one was made.
+    /// SYNs among `unlisted` that were lost although a cookie was made.
     pub(super) cookies_made: u64,
 }
 

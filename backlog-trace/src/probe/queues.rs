@@ -80,12 +80,13 @@ impl Counted {
 }
 
 impl Queues {
-    /// None yet.
+    /// No listener has a queue yet.
     pub(super) fn new(counted: Counted) -> Self {
         Self { counted, ..Self::default() }
     }
 
-    /// The same, where some of these hooks may be missing.
+    /// Marks what is not counted because its hook is missing: without the cookie hook,
+    /// handshakes that a cookie finished.
     pub(super) fn with(mut self, hooks: &[Tried]) -> Self {
         if hooks.iter().any(|tried| tried.hook == Hook::Cookie && tried.rung().is_none()) {
             self.uncounted.insert(Figure::EstablishedByCookie);

@@ -41,7 +41,8 @@ pub(super) struct Namespace {
     pub(super) netns: u32,
     /// When it got its slot: of two with one inode number the later has it now.
     pub(super) born: u64,
-    /// It was met by a packet: where its counters stood is not known.
+    /// The namespace was met by a packet and not when the observation began: where its
+    /// counters stood before is not known.
     pub(super) by_packet: bool,
     pub(super) start: [u64; COUNTERS],
     /// How far the kernel's counters had moved when a hook last read them.

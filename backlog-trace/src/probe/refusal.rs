@@ -24,11 +24,11 @@ use crate::resource_limits::{MORE_DESCRIPTORS, MORE_MEMORY};
 /// What the kernel answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Answer {
-    /// Its types have no such function or tracepoint.
+    /// The kernel's types have no such function or tracepoint.
     NoTarget,
-    /// It has nothing that kprobes are asked for by.
+    /// The kernel has no interface by which kprobes are made.
     NoKprobes,
-    /// It would attach the program and never run it.
+    /// The kernel would attach the program and never run it.
     Off(&'static Switch),
     /// What a kprobe at a function failed with.
     Probing(Errno),
@@ -221,12 +221,13 @@ pub(super) fn shortage(what: &str, error: &(dyn Error + 'static)) -> Option<Fail
     Some(Failure::new(Exit::NoRoom, why).advise(advice.unwrap_or_else(report)))
 }
 
-/// The same for a program, as what a command ends with.
+/// What a command ends with where the kernel refuses a program that every
+/// observation needs.
 pub(super) fn program_failure(what: &str, error: &ProgramError, facts: &Facts) -> Failure {
     failed(what, &Answer::of_program(error), facts)
 }
 
-/// The same for anything else.
+/// What a command ends with where the kernel refuses anything else, such as a map.
 pub(super) fn failure(what: &str, error: &(dyn Error + 'static), facts: &Facts) -> Failure {
     failed(what, &Answer::of(error, String::new()), facts)
 }

@@ -24,7 +24,7 @@ impl Book {
 
     /// The sysctls of each namespace in which they are others than the last time
     /// that somebody asked; `all` of them where a reader may have missed some.
-    pub fn sysctls(&mut self, all: bool) -> Vec<NamespaceSysctls> {
+    pub(crate) fn sysctls(&mut self, all: bool) -> Vec<NamespaceSysctls> {
         self.told.retain(|netns, _| self.pool.get(*netns).is_some());
         let mut news = Vec::new();
         for namespace in self.pool.iter() {

@@ -397,7 +397,8 @@ fn cookies_are_given_by_what_is_new_of_them() {
     assert_eq!(rest(&account), [0, 0]);
 }
 
-/// One that opened and closed meanwhile may have answered by them.
+/// A listener that opened and closed between the two looks may have answered by
+/// cookie too.
 #[test]
 fn cookies_are_nobodys_where_another_listener_was_there() {
     let mut namespace = Namespace::with(1);
