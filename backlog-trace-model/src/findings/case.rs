@@ -46,7 +46,7 @@ impl<'a> Groups<'a> {
 
 /// Members of a group that are looked at for one of them: a recording may claim
 /// any number.
-const MEMBERS: usize = 1024;
+const MEMBERS: usize = 256;
 
 /// One listener of a report.
 #[derive(Clone, Copy, Debug)]
