@@ -33,11 +33,13 @@ const TOOL: Room =
 
 const MODEL: Room = Room { package: "backlog-trace-model", place: "backlog-trace-model/src", ..TOOL };
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 12] = [
     Room { name: "common", package: "backlog-trace-common", place: "backlog-trace-common/src", ..TOOL },
     Room { name: "check", place: "backlog-trace-model/src/check", ..MODEL },
     Room { name: "event", place: "backlog-trace-model/src/event", ..MODEL },
+    Room { name: "findings", place: "backlog-trace-model/src/findings", ..MODEL },
     Room { name: "listener", place: "backlog-trace-model/src/listener", ..MODEL },
+    Room { name: "output", place: "backlog-trace-model/src/output", beside: &["intervals"], ..MODEL },
     Room { name: "tally", place: "backlog-trace-model/src/tally", ..MODEL },
     Room { name: "trace", place: "backlog-trace-model/src/trace", ..MODEL },
     Room {
@@ -81,8 +83,10 @@ const ROOMS: [Room; 10] = [
 ];
 
 /// Their names.
-const NAMES: [&str; ROOMS.len()] =
-    ["common", "check", "event", "listener", "tally", "trace", "view", "book", "polled", "selftest"];
+const NAMES: [&str; ROOMS.len()] = [
+    "common", "check", "event", "findings", "listener", "output", "tally", "trace", "view", "book", "polled",
+    "selftest",
+];
 
 /// How long the tests of one mutant may take, in seconds: what loops for ever
 /// is noticed by that. Ten times what they take on two cores.
