@@ -2,6 +2,7 @@
 
 use super::{Action, Case, Certainty, Fact, Finding, Kind};
 use crate::quantity::{counted_as, rate, span_of};
+use crate::tally::Need;
 
 /// How long the last one in the queue may wait, in seconds, so that a longer queue
 /// still counts as help: clients give up, or their users do, after times like this.
@@ -30,7 +31,7 @@ pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
         "{} clients a second came for {}, and {} a second are accepted while others wait: {} refused; in a queue that refuses nobody, {} would have waited, the last of them for {}",
         rate(arrivals),
         span_of(need.seconds()),
-        rate(accepts),
+        bounded(need, accepts),
         counted_as(need.refused, "was", "were"),
         need.longest,
         span_of(wait),
@@ -49,6 +50,12 @@ pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
             .shown_by(facts)
             .advising(actions(case, times)),
     )
+}
+
+/// `18`, `at least 18`: accepts a second.
+pub(super) fn bounded(need: Need, accepts: f64) -> String {
+    let bound = if need.accepts_at_least { "at least " } else { "" };
+    format!("{bound}{}", rate(accepts))
 }
 
 fn actions(case: &Case<'_>, times: f64) -> Vec<Action> {

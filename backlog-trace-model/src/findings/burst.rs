@@ -1,9 +1,9 @@
 //! Clients come faster than they are accepted for a while, and a longer accept
 //! queue would have held them.
 
-use super::accepts_too_slowly::is_hopeless;
+use super::accepts_too_slowly::{bounded, is_hopeless};
 use super::{Case, Certainty, Fact, Finding, Kind, not_accepting, raise};
-use crate::quantity::{rate, span_of, were};
+use crate::quantity::{span_of, were};
 
 pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
     let need = case.need()?;
@@ -18,12 +18,13 @@ pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let because = format!(
-        "{} refused within {}, when clients came faster than they are accepted ({} a second); the smallest backlog that would have refused nobody is {}, and the last one in that queue would have waited {}",
+        "{} refused within {}, when clients came faster than they are accepted ({} a second); the smallest backlog that would have refused nobody is {}, and the last one in that queue would have waited {}{}",
         were(need.refused, "client"),
         span_of(need.seconds()),
-        rate(accepts),
+        bounded(need, accepts),
         need.limit(),
         span_of(wait),
+        if need.accepts_at_least { " at most" } else { "" },
     );
     let facts = [
         Fact::count("lost_clients", need.refused),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::reason::{Class, Reason};
 
@@ -84,7 +85,16 @@ impl<'a> Case<'a> {
     pub fn need(&self) -> Option<Need> {
         let need = self.history().and_then(|history| history.need)?;
         let is_seen = !self.report.is_polled() && self.listener.known(Figure::Accepted).is_some();
+        let most = self.listener.known(Figure::AcceptQueueMax).unwrap_or(0);
+        let need = self.longest_wait_us().map_or(need, |us| need.known_to_empty(most, us));
         (is_seen && self.report.details.missed == 0).then_some(need)
+    }
+
+    /// The upper bound of the longest wait for accept(), in microseconds, where one was seen.
+    fn longest_wait_us(&self) -> Option<u64> {
+        let waits = &self.listener.totals.accept_wait_us;
+        let bucket = waits.iter().enumerate().rev().find(|(_, count)| **count > 0)?.0;
+        Some(u64::from(bounds(bucket, waits.len()).1).saturating_add(1))
     }
 
     /// Packets that were lost because the accept queue was over its limit.
@@ -121,7 +131,8 @@ impl<'a> Case<'a> {
             None if accepted == 0 => self.report.from,
             None => return None,
         };
-        Some(std::time::Duration::from_nanos(self.report.to.saturating_sub(since)).as_secs_f64())
+        let until = self.before_it_closed().map_or(self.report.to, |need| need.seen_at);
+        Some(std::time::Duration::from_nanos(until.saturating_sub(since)).as_secs_f64())
     }
 
     /// The sysctls of its namespace; what cannot be read is unknown.
@@ -140,9 +151,16 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Connections that wait at the end of the stretch.
-    pub fn waiting(&self) -> Option<u32> {
-        self.listener.waiting.map(|[_, ends]| ends)
+    /// Connections that wait at the end of the stretch, or waited when the listener closed.
+    pub fn waiting(&self) -> Option<u64> {
+        let at_the_end = || self.listener.waiting.map(|[_, ends]| u64::from(ends));
+        self.before_it_closed().map(|need| need.waiting).or_else(at_the_end)
+    }
+
+    /// How a listener stood that has closed.
+    fn before_it_closed(&self) -> Option<Need> {
+        let is_closed = self.known().is_some_and(|listener| listener.closed);
+        self.history().and_then(|history| history.need).filter(|_| is_closed)
     }
 
     /// Other listeners of the same address, port and namespace that are open.

@@ -14,20 +14,20 @@ pub(super) const PAUSE: f64 = 1.0;
 pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
     let pause = case.nothing_accepted_for().filter(|seconds| *seconds >= PAUSE)?;
     let limit = case.listener.limit?;
-    let waiting = case.waiting().filter(|waiting| *waiting >= limit)?;
+    let waiting = case.waiting().filter(|waiting| *waiting >= u64::from(limit))?;
     if case.overflows() == 0 {
         return None;
     }
     let because = format!(
         "nothing was accepted for {}, and {} in an accept queue with room for {}{}",
         span_of(pause),
-        counted_as(u64::from(waiting), "connection waits", "connections wait"),
+        counted_as(waiting, "connection waits", "connections wait"),
         u64::from(limit) + 1,
         doing(case).map_or_else(String::new, |(_, does)| does),
     );
     let facts = [
         Fact::real("nothing_accepted_seconds", pause),
-        Fact::count("waiting", u64::from(waiting)),
+        Fact::count("waiting", waiting),
         Fact::count("lost_clients", case.lost_clients()),
     ];
     Some(

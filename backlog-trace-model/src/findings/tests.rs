@@ -193,7 +193,7 @@ fn a_host_that_refused_nobody_is_acquitted_and_another_is_not() {
 
 /// Its accept queue is full, and the last accept() was then.
 fn stuck(accepted_at: u64) -> ListenerReport {
-    let mut stuck = refusing(5, Some(&overload(5, 100, 100_000)));
+    let mut stuck = refusing(5, Some(&overload(5, 300, 100_000)));
     stuck.waiting = Some([0, 9]);
     stuck.history.get_or_insert_default().accepted_at = Some(accepted_at);
     stuck
@@ -205,6 +205,11 @@ fn nobody_accepts() {
     assert_eq!(fact(&judged, "nothing_accepted_seconds"), Number::Real(1.0));
     // It has just accepted something.
     check(vec![stuck(9 * SECOND + 1)], &[Kind::AcceptQueueFull]);
+    // It has closed, and took them with it.
+    let who = known(Listener { closed: true, ..listener() });
+    let closed = ListenerReport { who, waiting: Some([0, 0]), ..stuck(0) };
+    let closed = check(vec![closed], &[Kind::NotAccepting]);
+    assert_eq!(fact(&closed, "nothing_accepted_seconds"), Number::Real(1.2));
     let emptied = ListenerReport { waiting: Some([0, 7]), ..stuck(5 * SECOND) };
     check(vec![emptied], &[Kind::AcceptQueueFull]);
 }

@@ -66,8 +66,15 @@ pub struct Need {
     pub left: u64,
     /// When it would have been longest (`CLOCK_MONOTONIC`, ns).
     pub longest_at: u64,
+    /// How long its accept queue was when that was seen last, and when that was
+    /// (`CLOCK_MONOTONIC`, ns): before it closed, if it did.
+    pub waiting: u64,
+    /// See [`Self::waiting`].
+    pub seen_at: u64,
     /// Connections accepted in a second while others waited; `None` where none was.
     pub accepts_per_second: Option<f64>,
+    /// Whether that is a lower bound: the queue ran empty before enough were accepted to tell.
+    pub accepts_at_least: bool,
     /// Clients refused by a full accept queue, each once.
     pub refused: u64,
     /// First and last of those refusals (`CLOCK_MONOTONIC`, ns).
@@ -84,6 +91,19 @@ impl Need {
     /// one connection more than the limit finds room.
     pub const fn limit(self) -> u64 {
         self.longest.saturating_sub(1)
+    }
+
+    /// With what the waits for accept() tell: whoever joined a queue of `length` waited
+    /// at most `us`, so that so many were accepted in that time. Of those who still
+    /// wait nothing is known by it.
+    #[must_use]
+    pub fn known_to_empty(self, length: u64, us: u64) -> Self {
+        if !self.accepts_at_least || self.waiting > 0 || us == 0 || length == 0 {
+            return self;
+        }
+        let rate = float(length) * 1e6 / float(us);
+        let known = self.accepts_per_second.unwrap_or(0.0).max(rate);
+        Self { accepts_per_second: Some(known), ..self }
     }
 
     /// How long the last one in the longest queue would have waited, in seconds.
@@ -155,7 +175,10 @@ impl WhatIf {
             longest: self.longest,
             left: self.length.saturating_sub(emptied),
             longest_at: self.longest_at,
+            waiting: last.length,
+            seen_at: last.time,
             accepts_per_second: rate,
+            accepts_at_least: self.busy_accepts < ENOUGH,
             refused: self.refused,
             refused_from: self.first_refused,
             refused_to: self.last_refused,
@@ -315,6 +338,23 @@ mod tests {
         assert!((95.0..105.0).contains(&need.accepts_per_second.unwrap()), "{need:?}");
         assert!((950.0..1050.0).contains(&need.arrivals_per_second().unwrap()), "{need:?}");
         assert!((2.5..3.0).contains(&need.longest_wait().unwrap()), "{need:?}");
+    }
+
+    #[test]
+    fn waits_tell_a_rate_where_the_queue_ran_empty_at_once() {
+        let mut what_if = WhatIf::default();
+        (0..20).for_each(|client| what_if.see(client, 9, Arrival::Refused));
+        what_if.see(1000 * MS, 0, Arrival::None);
+        let need = what_if.need(1000 * MS).unwrap();
+        let rate = |need: Need| need.accepts_per_second.unwrap();
+        assert!(need.accepts_at_least && (rate(need) - 9.0).abs() < 0.01, "{need:?}");
+        assert!((rate(need.known_to_empty(9, 100_000)) - 90.0).abs() < 0.01);
+        assert!((rate(need.known_to_empty(9, 100_000_000)) - 9.0).abs() < 0.01, "no lower than seen");
+        let busy = play(8, 10, &burst(100, 300)).what_if.need(u64::MAX).unwrap();
+        assert_eq!(busy.known_to_empty(9, 1), busy, "what was seen is better");
+        what_if.see(1001 * MS, 1, Arrival::Finished);
+        let waits = what_if.need(1001 * MS).unwrap();
+        assert_eq!(waits.known_to_empty(9, 1), waits, "one waits still");
     }
 
     #[test]

@@ -183,29 +183,26 @@ fn told(judged: &Judged, ill: &[usize], namespaces: &Namespaces<'_>, length: Len
     let most = if length == Length::Whole { ill.len() } else { TOLD };
     let mut lines = Vec::new();
     for (rank, at) in ill.iter().take(most).enumerate() {
-        let whole = length == Length::Whole || rank < TOLD_WHOLE;
-        lines.extend(one(judged, *at, namespaces, whole));
+        let also = length == Length::Whole || rank < TOLD_WHOLE;
+        lines.extend(one(judged, *at, namespaces, also, length == Length::Whole));
     }
     lines
 }
 
-/// What was found of one listener.
-fn one(judged: &Judged, at: usize, namespaces: &Namespaces<'_>, whole: bool) -> Vec<String> {
+/// What was found of one listener: the verdict, what was found `also`, and what to do:
+/// the first thing, or everything.
+fn one(judged: &Judged, at: usize, namespaces: &Namespaces<'_>, also: bool, everything: bool) -> Vec<String> {
     let (Some(report), Some(verdict)) = (judged.report.listeners.get(at), judged.verdict(at)) else {
         return Vec::new();
     };
     let title = format!("{} {}", place(report, namespaces), verdict.kind.row().verdict);
     let mut lines = vec![format!("{}: {}", painted(HEADING, &title), verdict.because)];
-    lines.extend(actions(verdict, whole));
-    if whole {
+    lines.extend(actions(verdict, everything));
+    if also {
         let others = judged.of_listener(at).iter().filter(|finding| finding.kind != verdict.kind);
         lines.extend(others.flat_map(|finding| {
             let also = format!("  also: {}", finding.because);
-            let actions = if finding.kind.row().severity == Severity::Loss {
-                actions(finding, true)
-            } else {
-                Vec::new()
-            };
+            let actions = if everything { actions(finding, true) } else { Vec::new() };
             [also].into_iter().chain(actions)
         }));
         lines.extend(midway(report.connections.maybe_midway).map(|text| format!("  {text}")));
