@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::counters::Counters;
+use crate::found::Found;
 use crate::listener_socket::ListenerSocket;
 use crate::reason::Reason;
 use crate::seen::Who;
@@ -56,6 +57,9 @@ pub(crate) struct Expected {
     /// The cause that retransmits of a SYN+ACK must have, and how many may
     /// have another.
     pub(crate) retransmit_cause: Option<(&'static str, u64)>,
+    /// What the tool must find wrong with it, and nothing else; `None` where
+    /// nothing is said of that.
+    pub(crate) finds: Option<Vec<Found>>,
 }
 
 /// One event of `live`.
@@ -131,6 +135,7 @@ impl Expected {
             owners: Vec::new(),
             told: Vec::new(),
             retransmit_cause: None,
+            finds: None,
         }
     }
 
@@ -225,6 +230,13 @@ impl Expected {
     /// SYN+ACKs that were sent again were sent for this cause, all but so many.
     pub(crate) fn retransmits_because(mut self, cause: &'static str, but: u64) -> Self {
         self.retransmit_cause = Some((cause, but));
+        self
+    }
+
+    /// The tool finds exactly this wrong with it, by the whole run: its
+    /// observer is the scenario's own (`fresh`), since an interval has no history.
+    pub(crate) fn finds(mut self, found: impl Into<Vec<Found>>) -> Self {
+        self.finds = Some(found.into());
         self
     }
 }

@@ -21,6 +21,7 @@ mod counters;
 mod escape;
 mod expectation;
 mod failure;
+mod found;
 mod icmp;
 mod interface;
 mod listener_socket;

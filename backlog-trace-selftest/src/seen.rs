@@ -20,6 +20,9 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Histogram {
+    /// It tells of the whole run; the others tell of the time since the one before.
+    #[serde(rename = "final")]
+    pub(crate) is_final: bool,
     /// Nothing was attached.
     pub(crate) polled: bool,
     pub(crate) listeners: Vec<Row>,
@@ -27,6 +30,19 @@ pub(crate) struct Histogram {
     pub(crate) hooks: Vec<Hook>,
     pub(crate) sources: Vec<Source>,
     pub(crate) details: Details,
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// What the tool concludes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Finding {
+    pub(crate) kind: String,
+    pub(crate) severity: String,
+    /// `None`: the host.
+    pub(crate) listener: Option<Who>,
+    /// Numbers, and a few words.
+    pub(crate) evidence: BTreeMap<String, serde_json::Value>,
 }
 
 /// One listener of `hist`.
@@ -57,6 +73,8 @@ pub(crate) struct Connections {
 #[serde(default)]
 pub(crate) struct Who {
     pub(crate) netns: u32,
+    /// The kernel's cookie of the socket.
+    pub(crate) cookie: Option<u64>,
     /// `None` where the tool could not learn it.
     pub(crate) inode: Option<u64>,
     pub(crate) port: u16,

@@ -264,7 +264,7 @@ fn within(is: u64, network: &NetworkMovement, name: &str, what: &str, why: &mut 
     }
 }
 
-fn rows<'a>(seen: &'a Histogram, listener: &Expected) -> Vec<&'a Row> {
+pub(super) fn rows<'a>(seen: &'a Histogram, listener: &Expected) -> Vec<&'a Row> {
     seen.listeners.iter().filter(|row| listener.is(&row.listener)).collect()
 }
 
@@ -272,7 +272,7 @@ fn in_network(seen: &Histogram, netns: u32) -> impl Iterator<Item = &Row> {
     seen.listeners.iter().filter(move |row| row.listener.netns == netns)
 }
 
-fn counts_as_loss(name: &str) -> bool {
+pub(super) fn counts_as_loss(name: &str) -> bool {
     let told_apart = |reason: Reason| !reason.counters().is_empty() && !TIMELY.contains(&reason);
     Reason::from_name(name).is_none_or(told_apart)
 }

@@ -6,6 +6,7 @@
 mod built;
 mod counts;
 mod events;
+mod findings;
 mod polled;
 
 use crate::expectation::Expectation;
@@ -39,6 +40,8 @@ pub(crate) fn tool(expected: &Expectation, kernel: &Kernel, seen: &Seen, live: b
     counts::audit(kernel, histogram, &mut why);
     counts::drops(expected, kernel, histogram, &mut why);
     counts::facts(expected, kernel, histogram, &mut why);
+    findings::found(expected, histogram, &mut why);
+    findings::acquittal(expected, histogram, &mut why);
     if !expected.at_least {
         counts::retransmits(kernel, histogram, &mut why);
         counts::retransmits_audited(kernel, histogram, &mut why);

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::expectation::Expected;
+use crate::found::Found;
 use crate::movement::{DropsMovement, NetworkMovement};
 use crate::reason::Reason;
 use crate::seen::parse_events;
@@ -32,14 +33,15 @@ fn agreed() -> Case {
         .connections(3, 1)
         .owner(812)
         .told(Reason::AckAcceptQueueFull, Some("silent"), peer)
-        .retransmits_because("ack_refused", 0)]);
+        .retransmits_because("ack_refused", 0)
+        .finds([Found::of("burst").with("lost_clients", 3).within("accepts_per_second", 90..=110)])]);
     let moved: crate::counters::Counters =
         [("ListenOverflows", 4), ("ListenDrops", 4), ("TCPSynRetrans", 1)].into_iter().collect();
     let kernel = Kernel {
         networks: vec![NetworkMovement { netns: NETNS, low: moved.clone(), high: moved, late: false }],
         listeners: vec![DropsMovement { inode: INODE, low: 5, high: 5, more: false, closed: false }],
     };
-    let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"connections":{"lost":3,"recovered":1},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"attributed":{"TCPSynRetrans":1},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0}}"#;
+    let histogram = r#"{"final":true,"listeners":[{"listener":{"netns":7,"cookie":5,"inode":9,"address":"0.0.0.0","port":8080,"owners":[{"pid":812,"comm":"x"}]},"packets":{"syn/accept_queue_full":3,"ack/accept_queue_full":1,"synack/retransmit":1,"listener/closed":2},"connections":{"lost":3,"recovered":1},"syns":6,"established":2,"accepted":1,"accept_queue":{"limit":1,"max":2},"sk_drops":{"kernel":5,"attributed":5,"explained":0}}],"audit":[{"netns":7,"kernel":{"ListenOverflows":4,"ListenDrops":4,"TCPReqQFullDrop":0,"TCPReqQFullDoCookies":0},"attributed":{"TCPSynRetrans":1},"unaccounted":{"ListenOverflows":0,"ListenDrops":0}}],"hooks":[{"hook":"syn","rung":"fentry","state":"attached"},{"hook":"ack","rung":"fentry","state":"attached"},{"hook":"cookie","rung":"fentry","state":"attached"},{"hook":"synack","rung":"fentry","state":"attached"},{"hook":"accept","rung":"fentry","state":"attached"}],"details":{"missed":0},"findings":[{"kind":"burst","severity":"loss","listener":{"netns":7,"cookie":5},"evidence":{"lost_clients":3,"accepts_per_second":99.5,"cap":"application"}},{"kind":"burst","severity":"loss","listener":{"netns":7,"cookie":6}}]}"#;
     let events = r#"{"type":"loss","stage":"ack","reason":"accept_queue_full","outcome":"silent","listener":{"netns":7,"inode":9},"peer":{"address":"::ffff:198.19.0.1","port":20001}}
 {"type":"retransmit","stage":"synack","reason":"retransmit","cause":"ack_refused","listener":{"netns":7,"inode":9}}"#;
     let seen =
@@ -167,6 +169,31 @@ fn the_tool_says_something_else_of_the_listener() {
         case.seen.histogram.listeners[0].listener.address = Some("127.0.0.1".parse().unwrap());
     });
     check("process 812 holds it", |case| case.seen.histogram.listeners[0].listener.owners.clear());
+}
+
+#[test]
+fn the_tool_concludes_something_else() {
+    check("burst was not found", |case| case.seen.histogram.findings.clear());
+    check("burst was not found", |case| case.seen.histogram.findings[0].listener = None);
+    check("not_accepting was found, which the scenario did not make", |case| {
+        case.seen.histogram.findings[1].listener = case.seen.histogram.findings[0].listener.clone();
+        case.seen.histogram.findings[1].kind = "not_accepting".to_owned();
+    });
+    check("lost_clients of burst is 4, not 3", |case| {
+        case.seen.histogram.findings[0].evidence.insert("lost_clients".to_owned(), 4.into());
+    });
+    check("accepts_per_second of burst is not known, not 90 to 110", |case| {
+        case.seen.histogram.findings[0].evidence.remove("accepts_per_second");
+    });
+    check("nobody_refused was found, although somebody lost packets", |case| {
+        case.seen.histogram.findings[1].listener = None;
+        case.seen.histogram.findings[1].kind = "nobody_refused".to_owned();
+    });
+    check("findings are expected of an interval", |case| case.seen.histogram.is_final = false);
+    check("nobody_refused was not found, although nothing was lost", |case| {
+        case.seen.histogram.findings.clear();
+        case.seen.histogram.listeners.clear();
+    });
 }
 
 #[test]
