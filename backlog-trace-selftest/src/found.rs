@@ -9,12 +9,19 @@ pub(crate) struct Found {
     pub(crate) kind: &'static str,
     /// Numbers of its evidence, by name; others are not looked at.
     pub(crate) evidence: Vec<(&'static str, RangeInclusive<u32>)>,
+    /// It depends on how fast the machine is, or on the rung: need not be found.
+    pub(crate) perhaps: bool,
 }
 
 impl Found {
     /// A finding of this kind.
     pub(crate) const fn of(kind: &'static str) -> Self {
-        Self { kind, evidence: Vec::new() }
+        Self { kind, evidence: Vec::new(), perhaps: false }
+    }
+
+    /// The same, which need not be found.
+    pub(crate) const fn perhaps(kind: &'static str) -> Self {
+        Self { kind, evidence: Vec::new(), perhaps: true }
     }
 
     /// Its evidence has this number.

@@ -21,6 +21,7 @@ pub(super) fn found(expected: &Expectation, seen: &Histogram, why: &mut Vec<Stri
         for must in must {
             match found.iter().find(|found| found.kind == must.kind) {
                 Some(found) => evidence(must, found, &address.to_string(), why),
+                None if must.perhaps => {}
                 None => why.push(format!("{address}: {} was not found", must.kind)),
             }
         }
@@ -58,7 +59,8 @@ fn of<'a>(seen: &'a Histogram, listener: &Expected) -> Vec<&'a Finding> {
 fn evidence(must: &Found, found: &Finding, address: &str, why: &mut Vec<String>) {
     for (name, bounds) in &must.evidence {
         let is = found.evidence.get(*name).and_then(serde_json::Value::as_f64);
-        let holds = is.is_some_and(|is| (f64::from(*bounds.start())..=f64::from(*bounds.end())).contains(&is));
+        let holds =
+            is.is_some_and(|is| (f64::from(*bounds.start())..=f64::from(*bounds.end())).contains(&is));
         if !holds {
             let is = is.map_or("not known".to_owned(), |is| is.to_string());
             let (from, to) = (bounds.start(), bounds.end());

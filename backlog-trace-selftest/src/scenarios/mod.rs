@@ -6,6 +6,7 @@
 
 pub(crate) mod ack;
 pub(crate) mod addressed;
+pub(crate) mod advice;
 pub(crate) mod cookie;
 pub(crate) mod demo;
 pub(crate) mod fastopen;
@@ -23,4 +24,5 @@ pub(crate) mod synack;
 pub(crate) mod twins;
 pub(crate) mod unhurt;
 
+mod load;
 mod moves;

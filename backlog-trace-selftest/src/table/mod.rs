@@ -1,5 +1,6 @@
 //! Every scenario: a new one is a row here and a function below `scenarios`.
 
+mod advice;
 mod cookie;
 mod crowd;
 mod handshake;
@@ -10,7 +11,9 @@ use crate::scenario::Scenario;
 
 /// Every scenario, in the order in which they are played.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [syn::ROWS, handshake::ROWS, listeners::ROWS, cookie::ROWS, crowd::ROWS].into_iter().flatten()
+    [syn::ROWS, handshake::ROWS, listeners::ROWS, cookie::ROWS, crowd::ROWS, advice::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]
