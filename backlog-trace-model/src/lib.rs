@@ -9,6 +9,7 @@
 pub mod check;
 pub mod escape;
 pub mod event;
+pub mod export;
 pub mod failure;
 pub mod findings;
 pub mod listener;

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use backlog_trace_model::export::HistCsv;
 use backlog_trace_model::output::{Output, Reporter};
 use backlog_trace_model::tally::Selection;
 use backlog_trace_model::trace::Reader;
@@ -38,7 +39,11 @@ fn views(in_intervals: bool) -> Vec<Box<dyn View>> {
     let narrow = || Screen { columns: Some(40), ..paper() };
     let out = std::io::sink;
     if in_intervals {
-        return vec![Box::new(HistText::new(out(), paper(), &all())), Box::new(HistJson::new(out(), all()))];
+        return vec![
+            Box::new(HistText::new(out(), paper(), &all())),
+            Box::new(HistJson::new(out(), all())),
+            Box::new(HistCsv::new(out(), all())),
+        ];
     }
     vec![
         Box::new(HistText::new(out(), narrow(), &all()).of_recording(Some("x".to_owned()))),

@@ -64,6 +64,35 @@ fn a_recording_is_printed_as_the_observation_would_have_been() {
     assert_eq!(String::from_utf8(events.stdout).unwrap(), golden("live.json"));
 }
 
+/// One file of several recordings: the headings stand in it once.
+#[test]
+fn recordings_become_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("overload.trace");
+    record(&path, &scene::overload());
+    let file = path.to_str().unwrap();
+    let csv = |arguments: &[&str]| {
+        let output = run(&[&["report", "--format", "csv"], arguments].concat());
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+        String::from_utf8(output.stdout).unwrap().replace(file, "")
+    };
+    assert_eq!(csv(&[file]), golden("hist.csv"));
+    assert_eq!(csv(&["--interval", "5s", file]), golden("hist_intervals.csv"));
+    let whole = golden("hist.csv");
+    let (_, rows) = whole.split_once('\n').unwrap();
+    assert_eq!(csv(&[file, file]), format!("{whole}{rows}"));
+
+    let events = run(&["report", "--events", "--format", "csv", file]);
+    assert_eq!(events.status.code(), Some(2));
+    let said = String::from_utf8(events.stderr).unwrap();
+    assert!(said.contains("--format csv does not apply to --events"), "{said}");
+    for command in ["live", "advise", "listeners", "check"] {
+        let refused = run(&[command, "--format", "csv"]);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains("[possible values: text, json]"), "{command}: {said}");
+    }
+}
+
 #[test]
 fn a_cut_recording_is_printed_with_what_it_lacks() {
     let directory = tempfile::tempdir().unwrap();

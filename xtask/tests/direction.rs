@@ -150,6 +150,7 @@ const HOUSES: [House; 2] = [
             ("findings", &["escape", "event", "listener", "quantity", "tally"]),
             ("output", &["event", "failure", "findings", "tally"]),
             ("view", &["check", "escape", "event", "findings", "listener", "output", "quantity", "tally"]),
+            ("export", &["check", "escape", "event", "findings", "listener", "output", "tally", "view"]),
         ],
     },
     House {

@@ -15,4 +15,4 @@ pub use hook::{Hook, Row, TABLE};
 pub use rung::{HookState, Rung};
 pub use sources::{Reach, Source, SourceState};
 pub use trial::{Trial, Verdict};
-pub use unseen::Unseen;
+pub use unseen::{Unseen, shows};

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use backlog_trace_common::reason::Reason;
+
 use super::hook::Hook;
 use super::rung::Rung;
 
@@ -157,6 +159,14 @@ impl Unseen {
     }
 }
 
+/// Whether packets that meet a reason are counted by the hook that counts it, once
+/// that is attached by this method.
+pub fn shows(rung: Rung, reason: Reason) -> bool {
+    let of_reason = (reason == Reason::CookieAckInvalid).then_some(Unseen::WrongCookies);
+    let mut hidden = of_reason.into_iter().chain([Unseen::Packets]);
+    hidden.all(|unseen| unseen.sight().rung != rung)
+}
+
 /// How a sentence begins about an attach method.
 const fn by(rung: Rung) -> &'static str {
     match rung {
@@ -199,6 +209,19 @@ mod tests {
             assert_eq!((sight.unseen as usize, sight.unseen.sight().what), (place, sight.what));
         }
         assert!(SIGHTS.is_sorted_by_key(|sight| sight.rung));
+    }
+
+    #[test]
+    fn a_wrong_cookie_passes_no_tracepoint_and_polling_shows_no_packet() {
+        for (rung, wrong_cookies, refused_syns) in [
+            (Rung::Fentry, true, true),
+            (Rung::Kprobe, true, true),
+            (Rung::Tracepoint, false, true),
+            (Rung::Counters, false, false),
+        ] {
+            assert_eq!(shows(rung, Reason::CookieAckInvalid), wrong_cookies, "{rung:?}");
+            assert_eq!(shows(rung, Reason::SynAcceptQueueFull), refused_syns, "{rung:?}");
+        }
     }
 
     /// Trampolines show everything: whatever they did not would be a limit of the tool.

@@ -35,6 +35,7 @@ pub use hist_json::HistJson;
 pub use hist_text::HistText;
 pub use live_json::LiveJson;
 pub use live_text::LiveText;
+pub(crate) use units::rfc3339;
 pub use wrap::fitted;
 
 /// Something that prints outputs.

@@ -13,7 +13,7 @@ pub(super) fn instant(unix_ns: i64) -> Timestamp {
 }
 
 /// RFC 3339 in UTC with nine digits: `2026-11-20T10:00:01.123456789Z`.
-pub(super) fn rfc3339(unix_ns: i64) -> String {
+pub(crate) fn rfc3339(unix_ns: i64) -> String {
     format!("{:.9}", instant(unix_ns))
 }
 

@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::begin::begin;
 use super::child::{self, Prepared};
 use super::descriptors::{self, Inherited};
+use super::format::{Format, Offered};
 use super::interrupt::{self, Interrupt, Signals};
 use super::missing::Missing;
 use super::observe::Observe;
@@ -41,9 +42,9 @@ const TICK: Duration = Duration::from_millis(500);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
 /// What is observed, and for whom.
-pub(super) struct Observation<'a> {
+pub(super) struct Observation<'a, F: Offered = Format> {
     /// What the command line asks for.
-    pub(super) arguments: &'a Observe,
+    pub(super) arguments: &'a Observe<F>,
     /// What is reported.
     pub(super) selection: Selection,
     /// In intervals of this length, where one is given.
@@ -60,7 +61,10 @@ pub(super) struct Observation<'a> {
 /// # Errors
 /// Nothing can be attached, the command does not run, an output cannot be
 /// written, or something that was named does not exist.
-pub(super) fn run(observation: Observation<'_>, consumers: Vec<&mut dyn Consumer>) -> Result<Exit> {
+pub(super) fn run<F: Offered>(
+    observation: Observation<'_, F>,
+    consumers: Vec<&mut dyn Consumer>,
+) -> Result<Exit> {
     let limit = descriptors::raise();
     // Of fewer, the library that catches signals would panic.
     resource_limits::descriptors(resource_limits::DESCRIPTORS_TO_OBSERVE)?;
@@ -100,7 +104,7 @@ struct Start {
 }
 
 /// What a recording tells of how it came about.
-fn asked(arguments: &Observe, label: Option<String>) -> Asked {
+fn asked<F: Offered>(arguments: &Observe<F>, label: Option<String>) -> Asked {
     let text = |argument: OsString| argument.to_string_lossy().into_owned();
     Asked {
         arguments: Asked::kept(std::env::args_os().skip(1).map(text)),
@@ -120,7 +124,7 @@ fn check_names(named: &Filter, steps: Steps) -> Result<()> {
     Ok(())
 }
 
-fn settings(arguments: &Observe, interval: Option<Duration>) -> Result<probe::Settings> {
+fn settings<F: Offered>(arguments: &Observe<F>, interval: Option<Duration>) -> Result<probe::Settings> {
     let ring_bytes =
         arguments.ring_mib.checked_mul(1 << 20).filter(|bytes| bytes.is_power_of_two()).ok_or_else(|| {
             let what = format!("a ring buffer of {} MiB cannot be made", arguments.ring_mib);

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use backlog_trace_model::export::HistCsv;
 use backlog_trace_model::failure::{Exit, Result};
 use backlog_trace_model::tally::Selection;
 use backlog_trace_model::view::{HistJson, HistText, View};
 use clap::Args;
 
-use super::Format;
 use super::drive::{self, Observation};
+use super::format::ReportFormat;
 use super::observe::{Observe, parse_duration};
 use super::output;
 use super::printed::Printed;
@@ -21,6 +22,7 @@ Examples:
   backlog-trace hist --duration 10s --port 8080
   backlog-trace hist --interval 5s                  one every five seconds, and one of the whole run
   backlog-trace hist --format json -- ./load-test   what the load test lost, as JSON (docs/json.md)
+  backlog-trace hist --format csv --interval 10s    rows for a database or a spreadsheet (docs/csv.md)
   pkill -USR1 -x backlog-trace                      a running one prints what it saw since the last time, and goes on";
 
 /// Arguments.
@@ -35,7 +37,7 @@ pub(super) struct Hist {
     pub all: bool,
     /// What to observe.
     #[command(flatten)]
-    pub observe: Observe,
+    pub observe: Observe<ReportFormat>,
 }
 
 /// Runs it.
@@ -50,17 +52,18 @@ pub(super) fn run(arguments: &Hist) -> Result<Exit> {
         selection,
         interval: arguments.interval,
         label: None,
-        output_is_data: arguments.observe.format == Format::Json,
+        output_is_data: arguments.observe.format != ReportFormat::Text,
     };
     drive::run(observation, vec![&mut printing])
 }
 
 /// The histogram of an observation.
-pub(super) fn printing(format: Format, selection: &Selection, all: bool, printed: Printed) -> Printing {
+pub(super) fn printing(format: ReportFormat, selection: &Selection, all: bool, printed: Printed) -> Printing {
     let out = printed.writer();
     let view: Box<dyn View> = match format {
-        Format::Text => Box::new(HistText::new(out, output::screen(), selection).of_all(all)),
-        Format::Json => Box::new(HistJson::new(out, selection.clone())),
+        ReportFormat::Text => Box::new(HistText::new(out, output::screen(), selection).of_all(all)),
+        ReportFormat::Json => Box::new(HistJson::new(out, selection.clone())),
+        ReportFormat::Csv => Box::new(HistCsv::new(out, selection.clone())),
     };
     Printing::new(view, printed)
 }

@@ -11,6 +11,7 @@ mod descriptors;
 mod drive;
 pub mod exit_codes;
 mod file_size;
+mod format;
 mod hist;
 mod interrupt;
 mod listeners;
@@ -36,7 +37,8 @@ use std::process::ExitCode;
 
 use backlog_trace_model::escape::Sanitized;
 use backlog_trace_model::failure::{Exit, Failure, Result};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use format::Format;
 
 use crate::resource_limits;
 
@@ -65,16 +67,6 @@ enum Command {
     /// Show what this kernel, this user and this machine allow, and what to change.
     Check(check::Check),
     Selftest(selftest::Selftest),
-}
-
-/// How results are printed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
-pub enum Format {
-    /// Aligned text for a person.
-    #[default]
-    Text,
-    /// One JSON object a line; field names are a contract.
-    Json,
 }
 
 /// The command line as clap knows it, for help and documents.

@@ -12,7 +12,7 @@ use backlog_trace_model::listener::{CgroupPattern, Filter, Ports, SERVICES};
 use backlog_trace_model::tally::{ReasonFilter, Selection};
 use clap::Args;
 
-use super::Format;
+use super::format::{Format, Offered};
 use super::rung::rung;
 use crate::listener::netns;
 
@@ -65,12 +65,12 @@ impl Filters {
     }
 }
 
-/// What to observe, how long, and how to print it.
+/// What to observe, how long, and how to print it: in one of the formats `F`.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Observe {
+pub(super) struct Observe<F: Offered = Format> {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: F,
     /// Stop after this long, e.g. 10s, 5m (default: until interrupted).
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
@@ -98,7 +98,7 @@ pub(super) struct Observe {
     /// Its exit code does not become that of backlog-trace. Where --duration
     /// or a signal ends the observation first, it is sent SIGTERM; what it has
     /// left behind in the background is neither waited for nor ended. With
-    /// --format json or record -o - its standard output goes to standard error, so that
+    /// --format json or csv, or record -o -, its standard output goes to standard error, so that
     /// standard output holds nothing but the result.
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,

@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &Record) -> Result<Exit> {
         (Goal::File(arguments.output.clone(), overwrite), Printed::output())
     };
     let mut recording = Recording::new(goal);
-    let mut printing = hist::printing(format, &selection, false, printed);
+    let mut printing = hist::printing(format.into(), &selection, false, printed);
     let observation = Observation {
         arguments: &arguments.observe,
         selection,
