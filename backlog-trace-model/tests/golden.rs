@@ -62,6 +62,27 @@ fn live_text(events: &[Event], columns: Option<usize>) -> String {
     shown(events, &Asked::default(), |out| Box::new(LiveText::new(out, screen(columns))))
 }
 
+/// With a line for every packet.
+fn live_every(events: &[Event], columns: Option<usize>) -> String {
+    shown(events, &Asked::default(), |out| {
+        Box::new(LiveText::new(out, screen(columns)).of_every_packet(true))
+    })
+}
+
+/// As `report --events` prints a recording.
+fn replayed_live(events: &[Event], columns: Option<usize>) -> String {
+    let name = Some("monday.trace".to_owned());
+    shown(events, &Asked::default(), |out| Box::new(LiveText::new(out, screen(columns)).of_recording(name)))
+}
+
+/// As `report` prints a recording.
+fn replayed_hist(events: &[Event], columns: Option<usize>) -> String {
+    let (asked, name) = (Asked::default(), Some("monday.trace".to_owned()));
+    shown(events, &asked, |out| {
+        Box::new(HistText::new(out, screen(columns), &asked.selection).of_recording(name))
+    })
+}
+
 fn live_json(events: &[Event]) -> String {
     shown(events, &Asked::default(), |out| Box::new(LiveJson::new(out, Selection::default())))
 }
@@ -138,8 +159,32 @@ fn live_of_oddities() {
     check("live.ansi", &text);
     for columns in WIDTHS {
         check_fits(&format!("live_{columns}.txt"), &live_text(&events, Some(columns)), columns);
+        check_fits(&format!("live_every_{columns}.txt"), &live_every(&events, Some(columns)), columns);
     }
+    check("live_every.txt", &strip_str(&live_every(&events, None)).to_string());
+    check("live_replayed.txt", &strip_str(&replayed_live(&events, None)).to_string());
     check("live.json", &live_json(&events));
+}
+
+/// 500 losses on 30 listeners: one screen, and not one of them uncounted.
+#[test]
+fn a_second_of_a_crowd() {
+    let events = scene::crowd::second();
+    check("crowd.txt", &strip_str(&live_text(&events, None)).to_string());
+    for columns in WIDTHS {
+        check_fits(&format!("crowd_{columns}.txt"), &live_text(&events, Some(columns)), columns);
+    }
+    let text = strip_str(&live_text(&events, None)).to_string();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(" syn/accept_queue_full ")).collect();
+    assert_eq!(lines.len(), 20, "{text}");
+    let packets = |line: &&str| -> u64 {
+        let (before, _) = line.split_once("3 clients").unwrap();
+        before.split_whitespace().next_back().unwrap().parse().unwrap()
+    };
+    let told: u64 = lines.iter().map(packets).sum();
+    assert!(text.contains(&format!("and {} more packets lost on 10 listeners", 500 - told)), "{text}");
+    let every = strip_str(&live_every(&events, None)).to_string();
+    assert_eq!(every.lines().filter(|line| line.contains(" syn/accept_queue_full ")).count(), 500);
 }
 
 #[test]
@@ -147,6 +192,7 @@ fn an_overload_that_was_polled() {
     let events = scene::polled::overload();
     check("polled.txt", &strip_str(&hist_text(&events, None, &Asked::default())).to_string());
     check("polled.json", &hist_json(&events, &Asked::default()));
+    check("polled_replayed.txt", &strip_str(&replayed_hist(&events, None)).to_string());
     check("polled_live.txt", &strip_str(&live_text(&events, None)).to_string());
     check("polled_live.json", &live_json(&events));
 }
@@ -157,6 +203,8 @@ fn an_observation_that_could_not_read_everything() {
     let events = scene::sightless::sightless();
     check("sightless.txt", &strip_str(&hist_text(&events, None, &Asked::default())).to_string());
     check("sightless_80.txt", &strip_str(&hist_text(&events, Some(80), &Asked::default())).to_string());
+    check("sightless_replayed.txt", &strip_str(&replayed_hist(&events, None)).to_string());
+    check("sightless_replayed_80.txt", &strip_str(&replayed_hist(&events, Some(80))).to_string());
     check("sightless.json", &hist_json(&events, &Asked::default()));
     check("sightless_live.txt", &strip_str(&live_text(&events, Some(80))).to_string());
     check("sightless_live.json", &live_json(&events));

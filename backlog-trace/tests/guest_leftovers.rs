@@ -90,7 +90,7 @@ fn a_kernel_that_lacks_a_function() {
     let brief = ["hist", "--duration", "1s"];
     let types = types_without("inet_csk_accept", directory.path());
     let seen = [(types.as_path(), BTF)];
-    let missing = ["not visible on this kernel", "(hook accept); why: backlog-trace check"];
+    let missing = ["not visible on this kernel: connections accepted", "; why: backlog-trace check"];
     check(tool(&[&brief[..], &FENTRY].concat()).seeing(&seen), Exit::Success, &missing);
     check(tool(&[&["check"][..], &FENTRY].concat()).seeing(&seen), Exit::Reduced, &[]);
     let why = tool(&[&["check"][..], &FENTRY].concat()).seeing(&seen).output().unwrap().stdout;

@@ -11,6 +11,7 @@ use crate::output::Output;
 use crate::quantity::span;
 use crate::tally::Report;
 
+use super::audit_text::Observed;
 use super::json::{AuditPart, DetailsPart, FindingPart, HostPart, SourcePart, VERSION, hooks};
 use super::paint::{HEADING, painted};
 use super::units::{self, rfc3339, seconds};
@@ -42,7 +43,7 @@ impl<W: Write> AdviseText<W> {
         let report = &judged.report;
         let mut lines = vec![painted(HEADING, &self.title(report))];
         lines.extend(verdict::lines(judged, self.screen.columns, Length::Whole));
-        lines.extend(audit_text::lines(report, self.screen.columns));
+        lines.extend(audit_text::lines(report, Observed::of(self.recording.as_deref()), self.screen.columns));
         lines.iter().try_for_each(|line| {
             if line.is_empty() {
                 return writeln!(self.out);

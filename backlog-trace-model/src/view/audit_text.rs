@@ -11,10 +11,28 @@ use super::paint::{ALARM, painted};
 use super::sources_text;
 use crate::escape::Sanitized;
 
+/// Whether whoever reads a report was told on standard error, as the observation
+/// began, what is not visible on this host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Observed {
+    /// They were: it is not said twice.
+    Now,
+    /// It is a recording, whose standard error nobody has.
+    Before,
+}
+
+impl Observed {
+    /// By the name of the recording, where one is replayed.
+    pub(super) const fn of(recording: Option<&str>) -> Self {
+        if recording.is_some() { Self::Before } else { Self::Now }
+    }
+}
+
 /// The audit of a report: one line where every loss that the kernel counted is
 /// accounted for, and one for each namespace where not; what of the details
-/// was missed, and hooks that are not attached in the best way.
-pub(super) fn lines(report: &Report, columns: Option<usize>) -> Vec<String> {
+/// was missed; of a recording, hooks that were not attached in the best way and
+/// sources that could not be read.
+pub(super) fn lines(report: &Report, observed: Observed, columns: Option<usize>) -> Vec<String> {
     let namespaces = Namespaces::of(report);
     let (whole, unbalanced): (Vec<&NamespaceAudit>, Vec<_>) =
         report.audit.iter().partition(|audit| audit.balances());
@@ -25,8 +43,10 @@ pub(super) fn lines(report: &Report, columns: Option<usize>) -> Vec<String> {
     lines.extend(report.audit.iter().filter_map(|audit| unread(audit, &namespaces)));
     lines.extend(missed(report.details.missed));
     if report.is_final {
-        lines.extend(report.session.as_deref().and_then(|session| hooks(session, columns)));
-        lines.extend(sources_text::lines(&report.sources, columns));
+        lines.extend(report.session.as_deref().and_then(|session| hooks(session, observed, columns)));
+        if observed == Observed::Before {
+            lines.extend(sources_text::lines(&report.sources, columns));
+        }
         lines.extend(incomplete(report));
     }
     lines
@@ -147,9 +167,12 @@ pub(super) fn socket(drops: SocketDrops) -> Option<String> {
 
 /// How hooks are attached, where it is not in the best way, by their names: why
 /// is for `check` to tell, and for JSON. Nothing where all are.
-pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String> {
+fn hooks(session: &Session, observed: Observed, columns: Option<usize>) -> Option<String> {
     if session.is_polled() {
-        return Some(polled(session, columns));
+        return Some(polled(session, observed, columns));
+    }
+    if observed == Observed::Now {
+        return None;
     }
     let mut parts = Vec::new();
     for rung in [Rung::Kprobe, Rung::Tracepoint] {
@@ -169,8 +192,9 @@ pub(super) fn hooks(session: &Session, columns: Option<usize>) -> Option<String>
     Some(fold(&parts, "; ", columns))
 }
 
-/// That nothing is attached, why, and what that means.
-fn polled(session: &Session, columns: Option<usize>) -> String {
+/// That nothing is attached and what that means, without which the numbers above are
+/// misread; of a recording also why.
+fn polled(session: &Session, observed: Observed, columns: Option<usize>) -> String {
     let parts = [
         "polled: sockets and counters, no hooks".to_owned(),
         "a listener and a reason are named only where the counters leave no choice".to_owned(),
@@ -179,6 +203,7 @@ fn polled(session: &Session, columns: Option<usize>) -> String {
         let why = hook.why.as_deref()?;
         Some(format!("nothing is attached because {}", Sanitized(why)))
     });
+    let why = why.filter(|_| observed == Observed::Before);
     let parts: Vec<String> = parts.into_iter().chain(why).collect();
     painted(ALARM, &fold(&parts, "; ", columns))
 }

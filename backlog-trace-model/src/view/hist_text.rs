@@ -10,6 +10,7 @@ use crate::findings::{Judged, Severity};
 use crate::output::Output;
 use crate::tally::{ConnectionCounts, Cookies, Demand, ListenerReport, Report, Selection, Series};
 
+use super::audit_text::Observed;
 use super::bars::{Bars, fold, sparkline};
 use super::names::Namespaces;
 use super::paint::{FAINT, HEADING, class, painted};
@@ -70,7 +71,11 @@ impl<W: Write> HistText<W> {
         if report.listeners.is_empty() && self.is_selective {
             answer = vec![painted(HEADING, "no listener that the filters let through saw a connection")];
         }
-        answer.extend(audit_text::lines(report, self.screen.columns));
+        answer.extend(audit_text::lines(
+            report,
+            Observed::of(self.recording.as_deref()),
+            self.screen.columns,
+        ));
         let details = self.details(judged);
         // On a terminal, what stays in view is what comes last.
         let lines = if self.screen.columns.is_some() {

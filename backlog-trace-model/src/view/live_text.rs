@@ -1,60 +1,35 @@
-//! `live`: one aligned line per loss, as it happens.
+//! `live`: what is lost, second by second or packet by packet, and in the end which
+//! listeners that were.
 
 use std::io::{self, Write};
 
-use anstyle::Style;
 use backlog_trace_common::reason::Class;
 
-use crate::event::{Met, Occurrence, Session, What};
+use crate::event::{Occurrence, Session, What};
 use crate::findings::Judged;
 use crate::output::Output;
-use crate::tally::{Attributed, ListenerReport, Report};
+use crate::tally::{Attributed, Report};
 
-use super::bars::fold;
-use super::grid::{Column, Grid};
-use super::paint::{ALARM, FAINT, HEADING, class, painted};
-use super::words;
+use super::audit_text::{self, Observed};
+use super::grid::{Cell, Grid};
+use super::live_row::{self, Rows};
+use super::owner;
+use super::paint::{ALARM, FAINT, HEADING, painted};
+use super::second::{Entry, Line, Rest, Second, Told};
+use super::verdict::{self, Length};
 use super::wrap::fitted;
-use super::{Screen, View, audit_text, names, units};
+use super::{Screen, View, names, units};
 use crate::escape::Sanitized;
 use crate::quantity::{counted, span};
 
-/// Columns that a row on one line takes, with all six digits of the second's
-/// fraction. On a narrower terminal the fraction is left out, and a row takes
-/// as many lines as it needs.
-const WIDE: usize = 119;
-
-/// The columns, each with the width that it starts with.
-const COLUMNS: [Column; 8] = [
-    Column::words("TIME", 15),
-    Column::words("LISTENER", 14),
-    Column::words("OWNER", 13),
-    Column::words("PEER", 20),
-    Column::words("LOST", 22),
-    Column::words("OUTCOME", 8),
-    Column::words("ACCEPT Q", 8),
-    Column::words("SYN Q", 5),
-];
-
-/// The columns of a terminal.
-fn columns(screen: &Screen) -> impl Iterator<Item = Column> {
-    let is_narrow = is_narrow(screen);
-    COLUMNS.into_iter().map(move |column| match column.name {
-        "TIME" if is_narrow => Column { width: 8, ..column },
-        _ => column,
-    })
-}
-
-fn is_narrow(screen: &Screen) -> bool {
-    screen.columns.is_some_and(|columns| columns < WIDE)
-}
-
-/// Prints each loss as text.
+/// Prints losses as text.
 pub struct LiveText<W> {
     out: W,
     session: Option<Session>,
     screen: Screen,
+    rows: Rows,
     grid: Grid,
+    second: Second,
     /// The day and the zone that were printed last.
     day: Option<String>,
     has_heading: bool,
@@ -64,15 +39,28 @@ pub struct LiveText<W> {
 impl<W: Write> LiveText<W> {
     /// Prints to `out`.
     pub fn new(out: W, screen: Screen) -> Self {
+        let rows = Rows::Seconds;
         Self {
             out,
             session: None,
-            grid: Grid::new(columns(&screen), screen.columns),
+            rows,
+            grid: rows.grid(&screen),
+            second: Second::default(),
             screen,
             day: None,
             has_heading: false,
             recording: None,
         }
+    }
+
+    /// With a line for every packet, as it comes.
+    #[must_use]
+    pub fn of_every_packet(mut self, every: bool) -> Self {
+        if every {
+            self.rows = Rows::Packets;
+            self.grid = self.rows.grid(&self.screen);
+        }
+        self
     }
 
     /// Names the recording that is replayed, if one is.
@@ -90,50 +78,82 @@ impl<W: Write> LiveText<W> {
         Session::unix_ns(self.session.as_ref(), monotonic)
     }
 
-    fn print(&mut self, item: &Attributed) -> io::Result<()> {
-        match item.occurrence.what {
-            What::Met(met) => self.print_met(item, met),
-            What::Opened => self.print_life(item, Life::Opened),
-            What::Closed => self.print_life(item, Life::Closed),
-            What::Established => Ok(()),
+    /// Collects what occurred with the rest of its second, or prints it.
+    fn take_in(&mut self, item: &Attributed) -> io::Result<()> {
+        let second = self.begin_second(item.occurrence.time)?;
+        match (item.occurrence.what, self.rows) {
+            (What::Established, _) => Ok(()),
+            (What::Met(met), Rows::Seconds) => {
+                self.second.add_met(second, item, met);
+                Ok(())
+            }
+            (What::Met(met), Rows::Packets) => self.print_row(&Line::alone(item, met)),
+            (What::Opened | What::Closed, Rows::Seconds) => {
+                self.second.add_life(second, item);
+                Ok(())
+            }
+            (What::Opened | What::Closed, Rows::Packets) => self.print_life(item),
         }
     }
 
-    fn print_met(&mut self, item: &Attributed, met: Met) -> io::Result<()> {
-        let occurrence = &item.occurrence;
-        let unix_ns = self.unix_ns(occurrence.time);
-        self.print_day(unix_ns)?;
+    fn take_in_missed(&mut self, time: u64, count: u64) -> io::Result<()> {
+        let second = self.begin_second(time)?;
+        if self.rows == Rows::Packets {
+            return self.print_missed(time, count);
+        }
+        self.second.add_missed(second, time, count);
+        Ok(())
+    }
+
+    /// The second of a stamp; what was collected of another one is printed.
+    fn begin_second(&mut self, monotonic: u64) -> io::Result<i64> {
+        let second = self.unix_ns(monotonic).div_euclid(1_000_000_000);
+        if self.second.is_over_at(second) {
+            self.print_second()?;
+        }
+        Ok(second)
+    }
+
+    /// Prints what was collected of a second.
+    fn print_second(&mut self) -> io::Result<()> {
+        let Told { entries, rest, missed } = self.second.take();
+        // Widths first: a row that was printed before a wider one would not stand under it.
+        for entry in &entries {
+            if let Entry::Met(line) = entry {
+                let cells = self.cells(line);
+                self.grid.row(cells);
+            }
+        }
+        for entry in &entries {
+            match entry {
+                Entry::Met(line) => self.print_row(line)?,
+                Entry::Life(item) => self.print_life(item)?,
+            }
+        }
+        for text in summed_up(rest) {
+            self.print_line(&painted(FAINT, &text))?;
+        }
+        missed.map_or(Ok(()), |(time, count)| self.print_missed(time, count))
+    }
+
+    fn print_row(&mut self, line: &Line) -> io::Result<()> {
+        self.print_day(self.unix_ns(line.first.occurrence.time))?;
         self.print_heading()?;
-        let time = self.clock(unix_ns);
-        let polled = self.is_polled();
-        let lost = met.reason.name();
-        let lost = if met.more > 0 { format!("{lost} x{}", met.packets()) } else { lost.to_owned() };
-        let listed = || item.who.known().and_then(|listener| listener.limit);
-        let limit = if polled { listed() } else { Some(occurrence.limit) };
-        let limit = limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
-        let queue = |length, known| {
-            if known { format!("{length}/{limit}") } else { "-".to_owned() }
-        };
-        let cells = [
-            time,
-            self.place(item),
-            names::owner(item.who.known()),
-            names::peer(occurrence.peer),
-            lost,
-            outcome(met),
-            queue(occurrence.accept_queue, true),
-            queue(occurrence.syn_queue, !polled),
-        ];
-        let style = class(met.reason.row().class);
-        let styled = cells.into_iter().zip(COLUMNS).map(|(cell, column)| match column.name {
-            "LOST" => (cell, style),
-            _ => (cell, Style::new()),
-        });
-        self.grid.row(styled).iter().try_for_each(|line| writeln!(self.out, "{line}"))
+        let cells = self.cells(line);
+        self.grid.row(cells).iter().try_for_each(|line| writeln!(self.out, "{line}"))
+    }
+
+    fn cells(&self, line: &Line) -> Vec<Cell> {
+        let unix_ns = self.unix_ns(line.first.occurrence.time);
+        // Of several packets only the second is told.
+        let is_one = self.rows == Rows::Packets || line.packets == 1;
+        let time = if is_one { self.clock(unix_ns) } else { units::clock(unix_ns, 0, &self.screen.zone) };
+        let (place, room) = (self.place(&line.first), live_row::room(&self.screen));
+        self.rows.cells(line, &time, &place, room, self.is_polled())
     }
 
     fn clock(&self, unix_ns: i64) -> String {
-        let digits = if is_narrow(&self.screen) { 0 } else { 6 };
+        let digits = if live_row::is_narrow(&self.screen) { 0 } else { 6 };
         units::clock(unix_ns, digits, &self.screen.zone)
     }
 
@@ -158,16 +178,16 @@ impl<W: Write> LiveText<W> {
     }
 
     /// A listener opened or closed: no loss, so a line of its own shape.
-    fn print_life(&mut self, item: &Attributed, life: Life) -> io::Result<()> {
+    fn print_life(&mut self, item: &Attributed) -> io::Result<()> {
         let unix_ns = self.unix_ns(item.occurrence.time);
         self.print_day(unix_ns)?;
         self.print_heading()?;
         let time = self.clock(unix_ns);
-        let owner = match names::owner(item.who.known()) {
+        let owner = match owner::of(item.who.known(), live_row::room(&self.screen)) {
             owner if owner == "-" => String::new(),
             owner => format!(" of {owner}"),
         };
-        let text = format!("{}{owner} {}", self.place(item), self.life(item, life));
+        let text = format!("{}{owner} {}", self.place(item), self.life(item));
         self.print_line(&format!("{time}  {}", painted(FAINT, &text)))
     }
 
@@ -184,12 +204,12 @@ impl<W: Write> LiveText<W> {
 
     /// What became of a listener. What stood in queues that closed between two
     /// looks is not known.
-    fn life(&self, item: &Attributed, life: Life) -> String {
-        let Occurrence { accept_queue, syn_queue, limit, .. } = item.occurrence;
-        match life {
-            Life::Opened => format!("opened with backlog {limit}"),
-            Life::Closed if self.is_polled() => "closed".to_owned(),
-            Life::Closed => format!("closed with {accept_queue} unaccepted and {syn_queue} half-open"),
+    fn life(&self, item: &Attributed) -> String {
+        let Occurrence { accept_queue, syn_queue, limit, what, .. } = item.occurrence;
+        match what {
+            What::Opened => format!("opened with backlog {limit}"),
+            _ if self.is_polled() => "closed".to_owned(),
+            _ => format!("closed with {accept_queue} unaccepted and {syn_queue} half-open"),
         }
     }
 
@@ -202,37 +222,51 @@ impl<W: Write> LiveText<W> {
     }
 
     fn print_summary(&mut self, judged: &Judged) -> io::Result<()> {
+        self.print_second()?;
         let report = &judged.report;
-        self.print_day(report.unix_ns(report.to))?;
-        self.print_line(&fold(&summary(report), "; ", self.screen.columns))?;
-        audit_text::lines(report, self.screen.columns).iter().try_for_each(|line| self.print_line(line))
+        let [from, to] = [report.from, report.to].map(|time| report.unix_ns(time));
+        let length = span(report.to.saturating_sub(report.from) / 1000);
+        let title = format!("{} ({length})", units::stretch(from, to, &self.screen.zone));
+        let observed = Observed::of(self.recording.as_deref());
+        let mut lines = Vec::new();
+        // Apart from what was printed second by second.
+        lines.extend(self.has_heading.then(String::new));
+        lines.push(painted(HEADING, &title));
+        lines.extend(verdict::lines(judged, self.screen.columns, Length::Screen));
+        lines.extend(beside_losses(report));
+        lines.extend(audit_text::lines(report, observed, self.screen.columns));
+        lines.iter().try_for_each(
+            |line| {
+                if line.is_empty() { writeln!(self.out) } else { self.print_line(line) }
+            },
+        )
     }
 
     fn print_missed(&mut self, time: u64, count: u64) -> io::Result<()> {
         let unix_ns = self.unix_ns(time);
         self.print_day(unix_ns)?;
         let time = self.clock(unix_ns);
-        let text = format!("{count} lines missing: the ring buffer was full; counted all the same");
+        let text = format!(
+            "{} without a line: the ring buffer was full; the summary counts them",
+            counted(count, "packet")
+        );
         self.print_line(&format!("{time}  {}", painted(ALARM, &text)))
     }
-}
-
-/// A listener opened or closed.
-#[derive(Clone, Copy)]
-enum Life {
-    Opened,
-    Closed,
 }
 
 impl<W: Write> View for LiveText<W> {
     fn take(&mut self, output: &Output<'_>) -> io::Result<()> {
         match output {
             Output::Began(session) => self.print_began(session),
-            Output::Occurred(item) => self.print(item),
-            Output::Missed { time, count, .. } => self.print_missed(*time, *count),
+            Output::Occurred(item) => self.take_in(item),
+            Output::Missed { time, count, .. } => self.take_in_missed(*time, *count),
             Output::Interval(_) => Ok(()),
             Output::SoFar(judged) | Output::Ended { whole: judged, .. } => self.print_summary(judged),
         }
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        if self.second.tick() { self.print_second() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -240,55 +274,39 @@ impl<W: Write> View for LiveText<W> {
     }
 }
 
-/// What the client was told, or why we had to speak again and for which time.
-fn outcome(met: Met) -> String {
-    match (words::outcome(met), met.attempt) {
-        (None, 0) => "-".to_owned(),
-        (None, attempt) => format!("try {attempt}"),
-        (Some(words), 0) => words.to_owned(),
-        (Some(words), attempt) => format!("try {attempt}: {words}"),
+/// What of a second has no line of its own.
+fn summed_up(rest: Rest) -> Vec<String> {
+    let Rest { packets, are_losses, listeners, has_more_listeners, lives } = rest;
+    let mut lines = Vec::new();
+    if packets > 0 {
+        let lost = if are_losses { " lost" } else { "" };
+        let bound = if has_more_listeners { "at least " } else { "" };
+        let listeners = counted(listeners.max(1) as u64, "listener");
+        let packets = counted(packets, "more packet");
+        lines.push(format!(
+            "and {packets}{lost} on {bound}{listeners} in this second; --every has a line for each"
+        ));
     }
+    if lives > 0 {
+        lines.push(format!("and {lives} times more a listener opened or closed in this second"));
+    }
+    lines
 }
 
-fn summary(report: &Report) -> Vec<String> {
+/// What is no loss, and what listeners took along when they closed, in one line.
+fn beside_losses(report: &Report) -> Option<String> {
     let sum =
-        |of: &dyn Fn(&ListenerReport) -> u64| report.listeners.iter().map(of).fold(0, u64::saturating_add);
-    let packets = |class| sum(&|listener| listener.packets(class));
-    let closed_with = sum(&ListenerReport::closed_with);
-    let connections = sum(&|listener| listener.connections.lost);
-    let recovered = sum(&|listener| listener.connections.recovered.count());
-    let lost = packets(Class::Loss).saturating_sub(closed_with);
-    let listeners = counted(report.listeners_seen(), "listener");
-    let with_loss = report.listeners_with_loss();
-    let mut parts = vec![match (lost, report.is_polled()) {
-        (0, _) => format!("no packet lost on {listeners}"),
-        (_, true) => format!("at least {} lost on {with_loss} of {listeners}", counted(lost, "packet")),
-        (_, false) => {
-            let (packets, connections) = (counted(lost, "packet"), counted(connections, "connection"));
-            format!("{packets}, {connections} lost on {with_loss} of {listeners}")
-        }
-    }];
-    match recovered {
-        0 if connections == 0 => {}
-        0 => parts.push("none got in later".to_owned()),
-        _ => parts.push(format!("{recovered} retried and got in")),
-    }
-    parts.extend(words::midway(sum(&|listener| listener.connections.maybe_midway)));
-    if closed_with > 0 {
-        parts.push(format!("{} lost by listeners that closed", counted(closed_with, "connection")));
-    }
-    for (of, noun, what) in [
+        |of: Class| report.listeners.iter().map(|listener| listener.packets(of)).fold(0, u64::saturating_add);
+    let parts: Vec<String> = [
         (Class::Cookie, "SYN", "answered by SYN cookie"),
         (Class::Retransmit, "SYN+ACK", "sent again"),
         (Class::Expired, "half-open request", "given up or reset"),
-    ] {
-        let count = packets(of);
-        if count > 0 {
-            parts.push(format!("{} {what}", counted(count, noun)));
-        }
-    }
-    if let Some(first) = parts.first_mut() {
-        first.insert_str(0, &format!("in {}: ", span(report.to.saturating_sub(report.from) / 1000)));
-    }
-    parts
+    ]
+    .into_iter()
+    .filter_map(|(of, noun, what)| {
+        let count = sum(of);
+        (count > 0).then(|| format!("{} {what}", counted(count, noun)))
+    })
+    .collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -15,9 +15,12 @@ mod hist_text;
 mod json;
 pub mod listeners;
 mod live_json;
+mod live_row;
 mod live_text;
 mod names;
+mod owner;
 mod paint;
+mod second;
 mod sources_text;
 mod units;
 mod verdict;
@@ -45,6 +48,15 @@ pub trait View {
     /// # Errors
     /// Those of what it prints to; [`io::ErrorKind::BrokenPipe`] where nobody reads it any more.
     fn take(&mut self, output: &Output<'_>) -> io::Result<()>;
+
+    /// Half a second has passed, whatever happened: prints what was collected of a
+    /// second that is over. A replay has no such clock, and its next event says so.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    fn tick(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Passes on what is kept back.
     ///

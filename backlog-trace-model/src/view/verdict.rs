@@ -15,6 +15,7 @@ use crate::tally::{ListenerReport, Report};
 
 use super::grid::{Cell, Column, Grid};
 use super::names::{self, Namespaces};
+use super::owner::{self, Room};
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
 use super::words::midway;
 
@@ -33,6 +34,9 @@ const RISKS: usize = 5;
 /// Columns from which on the table has room for accepts per second, which the
 /// sentence about a listener has as well.
 const WIDE: usize = 96;
+
+/// Columns from which on it has room for a process and its service or container.
+const WIDE_OWNER: usize = 120;
 
 const COLUMNS: [Column; 7] = [
     Column::words("LISTENER", 14),
@@ -70,7 +74,7 @@ pub(super) fn lines(judged: &Judged, columns: Option<usize>, length: Length) -> 
     lines.extend(table(judged, &ill, &namespaces, columns, length));
     if length != Length::Table {
         lines.extend(told(judged, &ill, &namespaces, length));
-        lines.extend(risks(judged, &namespaces, length));
+        lines.extend(risks(judged, &namespaces, columns, length));
         lines.extend(host(judged));
     }
     lines.extend(others(judged, !ill.is_empty()));
@@ -132,7 +136,7 @@ fn table(
     rows.iter().for_each(|row| drop(grid.row(row.clone())));
     let body: Vec<String> = rows.into_iter().flat_map(|row| grid.row(row)).collect();
     let more = ill.len().saturating_sub(most);
-    let more = (more > 0).then(|| format!("and {more} more with fewer losses each: --all shows them"));
+    let more = (more > 0).then(|| format!("and {more} more with fewer losses each: hist --all shows them"));
     [String::new()].into_iter().chain(grid.heading()).chain(body).chain(more).chain([String::new()]).collect()
 }
 
@@ -145,7 +149,7 @@ fn row(judged: &Judged, at: usize, namespaces: &Namespaces<'_>, columns: Option<
     let limit = number(report.limit.map(u64::from));
     let cells = [
         place(report, namespaces),
-        names::owner(report.who.known()),
+        owner::in_report(report.who.known(), &judged.report, Room::of(columns, WIDE_OWNER)),
         if polled { format!(">{}", report.packets(Class::Loss)) } else { lost.to_string() },
         number((!polled).then(|| report.connections.recovered.count())),
         format!("{}/{limit}", number(report.known(Figure::AcceptQueueMax))),
@@ -229,7 +233,12 @@ fn actions(finding: &Finding, all: bool) -> Vec<String> {
 }
 
 /// Listeners that lost nothing, and may.
-fn risks(judged: &Judged, namespaces: &Namespaces<'_>, length: Length) -> Vec<String> {
+fn risks(
+    judged: &Judged,
+    namespaces: &Namespaces<'_>,
+    columns: Option<usize>,
+    length: Length,
+) -> Vec<String> {
     let at_risk: Vec<usize> = judged.with(Severity::Risk).collect();
     let most = if length == Length::Whole { at_risk.len() } else { RISKS };
     let mut lines = Vec::new();
@@ -237,7 +246,7 @@ fn risks(judged: &Judged, namespaces: &Namespaces<'_>, length: Length) -> Vec<St
         let (Some(report), Some(verdict)) = (judged.report.listeners.get(*at), judged.verdict(*at)) else {
             continue;
         };
-        let owner = match names::owner(report.who.known()) {
+        let owner = match owner::of(report.who.known(), Room::of(columns, WIDE_OWNER)) {
             owner if owner == "-" => String::new(),
             owner => format!(" of {owner}"),
         };
@@ -253,7 +262,7 @@ fn risks(judged: &Judged, namespaces: &Namespaces<'_>, length: Length) -> Vec<St
     }
     let more = at_risk.len().saturating_sub(most);
     if more > 0 {
-        lines.push(format!("and {more} more at risk: --all shows them"));
+        lines.push(format!("and {more} more at risk: hist --all shows them"));
     }
     lines
 }

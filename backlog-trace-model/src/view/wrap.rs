@@ -31,6 +31,9 @@ pub(super) fn wrapped(line: &str, columns: Option<usize>) -> Vec<String> {
         blank if prefix.trim().is_empty() => (blank + INDENT).min(columns / 2),
         column => column,
     };
+    // Less far in where a word, such as the name of a sysctl, would cross the edge.
+    let widest = words.split_whitespace().map(visible).filter(|width| *width <= columns).max();
+    let hang = hang.min(columns.saturating_sub(widest.unwrap_or(0)));
     let mut lines = Vec::new();
     let (mut now, mut used, mut is_bare) = (prefix.to_owned(), visible(prefix), true);
     for word in words.split_whitespace() {
@@ -96,6 +99,8 @@ mod tests {
         check("one  two three four", 14, &["one  two three", "     four"]);
         check("fine  a  b c d e f g h i", 20, &["fine  a  b c d e f g", "         h i"]);
         check("onetwothreefour", 5, &["onetwothreefour"]);
+        check("    one twothreefour", 12, &["    one", "twothreefour"]);
+        check("    one twothreefou", 12, &["    one", " twothreefou"]);
         assert_eq!(wrapped("one two three", None), ["one two three"]);
         assert_eq!(fitted("a b\nc d\n", Some(2)), "a\n b\nc\n d\n");
     }

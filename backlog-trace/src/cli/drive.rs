@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backlog_trace_model::check::Hook;
-use backlog_trace_model::event::{Asked, Event, Rung, Session};
+use backlog_trace_model::event::{Asked, Event, HookState, Rung, Session};
 use backlog_trace_model::failure::{Exit, Failure, Result};
 use backlog_trace_model::listener::Filter;
 use backlog_trace_model::output::{Consumer, End, Pipeline};
@@ -328,17 +328,24 @@ async fn wait(child: &mut Option<Child>) -> io::Result<std::process::ExitStatus>
     }
 }
 
-/// One line a hook; why is a long story, and `check` tells it.
+/// One line for all hooks; why is a long story, and `check` tells it.
 fn say_what_is_missing(session: &Session) {
+    if let Some(sentence) = not_visible(session) {
+        talk(sentence);
+    }
+}
+
+/// What is not visible without the hooks that could not be attached, where there are
+/// any. Where nothing is attached, [`begin`] has said so.
+fn not_visible(session: &Session) -> Option<String> {
     if session.is_polled() {
-        return;
+        return None;
     }
-    for hook in session.hooks.iter().filter(|hook| hook.rung.is_none()) {
-        let gives = Hook::of_name(&hook.hook).map(|known| known.row().gives);
-        let gives = gives.unwrap_or("what it would give");
-        let hook = &hook.hook;
-        talk(format_args!("not visible on this kernel: {gives} (hook {hook}); why: backlog-trace check"));
-    }
+    let missing = || session.hooks.iter().filter(|hook| hook.rung.is_none());
+    let gives = |hook: &HookState| Hook::of_name(&hook.hook).map(|known| known.row().gives);
+    let gives: Vec<&str> = missing().map(|hook| gives(hook).unwrap_or("what a newer hook gives")).collect();
+    (!gives.is_empty())
+        .then(|| format!("not visible on this kernel: {}; why: backlog-trace check", gives.join("; ")))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `backlog-trace live`: one line per loss as it happens.
+//! `backlog-trace live`: losses as they happen, second by second or packet by packet.
 
 use backlog_trace_model::failure::{Exit, Result};
 use backlog_trace_model::view::{LiveJson, LiveText, View};
@@ -14,6 +14,7 @@ use super::printing::Printing;
 const EXAMPLES: &str = "\
 Examples:
   backlog-trace live                                every loss on this host, until Ctrl-C
+  backlog-trace live --every                        and a line of its own for each packet, with its client
   backlog-trace live --port 8080 --reason ack       connections of port 8080 that the client believes it has
   backlog-trace live --format json --duration 1m    one JSON object a line, for a minute (docs/json.md)
   backlog-trace live -- wrk -c 2000 http://10.0.0.7:8080/";
@@ -22,6 +23,9 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Live {
+    /// Print each packet on a line of its own, not one line for all that met the same within a second.
+    #[arg(long)]
+    pub every: bool,
     /// What to observe.
     #[command(flatten)]
     pub observe: Observe,
@@ -36,7 +40,9 @@ pub(super) fn run(arguments: &Live) -> Result<Exit> {
     let format = arguments.observe.format;
     let printed = Printed::output();
     let view: Box<dyn View> = match format {
-        Format::Text => Box::new(LiveText::new(printed.writer(), output::screen())),
+        Format::Text => {
+            Box::new(LiveText::new(printed.writer(), output::screen()).of_every_packet(arguments.every))
+        }
         Format::Json => Box::new(LiveJson::new(printed.writer(), selection.clone())),
     };
     let observation = Observation {

@@ -52,7 +52,7 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Print one line per loss as it happens.
+    /// Print losses as they happen: one line per listener and reason within a second, or per packet.
     Live(live::Live),
     /// Print which listeners lost connections and why, at the end or each interval; histograms of the worst.
     Hist(hist::Hist),

@@ -78,7 +78,8 @@ impl Consumer for Printing {
             self.reached = Reached::Nobody;
             return Ok(Wants::NoMore);
         }
-        Ok(Wants::More)
+        let printed = self.view.tick().and_then(|()| self.view.flush());
+        Ok(self.goes_on(printed))
     }
 
     fn end(&mut self, end: End) -> Result<()> {

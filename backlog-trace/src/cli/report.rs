@@ -28,9 +28,12 @@ pub(super) struct Report {
     /// Recordings to read, one after the other; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Print every loss as `live` does.
+    /// Print losses second by second as `live` does.
     #[arg(long, conflicts_with = "interval")]
     pub events: bool,
+    /// With --events: print each packet on a line of its own.
+    #[arg(long, requires = "events")]
+    pub every: bool,
     /// Print a histogram of each stretch of this length too, e.g. 5s.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub interval: Option<Duration>,
@@ -75,7 +78,9 @@ fn view(
     let out = output::stdout();
     let name = Some(file.display().to_string());
     match (arguments.format, arguments.events) {
-        (ReportFormat::Text, true) => Box::new(LiveText::new(out, screen.clone()).of_recording(name)),
+        (ReportFormat::Text, true) => {
+            Box::new(LiveText::new(out, screen.clone()).of_every_packet(arguments.every).of_recording(name))
+        }
         (ReportFormat::Json, true) => Box::new(LiveJson::new(out, selection.clone())),
         (ReportFormat::Text, false) => {
             Box::new(HistText::new(out, screen.clone(), selection).of_recording(name).of_all(arguments.all))
