@@ -1,3 +1,5 @@
+//! Occurrences by hand, of which every line and every sum is known.
+
 use std::net::Ipv4Addr;
 
 use backlog_trace_common::detail::Outcome;
