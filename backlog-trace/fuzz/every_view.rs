@@ -50,6 +50,7 @@ fn views(in_intervals: bool) -> Vec<Box<dyn View>> {
         Box::new(HistJson::new(out(), all())),
         Box::new(LiveText::new(out(), paper())),
         Box::new(LiveText::new(out(), narrow())),
+        Box::new(LiveText::new(out(), narrow()).of_every_packet(true)),
         Box::new(LiveJson::new(out(), all())),
     ]
 }
