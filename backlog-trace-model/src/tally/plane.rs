@@ -79,6 +79,8 @@ pub(super) struct Plane {
     listeners: BTreeMap<u32, ListenerCounts>,
     /// Of listeners that moved since the cut: how they stood then.
     listeners_at_cut: HashMap<u32, ListenerCounts>,
+    /// When a snapshot was the last to show that a listener had accepted something.
+    accepted_at: HashMap<u32, u64>,
     namespaces: BTreeMap<u32, NamespaceCounts>,
     namespaces_at_cut: BTreeMap<u32, NamespaceCounts>,
     retired: BTreeSet<u32>,
@@ -102,6 +104,9 @@ impl Plane {
         self.details = DetailCounts { seen: snapshot.details_seen, missed: snapshot.details_missed };
         for counts in &snapshot.listeners {
             let stood = self.listeners.insert(counts.id, counts.clone());
+            if counts.totals.accepted > stood.as_ref().map_or(0, |stood| stood.totals.accepted) {
+                self.accepted_at.insert(counts.id, snapshot.time);
+            }
             self.listeners_at_cut.entry(counts.id).or_insert_with(|| stood.unwrap_or_default());
         }
         for counts in &snapshot.namespaces {
@@ -152,6 +157,12 @@ impl Plane {
             Stretch::Interval => self.listeners_at_cut.get(&id).unwrap_or(now),
         };
         Moved::between(now, base, stretch)
+    }
+
+    /// When a listener was last seen to have accepted something (`CLOCK_MONOTONIC`, ns):
+    /// the accept() was no later than that, and later than the snapshot before.
+    pub(super) fn accepted_at(&self, id: u32) -> Option<u64> {
+        self.accepted_at.get(&id).copied()
     }
 
     /// Closed listeners that are not named any more.
@@ -217,6 +228,7 @@ impl Plane {
         }
         self.listeners.remove(&id);
         self.listeners_at_cut.remove(&id);
+        self.accepted_at.remove(&id);
     }
 }
 
@@ -227,7 +239,7 @@ mod tests {
     use super::*;
 
     fn counts(id: u32, syns: u64, lost: u64) -> ListenerCounts {
-        let mut totals = Totals { syns, sk_drops: lost, ..Totals::default() };
+        let mut totals = Totals { syns, accepted: syns, sk_drops: lost, ..Totals::default() };
         totals.reasons[Reason::SynAcceptQueueFull] = lost;
         ListenerCounts { id, totals, sk_drops: Some(lost), ..ListenerCounts::default() }
     }
@@ -262,6 +274,22 @@ mod tests {
         assert_eq!((moved.totals.syns, moved.sk_drops.kernel, moved.sk_drops.attributed), (4, Some(3), 3));
     }
 
+    #[test]
+    fn an_accept_is_as_old_as_the_snapshot_that_first_shows_it() {
+        let accepted = |accepted| ListenerCounts {
+            id: 7,
+            totals: Totals { accepted, ..Totals::default() },
+            ..ListenerCounts::default()
+        };
+        let mut plane = Plane::default();
+        plane.take(&snapshot(2, vec![accepted(0)], vec![]));
+        assert_eq!(plane.accepted_at(7), None);
+        plane.take(&snapshot(3, vec![accepted(5)], vec![]));
+        plane.take(&snapshot(4, vec![accepted(5)], vec![]));
+        plane.take(&snapshot(5, vec![], vec![]));
+        assert_eq!(plane.accepted_at(7), Some(3));
+    }
+
     /// However many listeners come and go: what is kept is bounded, no count
     /// is lost, and those that lost something are named longest.
     #[test]
@@ -275,6 +303,7 @@ mod tests {
         }
         assert_eq!(gone, 2 * CLOSED_KEPT);
         assert_eq!(plane.listeners.len(), CLOSED_KEPT);
+        assert_eq!(plane.accepted_at.len(), CLOSED_KEPT);
         assert!(plane.listeners_at_cut.len() <= CLOSED_KEPT && plane.retired.len() <= CLOSED_KEPT);
         for stretch in [Stretch::Whole, Stretch::Interval] {
             let named = plane.ids(stretch);

@@ -47,14 +47,6 @@ struct Account {
     series: Series,
     signs: Signs,
     what_if: WhatIf,
-    accepts: Accepts,
-}
-
-/// How many connections were accepted, and when that was seen to grow.
-#[derive(Default, Clone, Copy, Debug)]
-struct Accepts {
-    count: u64,
-    grew_at: Option<u64>,
 }
 
 impl Tally {
@@ -170,9 +162,6 @@ impl Tally {
     fn look(&mut self, snapshot: &Snapshot) {
         for counts in &snapshot.listeners {
             let Some(account) = self.accounts.get_mut(&counts.id) else { continue };
-            if counts.totals.accepted > account.accepts.count {
-                account.accepts = Accepts { count: counts.totals.accepted, grew_at: Some(snapshot.time) };
-            }
             if let Some([_, waiting]) = counts.waiting
                 && account.what_if.has_refused()
             {
@@ -314,7 +303,11 @@ impl Tally {
             return None;
         }
         let account = self.accounts.get(&id);
-        self.complete(who, self.plane.listener(id, stretch), account, stretch)
+        let mut report = self.complete(who, self.plane.listener(id, stretch), account, stretch)?;
+        if let Some(history) = &mut report.history {
+            history.accepted_at = self.plane.accepted_at(id);
+        }
+        Some(report)
     }
 
     /// Closed listeners that are not named any more. A filter for listeners
@@ -337,7 +330,7 @@ impl Tally {
             series: account.series.clone(),
             signs: account.signs.clone(),
             need: if can_tell { need() } else { None },
-            accepted_at: account.accepts.grew_at,
+            accepted_at: None,
         }
     }
 

@@ -24,5 +24,5 @@ pub(crate) mod synack;
 pub(crate) mod twins;
 pub(crate) mod unhurt;
 
-mod load;
+mod loaded;
 mod moves;

@@ -1,27 +1,13 @@
-//! A load in steps: so many clients come, so many are accepted, and again.
+//! A listener under load: clients come, and connections are accepted, one by one.
 //!
-//! What is lost and how long a queue without a limit would have been follow
-//! from the steps alone, however fast the machine is.
-
-use std::time::Duration;
+//! What is lost, and how long a queue without a limit would have been, follow
+//! from their order alone, however fast the machine is.
 
 use super::moves::refused;
 use crate::arena::Arena;
 use crate::failure::Result;
 use crate::listener_socket::ListenerSocket;
 use crate::patience::wait;
-
-/// The same clients for every listener.
-#[derive(Clone, Copy)]
-pub(super) struct Load {
-    pub(super) steps: u32,
-    /// Clients that come at a step, one after the other.
-    pub(super) clients: u32,
-    /// One connection is accepted at the end of so many steps.
-    pub(super) accept_at: u32,
-    /// Sleep after a step.
-    pub(super) pause: Duration,
-}
 
 /// A listener with what came of it.
 pub(super) struct Loaded<'a> {
@@ -67,31 +53,9 @@ impl<'a> Loaded<'a> {
         }
         Ok(())
     }
-}
 
-impl Load {
-    /// Comes to all of them, step by step.
-    pub(super) fn play(self, arena: &mut Arena, listeners: &mut [Loaded<'_>]) -> Result<()> {
-        for step in 1..=self.steps {
-            for listener in &mut *listeners {
-                for _ in 0..self.clients {
-                    listener.comes(arena)?;
-                }
-                if step % self.accept_at == 0 {
-                    listener.accepts()?;
-                }
-            }
-            std::thread::sleep(self.pause);
-        }
-        Ok(())
+    /// Whether connections wait in its accept queue.
+    pub(super) const fn holds(&self) -> bool {
+        self.waiting > 0
     }
-}
-
-/// Accepts one connection of each at a step until none waits.
-pub(super) fn drain(listeners: &mut [Loaded<'_>], pause: Duration) -> Result<()> {
-    while listeners.iter().any(|listener| listener.waiting > 0) {
-        listeners.iter_mut().try_for_each(Loaded::accepts)?;
-        std::thread::sleep(pause);
-    }
-    Ok(())
 }
