@@ -123,14 +123,11 @@ impl<'a> Case<'a> {
         self.report.details.missed
     }
 
-    /// For how long nothing was accepted, in seconds, at the end of the stretch.
+    /// For how long somebody has waited at least and nothing was accepted, in
+    /// seconds, at the end of the stretch.
     pub fn nothing_accepted_for(&self) -> Option<f64> {
-        let accepted = self.listener.known(Figure::Accepted)?;
-        let since = match self.history().and_then(|history| history.accepted_at) {
-            Some(at) => at,
-            None if accepted == 0 => self.report.from,
-            None => return None,
-        };
+        self.listener.known(Figure::Accepted)?;
+        let since = self.listener.stalled_since?;
         let until = self.before_it_closed().map_or(self.report.to, |need| need.seen_at);
         Some(std::time::Duration::from_nanos(until.saturating_sub(since)).as_secs_f64())
     }

@@ -67,7 +67,8 @@ fn healthy() -> ListenerReport {
         waiting: Some([0, 0]),
         connections: ConnectionCounts::default(),
         sk_drops: SocketDrops { kernel: Some(0), ..SocketDrops::default() },
-        history: Some(History { accepted_at: Some(10 * SECOND), ..History::default() }),
+        stalled_since: None,
+        history: Some(History::default()),
     }
 }
 
@@ -191,11 +192,11 @@ fn a_host_that_refused_nobody_is_acquitted_and_another_is_not() {
     assert!(kinds(&Judged::of(interval)).is_empty());
 }
 
-/// Its accept queue is full, and the last accept() was then.
-fn stuck(accepted_at: u64) -> ListenerReport {
+/// Its accept queue is full, and nothing was accepted since then.
+fn stuck(since: u64) -> ListenerReport {
     let mut stuck = refusing(5, Some(&overload(5, 300, 100_000)));
     stuck.waiting = Some([0, 9]);
-    stuck.history.get_or_insert_default().accepted_at = Some(accepted_at);
+    stuck.stalled_since = Some(since);
     stuck
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Moved {
     /// Connections that waited in its accept queue when the stretch began and
     /// when it ended.
     pub(super) waiting: Option<[u32; 2]>,
+    /// Since which snapshot somebody waits and nothing was accepted (`CLOCK_MONOTONIC`, ns).
+    pub(super) stalled_since: Option<u64>,
 }
 
 impl Moved {
@@ -47,7 +49,12 @@ impl Moved {
             (Stretch::Interval, Some([_, ends]), Some([_, began])) => Some([began, ends]),
             _ => now.waiting,
         };
-        Self { totals: since(&now.totals, &base.totals), sk_drops: audit_socket(now, base), waiting }
+        Self {
+            totals: since(&now.totals, &base.totals),
+            sk_drops: audit_socket(now, base),
+            waiting,
+            stalled_since: None,
+        }
     }
 }
 
@@ -79,8 +86,9 @@ pub(super) struct Plane {
     listeners: BTreeMap<u32, ListenerCounts>,
     /// Of listeners that moved since the cut: how they stood then.
     listeners_at_cut: HashMap<u32, ListenerCounts>,
-    /// When a snapshot was the last to show that a listener had accepted something.
-    accepted_at: HashMap<u32, u64>,
+    /// Listeners in whose accept queue somebody waits: the snapshot since which
+    /// nothing was accepted.
+    stalled_since: HashMap<u32, u64>,
     namespaces: BTreeMap<u32, NamespaceCounts>,
     namespaces_at_cut: BTreeMap<u32, NamespaceCounts>,
     retired: BTreeSet<u32>,
@@ -104,9 +112,8 @@ impl Plane {
         self.details = DetailCounts { seen: snapshot.details_seen, missed: snapshot.details_missed };
         for counts in &snapshot.listeners {
             let stood = self.listeners.insert(counts.id, counts.clone());
-            if counts.totals.accepted > stood.as_ref().map_or(0, |stood| stood.totals.accepted) {
-                self.accepted_at.insert(counts.id, snapshot.time);
-            }
+            let accepted_before = stood.as_ref().map_or(0, |stood| stood.totals.accepted);
+            self.note_stall(counts, accepted_before, snapshot.time);
             self.listeners_at_cut.entry(counts.id).or_insert_with(|| stood.unwrap_or_default());
         }
         for counts in &snapshot.namespaces {
@@ -156,13 +163,8 @@ impl Plane {
             // One that has not moved since the cut stands where it stood.
             Stretch::Interval => self.listeners_at_cut.get(&id).unwrap_or(now),
         };
-        Moved::between(now, base, stretch)
-    }
-
-    /// When a listener was last seen to have accepted something (`CLOCK_MONOTONIC`, ns):
-    /// the accept() was no later than that, and later than the snapshot before.
-    pub(super) fn accepted_at(&self, id: u32) -> Option<u64> {
-        self.accepted_at.get(&id).copied()
+        let stalled_since = self.stalled_since.get(&id).copied();
+        Moved { stalled_since, ..Moved::between(now, base, stretch) }
     }
 
     /// Closed listeners that are not named any more.
@@ -203,6 +205,25 @@ impl Plane {
         }
     }
 
+    /// A queue that was empty a while ago is no sign of a stall, however long ago
+    /// the last connection was accepted. One that empties without any accept() is that
+    /// of a listener that closes, stalled as it was.
+    fn note_stall(&mut self, counts: &ListenerCounts, accepted_before: u64, time: u64) {
+        let has_accepted = counts.totals.accepted > accepted_before;
+        match counts.waiting {
+            Some([_, 0]) if !has_accepted => {}
+            None | Some([_, 0]) => {
+                self.stalled_since.remove(&counts.id);
+            }
+            Some(_) if has_accepted => {
+                self.stalled_since.insert(counts.id, time);
+            }
+            Some(_) => {
+                self.stalled_since.entry(counts.id).or_insert(time);
+            }
+        }
+    }
+
     fn retire(&mut self, id: u32) -> Option<u32> {
         if !self.retired.insert(id) {
             return None;
@@ -228,7 +249,7 @@ impl Plane {
         }
         self.listeners.remove(&id);
         self.listeners_at_cut.remove(&id);
-        self.accepted_at.remove(&id);
+        self.stalled_since.remove(&id);
     }
 }
 
@@ -239,9 +260,15 @@ mod tests {
     use super::*;
 
     fn counts(id: u32, syns: u64, lost: u64) -> ListenerCounts {
-        let mut totals = Totals { syns, accepted: syns, sk_drops: lost, ..Totals::default() };
+        let mut totals = Totals { syns, sk_drops: lost, ..Totals::default() };
         totals.reasons[Reason::SynAcceptQueueFull] = lost;
-        ListenerCounts { id, totals, sk_drops: Some(lost), ..ListenerCounts::default() }
+        ListenerCounts {
+            id,
+            totals,
+            sk_drops: Some(lost),
+            waiting: Some([0, 1]),
+            ..ListenerCounts::default()
+        }
     }
 
     fn snapshot(time: u64, listeners: Vec<ListenerCounts>, retired: Vec<u32>) -> Snapshot {
@@ -275,19 +302,26 @@ mod tests {
     }
 
     #[test]
-    fn an_accept_is_as_old_as_the_snapshot_that_first_shows_it() {
-        let accepted = |accepted| ListenerCounts {
+    fn a_stall_begins_when_somebody_waits_and_nothing_is_accepted() {
+        let stands = |accepted, waiting| ListenerCounts {
             id: 7,
             totals: Totals { accepted, ..Totals::default() },
+            waiting: Some([0, waiting]),
             ..ListenerCounts::default()
         };
         let mut plane = Plane::default();
-        plane.take(&snapshot(2, vec![accepted(0)], vec![]));
-        assert_eq!(plane.accepted_at(7), None);
-        plane.take(&snapshot(3, vec![accepted(5)], vec![]));
-        plane.take(&snapshot(4, vec![accepted(5)], vec![]));
-        plane.take(&snapshot(5, vec![], vec![]));
-        assert_eq!(plane.accepted_at(7), Some(3));
+        let mut since = |time, listeners| {
+            plane.take(&snapshot(time, listeners, vec![]));
+            plane.listener(7, Stretch::Whole).stalled_since
+        };
+        assert_eq!(since(2, vec![stands(0, 0)]), None);
+        assert_eq!(since(3, vec![stands(0, 4)]), Some(3));
+        assert_eq!(since(4, vec![stands(0, 5)]), Some(3));
+        assert_eq!(since(5, vec![]), Some(3));
+        assert_eq!(since(6, vec![stands(1, 5)]), Some(6));
+        assert_eq!(since(7, vec![stands(6, 0)]), None);
+        assert_eq!(since(9, vec![stands(6, 5)]), Some(9));
+        assert_eq!(since(11, vec![stands(6, 0)]), Some(9), "it closes");
     }
 
     /// However many listeners come and go: what is kept is bounded, no count
@@ -303,7 +337,7 @@ mod tests {
         }
         assert_eq!(gone, 2 * CLOSED_KEPT);
         assert_eq!(plane.listeners.len(), CLOSED_KEPT);
-        assert_eq!(plane.accepted_at.len(), CLOSED_KEPT);
+        assert_eq!(plane.stalled_since.len(), CLOSED_KEPT);
         assert!(plane.listeners_at_cut.len() <= CLOSED_KEPT && plane.retired.len() <= CLOSED_KEPT);
         for stretch in [Stretch::Whole, Stretch::Interval] {
             let named = plane.ids(stretch);

@@ -50,6 +50,10 @@ pub struct ListenerReport {
     /// Connections that waited in its accept queue when the stretch began and
     /// when it ended: finished + the first = accepted + the second.
     pub waiting: Option<[u32; 2]>,
+    /// Since when somebody waits in its accept queue and nothing was accepted
+    /// (`CLOCK_MONOTONIC`, ns): the snapshot that showed it first, so that the
+    /// stall is no shorter.
+    pub stalled_since: Option<u64>,
     /// Connections behind the losses.
     pub connections: ConnectionCounts,
     /// Its `sk_drops`.
@@ -68,8 +72,6 @@ pub struct History {
     /// What would have kept its accept queue from refusing anybody; `None` where it
     /// refused nobody, or where that cannot be told.
     pub need: Option<Need>,
-    /// When it was seen last that connections were accepted (`CLOCK_MONOTONIC`, ns).
-    pub accepted_at: Option<u64>,
 }
 
 /// Connections, from details.

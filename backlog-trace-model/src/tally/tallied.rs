@@ -303,11 +303,7 @@ impl Tally {
             return None;
         }
         let account = self.accounts.get(&id);
-        let mut report = self.complete(who, self.plane.listener(id, stretch), account, stretch)?;
-        if let Some(history) = &mut report.history {
-            history.accepted_at = self.plane.accepted_at(id);
-        }
-        Some(report)
+        self.complete(who, self.plane.listener(id, stretch), account, stretch)
     }
 
     /// Closed listeners that are not named any more. A filter for listeners
@@ -318,7 +314,7 @@ impl Tally {
             return None;
         }
         let who = Who::Closed { listeners: folded.listeners };
-        let moved = Moved { totals: folded.totals.clone(), sk_drops: folded.sk_drops, waiting: None };
+        let moved = Moved { totals: folded.totals.clone(), sk_drops: folded.sk_drops, ..Moved::default() };
         self.complete(who, moved, Some(&self.folded), stretch)
     }
 
@@ -330,7 +326,6 @@ impl Tally {
             series: account.series.clone(),
             signs: account.signs.clone(),
             need: if can_tell { need() } else { None },
-            accepted_at: None,
         }
     }
 
@@ -341,7 +336,7 @@ impl Tally {
         account: Option<&Account>,
         stretch: Stretch,
     ) -> Option<ListenerReport> {
-        let Moved { mut totals, sk_drops, waiting } = moved;
+        let Moved { mut totals, sk_drops, waiting, stalled_since } = moved;
         for (reason, _) in totals.reasons.clone().iter() {
             if !self.selection.wants_reason(reason) {
                 totals.reasons[reason] = 0;
@@ -357,7 +352,8 @@ impl Tally {
             (Some(account), Stretch::Interval) => (account.interval.clone(), None),
             (Some(account), Stretch::Whole) => (account.whole.clone(), Some(self.history(account))),
         };
-        let report = ListenerReport { who, totals, limit, waiting, connections, sk_drops, history };
+        let report =
+            ListenerReport { who, totals, limit, waiting, stalled_since, connections, sk_drops, history };
         let is_asked_for = self.selection.reasons.is_all() || report.totals.reasons.iter().next().is_some();
         (is_asked_for && !report.is_empty()).then_some(report)
     }

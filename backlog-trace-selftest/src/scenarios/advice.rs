@@ -103,16 +103,22 @@ pub(crate) fn accepts_too_slowly(arena: &mut Arena) -> Result<Expectation> {
 }
 
 /// listen(4) and eight clients, of whom three are refused. One listener never
-/// accepts, one stopped after its first client, one accepts in the end, and one
-/// accepts each as it comes.
+/// accepts, one stopped after its first client, one accepts in the end, one
+/// accepts each as it comes; and to one, long idle, all come at the very end,
+/// which says nothing of whether it accepts.
 pub(crate) fn not_accepting(arena: &mut Arena) -> Result<Expectation> {
-    let [never, stopped, late, fast] = [8080, 8081, 8082, 8083].map(|port| arena.listen(Listen::on(port, 4)));
-    let (never, stopped, late, fast) = (never?, stopped?, late?, fast?);
+    let never = arena.listen(Listen::on(8080, 4))?;
+    let stopped = arena.listen(Listen::on(8081, 4))?;
+    let late = arena.listen(Listen::on(8082, 4))?;
+    let fast = arena.listen(Listen::on(8083, 4))?;
+    let idle = arena.listen(Listen::on(8084, 4))?;
     arena.begin()?;
-    let mut all = [&never, &stopped, &late, &fast].map(|listener| Loaded::new(listener, 4));
-    let [of_never, of_stopped, of_late, of_fast] = &mut all;
-    of_stopped.comes(arena)?;
-    of_stopped.accepts()?;
+    let mut all = [&never, &stopped, &late, &fast, &idle].map(|listener| Loaded::new(listener, 4));
+    let [of_never, of_stopped, of_late, of_fast, of_idle] = &mut all;
+    for listener in [&mut *of_stopped, &mut *of_idle] {
+        listener.comes(arena)?;
+        listener.accepts()?;
+    }
     for _ in 0..8 {
         of_never.comes(arena)?;
         of_stopped.comes(arena)?;
@@ -124,6 +130,7 @@ pub(crate) fn not_accepting(arena: &mut Arena) -> Result<Expectation> {
     while of_late.holds() {
         of_late.accepts()?;
     }
+    (0..8).try_for_each(|_| of_idle.comes(arena))?;
     let found = || {
         [Found::of("not_accepting")
             .with("waiting", 5)
@@ -135,6 +142,7 @@ pub(crate) fn not_accepting(arena: &mut Arena) -> Result<Expectation> {
         lost(&stopped, of_stopped).finds(found()),
         lost(&late, of_late).finds([Found::of("burst").with("lost_clients", 3).with("needed_limit", 7)]),
         lost(&fast, of_fast).finds([]),
+        lost(&idle, of_idle).finds([Found::of("accept_queue_full").with("lost_clients", 3)]),
     ]))
 }
 
