@@ -28,6 +28,9 @@ fn check_nothing_matches(filter: [&str; 2], sentence: &str) {
         let said = String::from_utf8(stderr).unwrap();
         assert_eq!(status.code(), Some(0), "{command:?}: {said}");
         assert_eq!(said.matches(sentence).count(), 1, "{command:?}: {said}");
+        // And at the end, because one that matches might have come.
+        assert!(said.trim_end().ends_with("empty for that reason"), "{command:?}: {said}");
+        assert_eq!(said.matches("no TCP listener matched the filters:").count(), 1, "{said}");
     }
     let listeners = tool(&["listeners"]).args(filter).output().unwrap();
     let said = String::from_utf8(listeners.stderr).unwrap();

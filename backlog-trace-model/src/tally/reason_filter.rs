@@ -18,7 +18,7 @@ impl Default for ReasonFilter {
 }
 
 impl ReasonFilter {
-    /// The union of `names`, each a `stage/reason` or a whole stage; none: all.
+    /// The union of `names`, each a `stage/reason` or a whole stage in any case; none: all.
     ///
     /// # Errors
     /// [`Exit::Usage`] where a name is neither; the advice names what is like it.
@@ -28,7 +28,9 @@ impl ReasonFilter {
         }
         let mut wanted = 0;
         for name in names {
-            let matching = TABLE.iter().filter(|row| row.name == name || row.reason.stage_name() == name);
+            let name = &name.to_lowercase();
+            let is_named = |known: &str| known == name;
+            let matching = TABLE.iter().filter(|row| is_named(row.name) || is_named(row.reason.stage_name()));
             let bits = matching.fold(0, |bits, row| bits | bit(row.reason));
             if bits == 0 {
                 return Err(unknown(name));
@@ -116,6 +118,16 @@ mod tests {
             &["synack", "listener/closed"],
             &[Reason::SynackRetransmit, Reason::SynackExpired, Reason::ListenerClosed],
         );
+    }
+
+    #[test]
+    fn names_are_taken_in_any_case() {
+        check(&["SYN/Accept_Queue_Full"], &[Reason::SynAcceptQueueFull]);
+        check(
+            &["SynAck", "LISTENER/CLOSED"],
+            &[Reason::SynackRetransmit, Reason::SynackExpired, Reason::ListenerClosed],
+        );
+        check_unknown("SIN", Some("syn"));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::missing::Missing;
 use super::observe::Observe;
 use super::output::{hint, talk};
 use super::ready;
+use super::unmatched::Unmatched;
 use super::waiting;
 use crate::confine::{self, as_invoker};
 use crate::listener::{self, Book};
@@ -153,6 +154,7 @@ fn snapshot_every(interval: Option<Duration>) -> Duration {
 }
 
 async fn observe(start: Start, mut signals: Signals, pipeline: Pipeline<'_>) -> Result<Exit> {
+    let unmatched = Unmatched::by(&start.named);
     let Start { settings, named, command, output_is_data, ready_file, duration, asked } = start;
     let (stop, stopped) = oneshot::channel();
     let (Begun { events, go, look }, exit) = tokio::select! {
@@ -173,7 +175,7 @@ async fn observe(start: Start, mut signals: Signals, pipeline: Pipeline<'_>) -> 
         hint("observing; press Ctrl-C to end");
     }
     let deadline = duration.map(|duration| Instant::now() + duration);
-    Run::new(stop, look, child, pipeline, asked).until_over(events, signals, deadline).await?;
+    Run::new(stop, look, child, pipeline, asked, unmatched).until_over(events, signals, deadline).await?;
     Ok(exit)
 }
 
@@ -214,6 +216,7 @@ struct Run<'a> {
     /// The observation has said all that it had to say.
     finished: bool,
     missing: Missing,
+    unmatched: Unmatched,
 }
 
 impl<'a> Run<'a> {
@@ -223,6 +226,7 @@ impl<'a> Run<'a> {
         child: Option<Child>,
         pipeline: Pipeline<'a>,
         asked: Asked,
+        unmatched: Unmatched,
     ) -> Self {
         Self {
             stop: Some(stop),
@@ -233,6 +237,7 @@ impl<'a> Run<'a> {
             asked,
             finished: false,
             missing: Missing::default(),
+            unmatched,
         }
     }
 
@@ -283,6 +288,9 @@ impl<'a> Run<'a> {
         // Ctrl-C ends a whole pipeline: that the reader went may have shown first.
         let interrupt = self.interrupt.or_else(|| signals.interrupt.try_recv().ok());
         let ended = self.pipeline.end(&[], End { interrupted: interrupt.is_some() });
+        if let Some(sentence) = self.unmatched.sentence() {
+            talk(sentence);
+        }
         if let Some(child) = self.child.take() {
             let had_signal = interrupt.is_some_and(Interrupt::reached_the_command);
             child::end(child, had_signal).await;
@@ -299,6 +307,7 @@ impl<'a> Run<'a> {
 
     fn take(&mut self, event: &Event) {
         self.missing.take(event);
+        self.unmatched.take(event);
         match event {
             Event::Started(session) => {
                 say_what_is_missing(session);

@@ -28,6 +28,7 @@ mod replay;
 mod report;
 mod rung;
 mod selftest;
+mod unmatched;
 mod waiting;
 
 use std::env;

@@ -12,7 +12,8 @@ use backlog_trace_model::trace::Reader;
 use backlog_trace_model::view::View;
 
 use super::missing::Missing;
-use super::output;
+use super::output::{self, talk};
+use super::unmatched::Unmatched;
 use crate::{confine, recording_file};
 
 /// Prints each recording by a view of its own; - is standard input. Nothing but
@@ -30,13 +31,17 @@ pub(super) fn recordings(
     for file in files {
         let mut shown = Shown { view: view(file), is_read: true };
         let pipeline = Pipeline::new(selection.clone(), interval, vec![&mut shown]);
+        let mut unmatched = Unmatched::by(&selection.listeners);
         if file == Path::new("-") {
-            replay(&mut piped()?, pipeline, file)?;
+            replay(&mut piped()?, pipeline, file, &mut unmatched)?;
         } else {
-            replay(&mut recording_file::open(file)?, pipeline, file)?;
+            replay(&mut recording_file::open(file)?, pipeline, file, &mut unmatched)?;
         }
         if !shown.is_read {
             break;
+        }
+        if let Some(sentence) = unmatched.sentence() {
+            talk(format_args!("{}: {sentence}", file.display()));
         }
     }
     Ok(Exit::Success)
@@ -89,11 +94,17 @@ fn piped() -> Result<Reader<io::StdinLock<'static>>> {
 }
 
 /// What is missing from a recording is known when it was read to its end.
-fn replay<R: io::Read>(reader: &mut Reader<R>, mut pipeline: Pipeline<'_>, file: &Path) -> Result<()> {
+fn replay<R: io::Read>(
+    reader: &mut Reader<R>,
+    mut pipeline: Pipeline<'_>,
+    file: &Path,
+    unmatched: &mut Unmatched,
+) -> Result<()> {
     let mut missing = Missing::default();
     pipeline.prepare()?;
     for event in reader.by_ref() {
         missing.replay(&event, file);
+        unmatched.take(&event);
         pipeline.take(&event);
         if pipeline.is_over() {
             return pipeline.end(&[], End { interrupted: false });
