@@ -37,3 +37,21 @@ pub struct Standing {
     /// `sk_drops` since the socket was made.
     pub drops: Option<u32>,
 }
+
+/// Share of its limit, in percent, above which an accept queue is near it: as the
+/// finding `close_to_limit` has it.
+const NEAR: u64 = 80;
+
+impl Standing {
+    /// Percent of its limit that the accept queue uses; `None` where the limit is not known.
+    pub fn in_use(&self) -> Option<u64> {
+        let limit = u64::from(self.listener.limit?);
+        Some(u64::from(self.accept_queue) * 100 / limit.max(1))
+    }
+
+    /// Whether the accept queue is longer than 80 % of its limit.
+    pub fn is_near_its_limit(&self) -> bool {
+        let length = u64::from(self.accept_queue);
+        self.listener.limit.is_some_and(|limit| length * 100 > u64::from(limit) * NEAR)
+    }
+}

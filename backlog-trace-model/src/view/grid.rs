@@ -11,7 +11,7 @@ const GAP: usize = 2;
 
 /// To how much a column grows by itself: a name that is longer stands out of
 /// its row, and costs the rows after it nothing.
-const WIDEST: usize = 64;
+pub(super) const WIDEST: usize = 64;
 
 /// Blanks in front of what did not fit into the line before.
 const INDENT: usize = 2;

@@ -7,9 +7,10 @@ use anstyle::Style;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::grid::{Column, Grid};
+use super::grid::{Cell, Column, Grid, WIDEST};
 use super::json::place;
 use super::names;
+use super::paint::ALARM;
 use super::wrap::shortened;
 use crate::escape::{Sanitized, write_json_line};
 use crate::listener::{Cap, Listener, Owner, Place, Standing};
@@ -22,65 +23,82 @@ const COLUMNS: [Column; 8] = [
     Column::numbers("SYN Q", 0),
     Column::words("LIMITED BY", 0),
     Column::numbers("DROPS", 0),
-    Column::words("CGROUP", 0),
+    Column::words("WHOSE", 0),
     Column::words("NETNS", 0),
 ];
+
+/// Behind an accept queue that is near its limit: colour alone tells nothing in a file.
+const NEAR: &str = "!";
 
 /// The table: a line per listener, or as many as a terminal of `columns` columns
 /// takes. The namespace is a column where there is more than one.
 pub fn text(standings: &[Standing], columns: Option<usize>) -> String {
     let first = standings.first().map(|standing| standing.listener.netns);
     let one_netns = standings.iter().all(|standing| Some(standing.listener.netns) == first);
-    let rows: Vec<Vec<String>> = standings
+    let rows: Vec<Vec<Cell>> = standings
         .iter()
         .map(|standing| {
             let mut row = row(standing);
             // All but the two blanks in front of what is on a line of its own.
-            if let (Some(cgroup), Some(columns)) = (row.last_mut(), columns) {
-                *cgroup = shortened(cgroup, columns.saturating_sub(2));
+            if let (Some((whose, _)), Some(columns)) = (row.last_mut(), columns) {
+                *whose = shortened(whose, columns.saturating_sub(2));
             }
             if !one_netns {
                 let Listener { netns, netns_name, .. } = &*standing.listener;
                 let named = netns_name.as_deref().map(|name| Sanitized(name).to_string());
-                row.push(named.unwrap_or_else(|| netns.to_string()));
+                row.push((named.unwrap_or_else(|| netns.to_string()), Style::new()));
             }
             row
         })
         .collect();
     let shown = COLUMNS.into_iter().take(if one_netns { COLUMNS.len() - 1 } else { COLUMNS.len() });
-    let widest = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width()).max();
+    let widest =
+        |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|(cell, _)| cell.width().min(WIDEST)).max();
     let fitting = shown.enumerate().map(|(at, column)| Column { width: widest(at).unwrap_or(0), ..column });
     let mut grid = Grid::new(fitting, columns);
     let mut lines = grid.heading();
     for row in rows {
-        lines.extend(grid.row(row.into_iter().map(|cell| (cell, Style::new()))));
+        lines.extend(grid.row(row));
     }
     lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
 }
 
-fn row(standing: &Standing) -> Vec<String> {
+fn row(standing: &Standing) -> Vec<Cell> {
     let Standing { listener, accept_queue, syn_queue, limited_by, drops } = standing;
     let unknown = || "-".to_owned();
     let limit = listener.limit.map_or_else(unknown, |limit| limit.to_string());
+    let (mark, style) = if standing.is_near_its_limit() { (NEAR, ALARM) } else { ("", Style::new()) };
+    let accept_queue = (format!("{accept_queue}/{limit}{mark}"), style);
+    let syn_queue = syn_queue.map_or_else(unknown, |queue| {
+        // A group's requests may all be this member's, or none of them.
+        let at_most = if queue.is_exact() { "" } else { "≤" };
+        format!("{at_most}{}/{limit}", queue.length)
+    });
+    let limited_by = match (limited_by, listener.somaxconn) {
+        (Some(Cap::Application), Some(somaxconn)) => format!("application (somaxconn {somaxconn})"),
+        (Some(cap), _) => cap.name().to_owned(),
+        (None, Some(somaxconn)) if listener.limit.is_some() => format!("? (somaxconn {somaxconn})"),
+        (None, Some(somaxconn)) => format!("- (somaxconn {somaxconn})"),
+        (None, None) => unknown(),
+    };
+    let plain = |text| (text, Style::new());
     vec![
-        SocketAddr::new(listener.address, listener.port).to_string(),
-        names::owner(Some(listener)),
-        format!("{accept_queue}/{limit}"),
-        syn_queue.map_or_else(unknown, |queue| {
-            // A group's requests may all be this member's, or none of them.
-            let at_most = if queue.is_exact() { "" } else { "≤" };
-            format!("{at_most}{}/{limit}", queue.length)
-        }),
-        match (limited_by, listener.somaxconn) {
-            (Some(Cap::Application), Some(somaxconn)) => format!("application (somaxconn {somaxconn})"),
-            (Some(cap), _) => cap.name().to_owned(),
-            (None, Some(somaxconn)) if listener.limit.is_some() => format!("? (somaxconn {somaxconn})"),
-            (None, Some(somaxconn)) => format!("- (somaxconn {somaxconn})"),
-            (None, None) => unknown(),
-        },
-        drops.map_or_else(unknown, |drops| drops.to_string()),
-        listener.cgroup.as_deref().map_or_else(unknown, |path| Sanitized(path).to_string()),
+        plain(SocketAddr::new(listener.address, listener.port).to_string()),
+        plain(names::owner(Some(listener))),
+        accept_queue,
+        plain(syn_queue),
+        plain(limited_by),
+        plain(drops.map_or_else(unknown, |drops| drops.to_string())),
+        plain(whose(listener)),
     ]
+}
+
+/// The unit, container or pod of a listener in a few words; its cgroup where that is
+/// none of these.
+fn whose(listener: &Listener) -> String {
+    let Some(cgroup) = listener.cgroup.as_deref() else { return "-".to_owned() };
+    let short = Place::of(cgroup).short();
+    Sanitized(short.as_deref().unwrap_or(cgroup)).to_string()
 }
 
 #[derive(Serialize)]
@@ -210,17 +228,17 @@ mod tests {
         let plain = |columns| anstream::adapter::strip_str(&text(&both, columns)).to_string();
         assert_eq!(
             plain(None),
-            "LISTENER   OWNER               ACCEPT Q   SYN Q  LIMITED BY                    DROPS  CGROUP\n\
-             [::]:8080  ngi\\u{1b}nx/812 +1   129/128   3/128  application (somaxconn 4096)    319  /a\\nb\n\
-             [::]:80    -                    129/128  ≤3/128  -                                 -  -\n"
+            "LISTENER   OWNER               ACCEPT Q   SYN Q  LIMITED BY                    DROPS  WHOSE\n\
+             [::]:8080  ngi\\u{1b}nx/812 +1  129/128!   3/128  application (somaxconn 4096)    319  /a\\nb\n\
+             [::]:80    -                   129/128!  ≤3/128  -                                 -  -\n"
         );
         assert_eq!(
             plain(Some(80)),
             "LISTENER   OWNER               ACCEPT Q   SYN Q  LIMITED BY\n\
-             \x20 DROPS  CGROUP\n\
-             [::]:8080  ngi\\u{1b}nx/812 +1   129/128   3/128  application (somaxconn 4096)\n\
+             \x20 DROPS  WHOSE\n\
+             [::]:8080  ngi\\u{1b}nx/812 +1  129/128!   3/128  application (somaxconn 4096)\n\
              \x20   319  /a\\nb\n\
-             [::]:80    -                    129/128  ≤3/128  -\n\
+             [::]:80    -                   129/128!  ≤3/128  -\n\
              \x20     -  -\n"
         );
         let narrow = plain(Some(40));

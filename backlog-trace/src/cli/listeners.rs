@@ -5,9 +5,9 @@ use std::io::Write;
 
 use backlog_trace_model::event::{Reach, SourceState};
 use backlog_trace_model::failure::{Exit, Failure, Result};
-use backlog_trace_model::listener::Filter;
+use backlog_trace_model::listener::{Filter, Order};
 use backlog_trace_model::view;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::missing::Missing;
 use super::observe::Filters;
@@ -22,9 +22,40 @@ pub(super) struct Listeners {
     /// Which listeners are shown.
     #[command(flatten)]
     pub filters: Filters,
+    /// Which come first; the members of a reuseport group stand under one another.
+    #[arg(long, value_enum, default_value_t)]
+    pub sort: Sort,
+    /// Only so many: the first of this order.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// What decides which listener comes first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(super) enum Sort {
+    /// Most drops first, then the fullest accept queue.
+    #[default]
+    Losses,
+    /// The fullest accept queue first, then most drops.
+    Queue,
+    /// By port.
+    Port,
+    /// By the name of the first process that holds the socket.
+    Owner,
+}
+
+impl From<Sort> for Order {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Losses => Self::Losses,
+            Sort::Queue => Self::Queue,
+            Sort::Port => Self::Port,
+            Sort::Owner => Self::Owner,
+        }
+    }
 }
 
 /// Runs it.
@@ -51,10 +82,14 @@ pub(super) fn run(listeners: &Listeners) -> Result<Exit> {
     for warning in check(&filter, &book)? {
         talk(&warning);
     }
-    let standings = survey(&mut book, &filter);
+    let mut standings = survey(&mut book, &filter);
     Missing::default().say(&sources);
     if standings.is_empty() {
         return nothing(&filter, &sources);
+    }
+    Order::from(listeners.sort).sort(&mut standings);
+    if let Some(top) = listeners.top {
+        standings.truncate(usize::try_from(top).unwrap_or(usize::MAX));
     }
     let mut out = output::stdout();
     let written = match listeners.format {
