@@ -116,7 +116,7 @@ async fn run_marked(
         mark.send(()).await.expect("room");
     }
     let pipeline = Pipeline::new(Selection::default(), None, vec![&mut seen]);
-    let run = Run::new(stop, look, child, pipeline, Asked::default());
+    let run = Run::new(stop, look, child, pipeline, Asked::default(), Unmatched::by(&Filter::default()));
     let deadline = deadline.map(|after| Instant::now() + after);
     let signals = Signals { interrupt: interrupted, marks: marked };
     let result = run.until_over(events, signals, deadline).await;
@@ -153,7 +153,14 @@ async fn an_observation_that_breaks_off_is_no_whole_one() {
     events.send(Ok(Event::Snapshot(Arc::new(Snapshot::default())))).await.expect("room");
     drop(events);
     let pipeline = Pipeline::new(Selection::default(), None, vec![&mut seen]);
-    let run = Run::new(stop, Arc::new(Notify::new()), None, pipeline, Asked::default());
+    let run = Run::new(
+        stop,
+        Arc::new(Notify::new()),
+        None,
+        pipeline,
+        Asked::default(),
+        Unmatched::by(&Filter::default()),
+    );
     let result = run.until_over(receiver, Signals { interrupt, marks }, None).await;
     assert_eq!(result.expect_err("no end was sent").exit, Exit::Internal);
     // What was seen until then is printed all the same.
