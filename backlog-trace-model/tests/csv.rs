@@ -5,6 +5,7 @@
 //! the document's table anew.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[expect(dead_code, reason = "each test uses a part of the scene")]
 mod scene;
 #[expect(dead_code, reason = "no test here needs root")]
 #[path = "../../backlog-trace/tests/tool/skipped.rs"]

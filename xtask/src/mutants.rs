@@ -39,7 +39,7 @@ const ROOMS: [Room; 12] = [
     Room { name: "event", place: "backlog-trace-model/src/event", ..MODEL },
     Room { name: "findings", place: "backlog-trace-model/src/findings", ..MODEL },
     Room { name: "listener", place: "backlog-trace-model/src/listener", ..MODEL },
-    Room { name: "output", place: "backlog-trace-model/src/output", beside: &["intervals"], ..MODEL },
+    Room { name: "output", place: "backlog-trace-model/src/output", ..MODEL },
     Room { name: "tally", place: "backlog-trace-model/src/tally", ..MODEL },
     Room { name: "trace", place: "backlog-trace-model/src/trace", ..MODEL },
     Room {
