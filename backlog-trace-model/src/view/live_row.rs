@@ -24,12 +24,13 @@ const COLUMNS: [Column; 10] = [
     Column::words("LISTENER", 14),
     Column::words("OWNER", 13),
     Column::numbers(PACKETS, 7),
-    Column::words(CLIENTS, 20),
+    Column::words(CLIENTS, 7),
     Column::words(PEER, 20),
     Column::words("REASON", 22),
-    Column::words("OUTCOME", 14),
     Column::words("ACCEPT Q", 8),
     Column::words("SYN Q", 5),
+    // Last, because it varies most: where there is no room for it, it alone stands on a line of its own.
+    Column::words("OUTCOME", 14),
 ];
 
 const PACKETS: &str = "PACKETS";
@@ -118,15 +119,15 @@ pub(super) fn room(screen: &Screen) -> Room {
     Room::of(screen.columns, WIDE_OWNER)
 }
 
-/// The client, or how many they are.
+/// The client where it is one, or how many they are.
 fn clients(line: &Line) -> String {
     let count = line.clients.len();
     let only: Option<Peer> = line.clients.first().copied().filter(|_| count == 1);
     match (count, line.has_more_clients) {
         (0, false) => "-".to_owned(),
-        (_, true) => format!("over {count} clients"),
+        (_, true) => format!("over {count}"),
         (1, false) => names::peer(only),
-        (_, false) => format!("{count} clients"),
+        (_, false) => count.to_string(),
     }
 }
 
