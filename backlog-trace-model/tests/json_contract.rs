@@ -13,7 +13,7 @@ use backlog_trace_model::check::{Attempt, Finding, Grade, Hook, Outcome, Trial, 
 use backlog_trace_model::event::{Rung, Source, SourceState};
 use backlog_trace_model::listener::Filter;
 use backlog_trace_model::tally::Selection;
-use backlog_trace_model::view::{self, HistJson, LiveJson};
+use backlog_trace_model::view::{self, AdviseJson, HistJson, LiveJson};
 use scene::shown::{Asked, shown};
 use serde_json::Value;
 
@@ -22,6 +22,11 @@ fn hist_line() -> String {
     let asked = Asked::only(Selection { listeners, ..Selection::default() });
     let selection = asked.selection.clone();
     shown(&scene::overload(), &asked, |out| Box::new(HistJson::new(out, selection))).trim_end().to_owned()
+}
+
+fn advice_line() -> String {
+    let printed = shown(&scene::overload(), &Asked::default(), |out| Box::new(AdviseJson::new(out)));
+    printed.trim_end().to_owned()
 }
 
 fn live_lines() -> Vec<String> {
@@ -257,6 +262,17 @@ fn a_histogram() {
     assert_eq!(hist["sysctls"][0]["values"], sysctls, "what is unknown is not there");
 }
 
+#[test]
+fn an_advice() {
+    let advice = json(&advice_line());
+    check(
+        &advice,
+        &["host.name", "seconds", "listeners", "findings.0.kind", "audit.0.netns", "details.seen"],
+    );
+    assert_eq!((&advice["type"], &advice["listeners_with_loss"]), (&"advice".into(), &1.into()));
+    assert_eq!(advice["findings"], json(&hist_line())["findings"]);
+}
+
 /// Each example of the document is what the views print.
 #[test]
 fn the_document_shows_what_is_printed() {
@@ -281,6 +297,7 @@ fn the_document_shows_what_is_printed() {
         let example = match name {
             "histogram" => hist_line(),
             "check" => check_line(),
+            "advice" => advice_line(),
             _ => live_line(name),
         };
         parts.push(format!(
@@ -295,7 +312,7 @@ fn the_document_shows_what_is_printed() {
     }
     let examples = parts.len();
     let renewed = parts.concat() + rest;
-    assert_eq!(examples, 9, "one per type");
+    assert_eq!(examples, 10, "one per type");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &renewed).unwrap();
     }
