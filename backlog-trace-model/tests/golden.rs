@@ -187,6 +187,28 @@ fn a_second_of_a_crowd() {
     assert_eq!(every.lines().filter(|line| line.contains(" syn/accept_queue_full ")).count(), 500);
 }
 
+/// 2,000 listeners in 20 namespaces: the answer is one screen, which names the three
+/// that are ill and no other.
+#[test]
+fn the_answer_about_a_fleet_is_one_screen() {
+    let events = scene::fleet::fleet();
+    for columns in WIDTHS {
+        let text = strip_str(&hist_text(&events, Some(columns), &Asked::default())).to_string();
+        let (_, answer) = text.rsplit_once(" web1\n").unwrap();
+        assert!(answer.lines().count() <= if columns < 80 { 75 } else { 48 }, "{answer}");
+        for (listener, namespace) in
+            [("0.0.0.0:8000", "tenant3"), ("0.0.0.0:8035", "tenant4"), ("0.0.0.0:8099", "tenant19")]
+        {
+            assert!(answer.contains(&format!("{listener} in {namespace}")), "{answer}");
+        }
+        let ill: std::collections::BTreeSet<&str> =
+            answer.match_indices("0.0.0.0:").map(|(at, _)| &answer[at..at + 12]).collect();
+        assert_eq!(ill.len(), scene::fleet::ILL.len(), "{answer}");
+        assert!(answer.contains("1997 other listeners lost nothing"), "{answer}");
+    }
+    check("fleet_80.txt", &strip_str(&hist_text(&events, Some(80), &Asked::default())).to_string());
+}
+
 #[test]
 fn an_overload_that_was_polled() {
     let events = scene::polled::overload();

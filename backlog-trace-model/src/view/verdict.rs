@@ -6,6 +6,7 @@
 
 use anstyle::Style;
 use backlog_trace_common::reason::Class;
+use unicode_width::UnicodeWidthStr;
 
 use crate::escape::Sanitized;
 use crate::event::Figure;
@@ -13,7 +14,7 @@ use crate::findings::{Finding, Judged, Severity};
 use crate::quantity::{counted, rate, span};
 use crate::tally::{ListenerReport, Report};
 
-use super::grid::{Cell, Column, Grid};
+use super::grid::{Cell, Column, Grid, WIDEST};
 use super::names::{self, Namespaces};
 use super::owner::{self, Room};
 use super::paint::{ALARM, FAINT, HEADING, class, painted};
@@ -131,9 +132,15 @@ fn table(
     if rows.is_empty() {
         return Vec::new();
     }
-    let mut grid = Grid::new(COLUMNS.into_iter().filter(|column| is_shown(column, columns)), columns);
-    // Widths first: a row that was printed before a wider one would not stand under it.
-    rows.iter().for_each(|row| drop(grid.row(row.clone())));
+    // All rows are known: each column is as wide as its widest cell from the first row on,
+    // and where the columns do not fit one line, every row breaks at the same one.
+    let widest = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|(text, _)| text.width()).max();
+    let shown = COLUMNS.into_iter().filter(|column| is_shown(column, columns)).enumerate();
+    let shown = shown.map(|(at, column)| Column {
+        width: column.width.max(widest(at).unwrap_or(0).min(WIDEST)),
+        ..column
+    });
+    let mut grid = Grid::new(shown, columns);
     let body: Vec<String> = rows.into_iter().flat_map(|row| grid.row(row)).collect();
     let more = ill.len().saturating_sub(most);
     let more = (more > 0).then(|| format!("and {more} more with fewer losses each: hist --all shows them"));

@@ -1,6 +1,7 @@
 //! Observations made by hand, of which every number is known.
 
 pub(crate) mod crowd;
+pub(crate) mod fleet;
 pub(crate) mod namespaces;
 pub(crate) mod polled;
 pub(crate) mod shown;
