@@ -9,7 +9,6 @@ use backlog_trace_common::counter::Counter;
 use backlog_trace_common::reason::{Class, Reason};
 
 use super::{Action, Certainty, Fact, Finding, Kind};
-use crate::escape::Sanitized;
 use crate::event::Figure;
 use crate::listener::{Listener, Sysctls};
 use crate::tally::{History, ListenerReport, Need, Report};
@@ -170,13 +169,7 @@ impl<'a> Case<'a> {
 
     /// The process that holds the socket, as people write it: `nginx/812 +3`.
     pub fn owner(&self) -> String {
-        match self.known().map(|listener| listener.owners.as_slice()) {
-            None | Some([]) => "the application".to_owned(),
-            Some([only]) => format!("{}/{}", Sanitized(&only.comm), only.pid),
-            Some([first, others @ ..]) => {
-                format!("{}/{} +{}", Sanitized(&first.comm), first.pid, others.len())
-            }
-        }
+        self.known().and_then(Listener::holders).unwrap_or_else(|| "the application".to_owned())
     }
 
     /// A finding about this listener.

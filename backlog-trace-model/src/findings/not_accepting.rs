@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{Action, Case, Certainty, Fact, Finding, Kind};
-use crate::escape::Sanitized;
 use crate::listener::{Owner, State};
 use crate::quantity::{counted_as, span_of};
 
@@ -61,7 +60,7 @@ fn doing(case: &Case<'_>) -> Option<(State, String)> {
         State::Other => return None,
     };
     let who = match owners.as_slice() {
-        [only] => format!("{}/{}", Sanitized(&only.comm), only.pid),
+        [only] => only.to_string(),
         _ => format!("each of its {} processes", owners.len()),
     };
     Some((state, format!("; {who} {does}")))

@@ -6,6 +6,7 @@ mod cap;
 mod cgroup_pattern;
 mod entry;
 mod filter;
+mod holders;
 mod order;
 mod place;
 mod ports;

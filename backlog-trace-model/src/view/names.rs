@@ -65,12 +65,8 @@ pub(super) fn elsewhere(who: &Who, session: Option<&Session>) -> Option<String> 
 /// `nginx/812 +3`: the first process that holds the socket, and how many others do.
 pub(super) fn owner(listener: Option<&Listener>) -> String {
     let Some(listener) = listener else { return "-".to_owned() };
-    match listener.owners.as_slice() {
-        [] if listener.inode == 0 => "kernel".to_owned(),
-        [] => "-".to_owned(),
-        [only] => format!("{}/{}", Sanitized(&only.comm), only.pid),
-        [first, others @ ..] => format!("{}/{} +{}", Sanitized(&first.comm), first.pid, others.len()),
-    }
+    let unknown = if listener.inode == 0 { "kernel" } else { "-" };
+    listener.holders().unwrap_or_else(|| unknown.to_owned())
 }
 
 /// `10.0.0.7:51344`; `-` where the client is not known.
