@@ -2,17 +2,18 @@
 //! owner and losses so far. Needs no eBPF.
 
 use std::io::Write;
+use std::time::Duration;
 
 use backlog_trace_model::event::{Reach, SourceState};
 use backlog_trace_model::failure::{Exit, Failure, Result};
-use backlog_trace_model::listener::{Filter, Order};
+use backlog_trace_model::listener::{Filter, Order, Standing};
 use backlog_trace_model::view;
 use clap::{Args, ValueEnum};
 
 use super::missing::Missing;
-use super::observe::Filters;
+use super::observe::{Filters, parse_duration};
 use super::output::talk;
-use super::{Format, descriptors, output};
+use super::{Format, descriptors, output, watch};
 use crate::listener::{Book, check, survey};
 use crate::resource_limits;
 
@@ -28,6 +29,9 @@ pub(super) struct Listeners {
     /// Only so many: the first of this order.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: Option<u32>,
+    /// Show them again and again, e.g. every 5s (default: 1s), until it is interrupted.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s", value_parser = parse_duration)]
+    pub watch: Option<Duration>,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -74,22 +78,24 @@ pub(super) fn run(listeners: &Listeners) -> Result<Exit> {
     }
     let filter = listeners.filters.listeners()?;
     let mut book = Book::new();
-    book.refresh();
-    let sources = book.sources();
-    if let Some(failure) = unable(&book, &sources) {
-        return Err(failure);
-    }
+    let standings = look(listeners, &filter, &mut book)?;
     for warning in check(&filter, &book)? {
         talk(&warning);
     }
-    let mut standings = survey(&mut book, &filter);
+    let sources = book.sources();
     Missing::default().say(&sources);
+    if let Some(every) = listeners.watch {
+        if listeners.format == Format::Json {
+            return Err(Failure::new(Exit::Usage, "--watch does not apply to --format json")
+                .advise("a program runs 'listeners --format json' as often as it needs to"));
+        }
+        return watch::every(every, || {
+            let standings = look(listeners, &filter, &mut book)?;
+            Ok(view::listeners::text(&standings, output::columns()))
+        });
+    }
     if standings.is_empty() {
         return nothing(&filter, &sources);
-    }
-    Order::from(listeners.sort).sort(&mut standings);
-    if let Some(top) = listeners.top {
-        standings.truncate(usize::try_from(top).unwrap_or(usize::MAX));
     }
     let mut out = output::stdout();
     let written = match listeners.format {
@@ -100,6 +106,20 @@ pub(super) fn run(listeners: &Listeners) -> Result<Exit> {
         Err(error) => output::failure(&error).map_or(Ok(Exit::Success), Err),
         Ok(()) => Ok(Exit::Success),
     }
+}
+
+/// How those stand now that are asked for, in the order that is asked for.
+fn look(asked: &Listeners, filter: &Filter, book: &mut Book) -> Result<Vec<Standing>> {
+    book.refresh();
+    if let Some(failure) = unable(book, &book.sources()) {
+        return Err(failure);
+    }
+    let mut standings = survey(book, filter);
+    Order::from(asked.sort).sort(&mut standings);
+    if let Some(top) = asked.top {
+        standings.truncate(usize::try_from(top).unwrap_or(usize::MAX));
+    }
+    Ok(standings)
 }
 
 /// Why nothing at all can be shown: /proc is not there, or the sockets of no

@@ -30,6 +30,7 @@ mod rung;
 mod selftest;
 mod unmatched;
 mod waiting;
+mod watch;
 
 use std::env;
 use std::ffi::OsString;
