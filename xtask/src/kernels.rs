@@ -68,7 +68,8 @@ const PLACELESS: Skip = Skip {
 };
 
 /// Scenarios of what an attach method does not show.
-const UNSEEN: [Skip; 7] = [
+const UNSEEN: [Skip; 8] = [
+    unseen("advice_slow_to_accept", Unseen::Accepts),
     unseen("syn_no_route", Unseen::CausesOfRefusal),
     unseen("syn_no_route_ipv6", Unseen::CausesOfRefusal),
     unseen("cookie_ack_invalid", Unseen::WrongCookies),
@@ -103,6 +104,7 @@ pub(crate) const NATIVE: Kernel = Kernel {
         UNSEEN[4],
         UNSEEN[5],
         UNSEEN[6],
+        UNSEEN[7],
     ],
 };
 
