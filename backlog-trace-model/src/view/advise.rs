@@ -12,7 +12,8 @@ use crate::quantity::span;
 use crate::tally::Report;
 
 use super::audit_text::Observed;
-use super::json::{AuditPart, DetailsPart, FindingPart, HostPart, SourcePart, VERSION, hooks};
+use super::json::{AuditPart, DetailsPart, HostPart, SourcePart, VERSION, hooks};
+use super::json_findings::FindingPart;
 use super::paint::{HEADING, painted};
 use super::units::{self, rfc3339, seconds};
 use super::verdict::{self, Length};

@@ -12,9 +12,10 @@ use crate::tally::{Cookies, Demand, ListenerReport, Report, Selection};
 
 use super::View;
 use super::json::{
-    AuditPart, ConnectionsPart, DetailsPart, FindingPart, HostPart, ListenerPart, Packets, SocketDropsPart,
-    SourcePart, SysctlsPart, VERSION, hooks, rows,
+    AuditPart, ConnectionsPart, DetailsPart, HostPart, ListenerPart, Packets, SocketDropsPart, SourcePart,
+    SysctlsPart, VERSION, hooks, rows,
 };
+use super::json_findings::FindingPart;
 use super::units::{rfc3339, seconds};
 use crate::escape::write_json_line;
 

@@ -12,9 +12,9 @@ use crate::tally::{Attributed, Selection};
 
 use super::View;
 use super::json::{
-    AuditPart, DetailsPart, FindingPart, HostPart, ListenerPart, Packets, PeerPart, SourcePart, VERSION,
-    hooks, sum,
+    AuditPart, DetailsPart, HostPart, ListenerPart, Packets, PeerPart, SourcePart, VERSION, hooks, sum,
 };
+use super::json_findings::FindingPart;
 use super::units::{rfc3339, seconds};
 use crate::escape::write_json_line;
 

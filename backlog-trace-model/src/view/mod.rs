@@ -13,6 +13,7 @@ mod grid;
 mod hist_json;
 mod hist_text;
 mod json;
+mod json_findings;
 pub mod listeners;
 mod live_json;
 mod live_row;
