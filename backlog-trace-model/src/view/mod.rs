@@ -12,6 +12,7 @@ pub mod check;
 mod grid;
 mod hist_json;
 mod hist_text;
+mod histograms;
 mod json;
 mod json_findings;
 pub mod listeners;
