@@ -4,21 +4,18 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::escape::{Sanitized, write_json_line};
+use crate::escape::write_json_line;
 use crate::event::HookState;
 use crate::findings::Judged;
 use crate::output::Output;
-use crate::quantity::span;
-use crate::tally::Report;
 
 use super::audit_text::Observed;
 use super::json::{AuditPart, DetailsPart, HostPart, SourcePart, VERSION, hooks};
 use super::json_findings::FindingPart;
 use super::paint::{HEADING, painted};
-use super::units::{self, rfc3339, seconds};
+use super::units::{rfc3339, seconds};
 use super::verdict::{self, Length};
-use super::wrap::fitted;
-use super::{Screen, View, audit_text, names};
+use super::{Screen, View, audit_text, title, wrap};
 
 /// Prints what to change as text.
 pub struct AdviseText<W> {
@@ -42,27 +39,11 @@ impl<W: Write> AdviseText<W> {
 
     fn print(&mut self, judged: &Judged) -> io::Result<()> {
         let report = &judged.report;
-        let mut lines = vec![painted(HEADING, &self.title(report))];
+        let mut lines =
+            vec![painted(HEADING, &title::of_run(report, self.recording.as_deref(), &self.screen.zone))];
         lines.extend(verdict::lines(judged, self.screen.columns, Length::Whole));
         lines.extend(audit_text::lines(report, Observed::of(self.recording.as_deref()), self.screen.columns));
-        lines.iter().try_for_each(|line| {
-            if line.is_empty() {
-                return writeln!(self.out);
-            }
-            self.out.write_all(fitted(line, self.screen.columns).as_bytes())
-        })
-    }
-
-    fn title(&self, report: &Report) -> String {
-        let [from, to] = [report.from, report.to].map(|time| report.unix_ns(time));
-        let stretch = units::stretch(from, to, &self.screen.zone);
-        let session = report.session.as_deref();
-        let length = span(report.to.saturating_sub(report.from) / 1000);
-        match (&self.recording, session) {
-            (Some(name), _) => format!("{}: {}{stretch} ({length})", Sanitized(name), names::origin(session)),
-            (None, Some(session)) => format!("{stretch} ({length}), {}", Sanitized(&session.host)),
-            (None, None) => format!("{stretch} ({length})"),
-        }
+        wrap::print(&lines, self.screen.columns, &mut self.out)
     }
 }
 

@@ -11,10 +11,7 @@ use super::histograms::Histograms;
 use super::names::Namespaces;
 use super::paint::{HEADING, painted};
 use super::verdict::{self, Length};
-use super::wrap::fitted;
-use super::{Screen, View, audit_text, names, units};
-use crate::escape::Sanitized;
-use crate::quantity::span;
+use super::{Screen, View, audit_text, title, wrap};
 
 /// Listeners whose histograms are shown unless all are asked for.
 const DETAILED: usize = 2;
@@ -67,13 +64,13 @@ impl<W: Write> HistText<W> {
         ));
         let details = self.details(judged);
         // On a terminal, what stays in view is what comes last.
-        let lines = if self.screen.columns.is_some() {
-            details.into_iter().chain([title]).chain(answer).collect::<Vec<_>>()
+        let lines: Vec<String> = if self.screen.columns.is_some() {
+            details.into_iter().chain([title]).chain(answer).collect()
         } else {
             let gap = (!details.is_empty()).then(String::new);
             [title].into_iter().chain(answer).chain(gap).chain(details).collect()
         };
-        lines.iter().try_for_each(|line| self.print_line(line))?;
+        wrap::print(&lines, self.screen.columns, &mut self.out)?;
         if !report.is_final {
             writeln!(self.out)?;
             self.in_intervals = true;
@@ -111,25 +108,13 @@ impl<W: Write> HistText<W> {
         lines
     }
 
-    fn print_line(&mut self, line: &str) -> io::Result<()> {
-        if line.is_empty() {
-            return writeln!(self.out);
-        }
-        self.out.write_all(fitted(line, self.screen.columns).as_bytes())
-    }
-
     /// What stretch of time this is; of a recording, on which host.
     fn title(&self, report: &Report) -> String {
-        let [from, to] = [report.from, report.to].map(|time| report.unix_ns(time));
-        let stretch = units::stretch(from, to, &self.screen.zone);
-        let stretch = format!("{stretch} ({})", span(report.to.saturating_sub(report.from) / 1000));
-        let session = report.session.as_deref();
-        let host = || session.map_or_else(String::new, |session| format!(", {}", Sanitized(&session.host)));
-        match (report.is_final, &self.recording) {
-            (true, Some(name)) => format!("{}: {}{stretch}", Sanitized(name), names::origin(session)),
-            (true, None) if self.in_intervals => format!("whole run: {stretch}{}", host()),
-            (true, None) => format!("{stretch}{}", host()),
-            (false, _) => stretch,
+        let (recording, zone) = (self.recording.as_deref(), &self.screen.zone);
+        match (report.is_final, recording) {
+            (true, None) if self.in_intervals => format!("whole run: {}", title::of_run(report, None, zone)),
+            (true, _) => title::of_run(report, recording, zone),
+            (false, _) => title::stretch(report, zone),
         }
     }
 }

@@ -18,9 +18,9 @@ use super::paint::{ALARM, FAINT, HEADING, painted};
 use super::second::{Entry, Line, Rest, Second, Told};
 use super::verdict::{self, Length};
 use super::wrap::fitted;
-use super::{Screen, View, names, units};
+use super::{Screen, View, names, title, units, wrap};
 use crate::escape::Sanitized;
-use crate::quantity::{counted, span};
+use crate::quantity::counted;
 
 /// Prints losses as text.
 pub struct LiveText<W> {
@@ -224,9 +224,7 @@ impl<W: Write> LiveText<W> {
     fn print_summary(&mut self, judged: &Judged) -> io::Result<()> {
         self.print_second()?;
         let report = &judged.report;
-        let [from, to] = [report.from, report.to].map(|time| report.unix_ns(time));
-        let length = span(report.to.saturating_sub(report.from) / 1000);
-        let title = format!("{} ({length})", units::stretch(from, to, &self.screen.zone));
+        let title = title::of_run(report, None, &self.screen.zone);
         let observed = Observed::of(self.recording.as_deref());
         let mut lines = Vec::new();
         // Apart from what was printed second by second.
@@ -235,11 +233,7 @@ impl<W: Write> LiveText<W> {
         lines.extend(verdict::lines(judged, self.screen.columns, Length::Screen));
         lines.extend(beside_losses(report));
         lines.extend(audit_text::lines(report, observed, self.screen.columns));
-        lines.iter().try_for_each(
-            |line| {
-                if line.is_empty() { writeln!(self.out) } else { self.print_line(line) }
-            },
-        )
+        wrap::print(&lines, self.screen.columns, &mut self.out)
     }
 
     fn print_missed(&mut self, time: u64, count: u64) -> io::Result<()> {

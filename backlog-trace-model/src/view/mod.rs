@@ -24,6 +24,7 @@ mod owner;
 mod paint;
 mod second;
 mod sources_text;
+mod title;
 mod units;
 mod verdict;
 mod words;

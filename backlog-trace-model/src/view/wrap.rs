@@ -1,5 +1,7 @@
 //! Lines that are longer than the terminal is wide, broken between words.
 
+use std::io::{self, Write};
+
 use anstream::adapter::strip_str;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -13,6 +15,14 @@ const FOLDED: usize = 4;
 pub fn fitted(text: &str, columns: Option<usize>) -> String {
     let lines = text.lines().flat_map(|line| wrapped(line, columns));
     lines.flat_map(|line| [line, "\n".to_owned()]).collect()
+}
+
+/// Prints lines, each as [`fitted`] has it; an empty one is a line too.
+pub(super) fn print(lines: &[String], columns: Option<usize>, out: &mut impl Write) -> io::Result<()> {
+    lines.iter().try_for_each(|line| match line.as_str() {
+        "" => writeln!(out),
+        line => out.write_all(fitted(line, columns).as_bytes()),
+    })
 }
 
 /// A line, broken between words; what follows stands under its last column:
