@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::reason::{Class, Reason};
 
@@ -85,15 +84,8 @@ impl<'a> Case<'a> {
         let need = self.history().and_then(|history| history.need)?;
         let is_seen = !self.report.is_polled() && self.listener.known(Figure::Accepted).is_some();
         let most = self.listener.known(Figure::AcceptQueueMax).unwrap_or(0);
-        let need = self.longest_wait_us().map_or(need, |us| need.known_to_empty(most, us));
+        let need = self.listener.longest_wait_us().map_or(need, |us| need.known_to_empty(most, us));
         (is_seen && self.report.details.missed == 0).then_some(need)
-    }
-
-    /// The upper bound of the longest wait for accept(), in microseconds, where one was seen.
-    fn longest_wait_us(&self) -> Option<u64> {
-        let waits = &self.listener.totals.accept_wait_us;
-        let bucket = waits.iter().enumerate().rev().find(|(_, count)| **count > 0)?.0;
-        Some(u64::from(bounds(bucket, waits.len()).1).saturating_add(1))
     }
 
     /// Packets that were lost because the accept queue was over its limit.

@@ -1,6 +1,5 @@
 //! The acquittal: no listener lost anything.
 
-use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::counter::Counter;
 use backlog_trace_common::reason::Class;
 
@@ -24,7 +23,7 @@ pub(super) fn look(report: &Report) -> Option<Finding> {
         return None;
     }
     let longest = report.listeners.iter().filter_map(|listener| listener.known(Figure::AcceptQueueMax)).max();
-    let wait = report.listeners.iter().filter_map(longest_wait).max();
+    let wait = report.listeners.iter().filter_map(ListenerReport::longest_wait_us).max();
     let queue =
         longest.map_or_else(String::new, |longest| format!("; the longest accept queue was {longest}"));
     let waited =
@@ -64,11 +63,4 @@ fn everything_was_seen(report: &Report) -> bool {
         && hooks.iter().all(|hook| hook.rung.is_some())
         && report.audit.iter().all(|audit| audit.kernel.is_some())
         && report.sources.iter().all(|source| source.sentence().is_none())
-}
-
-/// The upper bound of the longest wait for accept(), in microseconds.
-fn longest_wait(listener: &ListenerReport) -> Option<u64> {
-    let waits = &listener.totals.accept_wait_us;
-    let bucket = waits.iter().enumerate().rev().find(|(_, count)| **count > 0)?.0;
-    Some(u64::from(bounds(bucket, waits.len()).1).saturating_add(1))
 }

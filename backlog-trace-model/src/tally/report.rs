@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use backlog_trace_common::bucket::bounds;
 use backlog_trace_common::reason::{Class, Reason};
 
 use crate::event::{Figure, Session, SourceState, Totals};
@@ -158,6 +159,13 @@ impl ListenerReport {
     /// Reasons of a class that occurred, in the table's order.
     pub fn reasons(&self, class: Class) -> impl Iterator<Item = (Reason, u64)> + '_ {
         self.totals.reasons.iter().filter(move |(reason, _)| reason.row().class == class)
+    }
+
+    /// The upper bound of the longest wait for accept(), in microseconds, where one was seen.
+    pub fn longest_wait_us(&self) -> Option<u64> {
+        let waits = &self.totals.accept_wait_us;
+        let bucket = waits.iter().rposition(|count| *count > 0)?;
+        Some(u64::from(bounds(bucket, waits.len()).1).saturating_add(1))
     }
 
     /// Connections that it took along when it closed; no packet tells of them.

@@ -295,14 +295,7 @@ fn others(judged: &Judged, some_are_ill: bool) -> Option<String> {
     let longest = others.iter().filter_map(|report| report.known(Figure::AcceptQueueMax)).max();
     let longest =
         longest.map_or_else(String::new, |longest| format!("; their longest accept queue was {longest}"));
-    let wait = others.iter().filter_map(|report| longest_wait(report)).max();
+    let wait = others.iter().filter_map(|report| report.longest_wait_us()).max();
     let wait = wait.map_or_else(String::new, |us| format!(", the longest wait below {}", span(us)));
     Some(painted(FAINT, &format!("{} lost nothing{longest}{wait}", counted(count, "other listener"))))
-}
-
-/// The upper bound of the longest wait for accept(), in microseconds.
-fn longest_wait(report: &ListenerReport) -> Option<u64> {
-    let waits = &report.totals.accept_wait_us;
-    let bucket = waits.iter().enumerate().rev().find(|(_, count)| **count > 0)?.0;
-    Some(u64::from(backlog_trace_common::bucket::bounds(bucket, waits.len()).1).saturating_add(1))
 }
