@@ -1,7 +1,7 @@
 //! SYN cookies answer clients for whom the SYN queue is too short, so that nothing
 //! is refused and the small backlog is not noticed.
 
-use super::{Case, Certainty, Fact, Finding, Kind, raise};
+use super::{Action, Case, Certainty, Fact, Finding, Kind, raise};
 use crate::event::Figure;
 use crate::quantity::were;
 use crate::tally::{Cookies, Demand};
@@ -24,12 +24,14 @@ pub(super) fn look(case: &Case<'_>) -> Option<Finding> {
         Fact::count("cookies_valid", cookies.valid),
         Fact::count("limit", u64::from(limit)),
     ];
+    let finding = case.finding(Kind::CookiesHideBacklog, Certainty::Likely, because).shown_by(facts);
+    if case.overflows() > 0 {
+        // Two numbers for one limit would contradict each other.
+        return Some(finding.advising([Action::only(
+            "the backlog limits the SYN queue as well: what is done about the accept queue serves both",
+        )]));
+    }
     // As many requests as cookies would have been open beside the full queue, at most.
     let needed = u64::from(limit).saturating_add(cookies.sent).min(u64::from(limit).max(1).saturating_mul(2));
-    Some(
-        case.finding(Kind::CookiesHideBacklog, Certainty::Likely, because)
-            .shown_by(facts)
-            .shown_by(raise::cap(case, needed))
-            .advising(raise::actions(case, needed)),
-    )
+    Some(finding.shown_by(raise::cap(case, needed)).advising(raise::actions(case, needed)))
 }

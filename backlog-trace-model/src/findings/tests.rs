@@ -295,6 +295,14 @@ fn floods_and_cookies() {
     check(cookies(100, 5), &[Kind::SynFlood, Kind::NobodyRefused]);
     check(cookies(100, 60), &[Kind::CookiesHideBacklog, Kind::NobodyRefused]);
     check(cookies(100, 20), &[Kind::NobodyRefused]);
+    // A limit is given one number.
+    let mut both = burst();
+    both.totals.reasons[Reason::SynCookieSent] = 100;
+    both.totals.established_by_cookie = 60;
+    let judged = check(vec![both], &[Kind::Burst, Kind::CookiesHideBacklog]);
+    let numbers =
+        judged.findings.iter().flat_map(|finding| &finding.actions).filter(|action| action.line.is_some());
+    assert_eq!(numbers.count(), 1);
     check(cookies(15, 15), &[Kind::NobodyRefused]);
 }
 
