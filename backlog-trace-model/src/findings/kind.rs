@@ -57,7 +57,9 @@ kinds! {
     AcceptQueueFull = "accept_queue_full", Loss, "accept queue full",
         "The accept queue refused clients, and what would have helped cannot be told: counters were polled, details were missed, or the report is of an interval.";
     SynFlood = "syn_flood", Loss, "SYN flood",
-        "SYNs fill the SYN queue, and fewer than one client of ten answers.";
+        "SYNs are refused because the SYN queue is full and cookies are off, and fewer than one client of ten answers.";
+    FloodHeldOff = "syn_flood_held_off", Risk, "SYN flood, held off",
+        "SYNs are answered by cookies, and fewer than one of ten comes back valid: nobody was refused for it.";
     SynQueueFull = "syn_queue_full", Loss, "SYN queue full",
         "SYNs are refused because the SYN queue is full and cookies are off, and clients do answer.";
     CookiesHideBacklog = "cookies_hide_backlog", Risk, "cookies hide a small backlog",

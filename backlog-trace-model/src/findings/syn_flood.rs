@@ -64,7 +64,7 @@ fn answered_by_cookie(case: &Case<'_>, cookies: Cookies) -> Finding {
     let advice = Action::only(
         "nothing on this host: cookies hold the flood off its queues; stop it before it arrives, by a filter upstream",
     );
-    case.finding(Kind::SynFlood, Certainty::Likely, because)
+    case.finding(Kind::FloodHeldOff, Certainty::Likely, because)
         .shown_by(facts)
         .shown_by(addresses(case))
         .advising([advice])

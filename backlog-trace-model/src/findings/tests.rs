@@ -292,7 +292,7 @@ fn floods_and_cookies() {
         answered.totals.established_by_cookie = finished;
         vec![answered]
     };
-    check(cookies(100, 5), &[Kind::SynFlood, Kind::NobodyRefused]);
+    check(cookies(100, 5), &[Kind::FloodHeldOff, Kind::NobodyRefused]);
     check(cookies(100, 60), &[Kind::CookiesHideBacklog, Kind::NobodyRefused]);
     check(cookies(100, 20), &[Kind::NobodyRefused]);
     // A limit is given one number.
@@ -380,6 +380,16 @@ fn every_loss_has_a_verdict() {
         assert_eq!(judged.severity(0), Some(Severity::Loss), "{}", row.name);
         assert!(!judged.findings[0].actions.is_empty(), "{}", row.name);
     }
+}
+
+/// What stands in the headline as lost is in the counts.
+#[test]
+fn only_what_lost_something_is_called_a_loss() {
+    let mut held_off = healthy();
+    held_off.totals.reasons[Reason::SynCookieSent] = 100;
+    let judged = Judged::of(report(vec![held_off, healthy()]));
+    assert_eq!(judged.with(Severity::Loss).count(), 0);
+    assert_eq!(judged.with(Severity::Risk).collect::<Vec<_>>(), [0]);
 }
 
 #[test]

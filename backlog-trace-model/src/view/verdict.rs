@@ -70,8 +70,8 @@ pub(super) enum Length {
 /// The lines of it, without the title and the audit.
 pub(super) fn lines(judged: &Judged, columns: Option<usize>, length: Length) -> Vec<String> {
     let namespaces = Namespaces::of(&judged.report);
-    let mut lines = vec![headline(&judged.report)];
     let ill: Vec<usize> = judged.with(Severity::Loss).collect();
+    let mut lines = vec![headline(&judged.report, ill.len())];
     lines.extend(table(judged, &ill, &namespaces, columns, length));
     if length != Length::Table {
         lines.extend(told(judged, &ill, &namespaces, length));
@@ -83,9 +83,8 @@ pub(super) fn lines(judged: &Judged, columns: Option<usize>, length: Length) -> 
 }
 
 /// `1 of 40 listeners lost connections: 90 clients, 12 of them retried and got in`.
-fn headline(report: &Report) -> String {
+fn headline(report: &Report, ill: usize) -> String {
     let all = report.listeners_seen();
-    let ill = report.listeners_with_loss();
     if ill == 0 && report.is_polled() {
         let among = counted(all, "listener");
         return painted(HEADING, &format!("no loss that is certainly of one listener, on {among}"));
@@ -97,26 +96,34 @@ fn headline(report: &Report) -> String {
         };
     }
     let sum = |of: fn(&ListenerReport) -> u64| report.listeners.iter().map(of).fold(0, u64::saturating_add);
+    let closed = sum(ListenerReport::closed_with);
     let packets = sum(|listener| listener.packets(Class::Loss).saturating_sub(listener.closed_with()));
+    let refused = (packets > 0).then(|| refused(report, packets));
+    let taken = (closed > 0).then(|| format!("{} by closing", counted(closed, "connection")));
+    let lost: Vec<String> = refused.into_iter().chain(taken).collect();
     let of = format!("{ill} of {} lost connections: ", counted(all, "listener"));
-    let text = if report.is_polled() {
-        format!("{of}at least {}", counted(packets, "packet"))
-    } else {
-        let clients = sum(|listener| listener.connections.lost);
-        let got_in = match sum(|listener| listener.connections.recovered.count()) {
-            0 => String::new(),
-            1 => ", 1 of them retried and got in".to_owned(),
-            count => format!(", {count} of them retried and got in"),
-        };
-        let bound = if report.details.missed > 0 { "at least " } else { "" };
-        let packets = counted(packets, "packet");
-        match clients {
-            0 if report.is_final => format!("{of}{packets}"),
-            0 => format!("{of}{packets} of clients that had been refused before{got_in}"),
-            _ => format!("{of}{bound}{} in {packets}{got_in}", counted(clients, "client")),
-        }
+    painted(ALARM, &format!("{of}{}", lost.join("; ")))
+}
+
+/// `90 clients in 315 packets, 12 of them retried and got in`.
+fn refused(report: &Report, packets: u64) -> String {
+    let sum = |of: fn(&ListenerReport) -> u64| report.listeners.iter().map(of).fold(0, u64::saturating_add);
+    let packets = counted(packets, "packet");
+    if report.is_polled() {
+        return format!("at least {packets}");
+    }
+    let clients = sum(|listener| listener.connections.lost);
+    let got_in = match sum(|listener| listener.connections.recovered.count()) {
+        0 => String::new(),
+        1 => ", 1 of them retried and got in".to_owned(),
+        count => format!(", {count} of them retried and got in"),
     };
-    painted(ALARM, &text)
+    let bound = if report.details.missed > 0 { "at least " } else { "" };
+    match clients {
+        0 if report.is_final => packets,
+        0 => format!("{packets} of clients that had been refused before{got_in}"),
+        _ => format!("{bound}{} in {packets}{got_in}", counted(clients, "client")),
+    }
 }
 
 /// One row for each listener that lost connections.
